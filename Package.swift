@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every room: Swift 6, strict memory safety, no warning left standing.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A room: module `Poise<Room>` in the folder `Sources/<Room>`.
+func room(_ name: String, _ imports: [String] = [], _ bindings: [Target.Dependency] = []) -> Target {
+    .target(
+        name: "Poise\(name)",
+        dependencies: imports.map { .target(name: "Poise\($0)") } + bindings,
+        path: "Sources/\(name)",
+        exclude: ["README.md"],
+        swiftSettings: house)
+}
+
+/// The tests of one room, in `Tests/<Room>Tests`.
+func tests(_ name: String, _ imports: [String], resources: [String] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: imports.map { .target(name: $0) },
+        path: "Tests/\(name)Tests",
+        exclude: resources,
+        swiftSettings: house)
+}
+
+let package = Package(
+    name: "poise",
+    products: [.executable(name: "poise", targets: ["poise"])],
+    targets: [
+        // The list is an order: a room imports only rooms above it (`ArchitectureTests`).
+        room("Model"),
+
+        .systemLibrary(
+            name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        room("YAML", ["Model"], ["CYAML"]),
+
+        room("Balancing", ["Model"]),
+        room("Health", ["Model"]),
+        room("HTTP", ["Model"]),
+        room("Routing", ["Model", "HTTP"]),
+        room("Packets", ["Model"]),
+
+        .target(name: "CPoise", path: "Sources/CPoise"),
+        room("Platform", ["Model"], ["CPoise"]),
+        room("Loop", ["Model", "Platform"], ["CPoise"]),
+        room("Live", ["Model", "Platform"], ["CPoise"]),
+
+        room("HTTPService", ["Model", "HTTP", "Platform", "Loop"]),
+        room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
+
+        room("Config", ["Model", "YAML"]),
+        room("Telemetry", ["Model", "HTTP", "Platform", "Live"]),
+        room(
+            "Control",
+            [
+                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live",
+                "HTTPService", "Proxy", "Config", "Telemetry",
+            ]),
+        .executableTarget(
+            name: "poise",
+            dependencies: [
+                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseConfig",
+                "PoiseTelemetry", "PoiseControl",
+            ],
+            path: "Sources/poise",
+            exclude: ["README.md"],
+            swiftSettings: house),
+
+        tests("Architecture", []),
+        tests("Model", ["PoiseModel"]),
+        tests("YAML", ["PoiseModel", "PoiseYAML"]),
+        tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
+        tests("Health", ["PoiseModel", "PoiseHealth"]),
+        tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
+        tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
+        tests("Packets", ["PoiseModel", "PoisePackets"]),
+        tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
+    ]
+)

@@ -1,0 +1,2 @@
+// C shims: what Swift cannot import. No logic.
+#include "cpoise.h"

@@ -1,0 +1,3 @@
+#ifndef CPOISE_H
+#define CPOISE_H
+#endif

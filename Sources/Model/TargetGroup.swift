@@ -1,0 +1,158 @@
+/// Targets that answer the same requests, how one is chosen, and how their health is found out.
+public struct TargetGroup: Sendable, Equatable {
+    /// Identity over an apply: the name; for a group written in place, its rule's identity.
+    public var id: String
+    /// `nil` for a group written in place.
+    public var name: String?
+    public var targets: [Target]
+    public var algorithm = Algorithm.roundRobin
+    /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
+    public var healthCheck: HealthCheck? = HealthCheck()
+    public var passive = PassiveChecks()
+    public var failOpen = FailOpen.whenNoneUsable
+    /// Answers when no target is usable and no backup is left.
+    public var sorryResponse: FixedResponse?
+    public var slowStart: Nanoseconds = .zero
+    public var timeouts = TargetTimeouts()
+    public var limits = TargetLimits()
+    public var retries = RetryPolicy()
+    public var hostHeader = HostHeader.keep
+    /// How long a removed or drained target may finish its flows.
+    public var deregistrationDelay: Nanoseconds = .seconds(300)
+    /// How often a target's name is resolved again.
+    public var resolveInterval: Nanoseconds = .seconds(30)
+
+    public enum FailOpen: String, Sendable, CaseIterable {
+        case whenNoneUsable = "when_none_usable"
+        case never
+    }
+
+    public enum HostHeader: Sendable, Hashable {
+        /// As the client sent it.
+        case keep
+        /// The target's name or address, with its port unless 80.
+        case target
+        case fixed(String)
+    }
+
+    public init(id: String, name: String? = nil, targets: [Target]) {
+        (self.id, self.name, self.targets) = (id, name, targets)
+    }
+}
+
+public enum Algorithm: String, Sendable, CaseIterable {
+    case roundRobin = "round_robin"
+    case leastConnections = "least_connections"
+    case p2c
+    case sourceHash = "source_hash"
+}
+
+public struct Target: Sendable, Hashable {
+    public var address: TargetAddress
+    /// 0...256; 0 takes no new flows.
+    public var weight: Int
+    /// Takes traffic only when no ordinary target is usable.
+    public var isBackup: Bool
+    public init(address: TargetAddress, weight: Int = 1, isBackup: Bool = false) {
+        (self.address, self.weight, self.isBackup) = (address, weight, isBackup)
+    }
+}
+
+public struct TargetTimeouts: Sendable, Equatable {
+    public var connect: Nanoseconds = .seconds(3)
+    /// Without a byte of the response, or of the body in either direction.
+    public var responseIdle: Nanoseconds = .seconds(60)
+    /// An unused connection is closed after this, or earlier where the target says `Keep-Alive: timeout`.
+    public var keepAliveIdle: Nanoseconds = .seconds(30)
+    public init() {}
+}
+
+public struct TargetLimits: Sendable, Equatable {
+    /// Exchanges in flight per target over all workers; `nil` means no limit.
+    public var connectionsMax: Int?
+    /// Exchanges that wait for a slot, per group.
+    public var queueMax = 1024
+    public var queueTimeout: Nanoseconds = .seconds(5)
+    public init() {}
+}
+
+public struct RetryPolicy: Sendable, Equatable {
+    /// Tries in all, the first included. 1 turns retries off (refused connections too).
+    public var triesMax = 3
+    /// Further reasons to try elsewhere, for idempotent requests only.
+    public var onTimeout = false
+    /// Statuses 500...599 that count as a failed try, for idempotent requests only.
+    public var onStatuses: [Int] = []
+    /// Retries other than refused connections, as a share of the group's requests in the last 10 s.
+    public var budgetPercent = 20
+    /// The budget never falls below this many per second.
+    public var budgetMinPerSecond = 10
+    public init() {}
+}
+
+/// An active check: how often and how patiently each target is probed.
+public struct HealthCheck: Sendable, Equatable {
+    public enum Kind: Sendable, Hashable {
+        case tcp
+        case http(HTTPProbe)
+    }
+    public var kind: Kind = .tcp
+    public var interval: Nanoseconds = .seconds(5)
+    /// Shorter than `interval`, or the same.
+    public var timeout: Nanoseconds = .seconds(2)
+    /// Successes in a row that make a target healthy.
+    public var healthyThreshold = 2
+    /// Failures in a row that make it unhealthy.
+    public var unhealthyThreshold = 3
+    /// The interval after a result that differs from the target's state.
+    public var edgeInterval: Nanoseconds = .seconds(1)
+    /// Probed instead of the target's own port.
+    public var port: UInt16?
+
+    public init() {}
+
+    /// The longest time from a target's death to its being `unhealthy`: the figure that `poise check` prints.
+    /// One interval until the next probe, then `unhealthyThreshold` probes that each time out, the edge
+    /// interval between their starts.
+    public var detectionTimeMax: Nanoseconds {
+        let step = max(edgeInterval, timeout)
+        return interval + step * Int64(unhealthyThreshold - 1) + timeout
+    }
+}
+
+public struct HTTPProbe: Sendable, Hashable {
+    public var method = "GET"
+    public var path = "/"
+    /// `nil`: the target's own name or address.
+    public var host: String?
+    public var headers: [HeaderField] = []
+    /// Statuses that mean healthy, closed ranges in 100...599.
+    public var matcher: [ClosedRange<Int>] = [200...399]
+    /// The first 64 KiB of the body must contain this.
+    public var bodyContains: String?
+
+    public struct HeaderField: Sendable, Hashable {
+        public var name: String
+        public var value: String
+        public init(name: String, value: String) { (self.name, self.value) = (name, value) }
+    }
+
+    public init() {}
+}
+
+/// What real traffic tells about a target.
+public struct PassiveChecks: Sendable, Equatable {
+    /// Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off.
+    public var consecutiveFailures = 5
+    /// Share of failed exchanges in percent over `window` that ejects a target; `nil` turns it off.
+    public var failurePercent: Int?
+    /// Fewer exchanges than this in `window` prove nothing.
+    public var failurePercentMinRequests = 20
+    public var window: Nanoseconds = .seconds(10)
+    /// First ejection; the n-th in a row lasts n times as long, up to `ejectionTimeMax`.
+    public var ejectionTime: Nanoseconds = .seconds(30)
+    public var ejectionTimeMax: Nanoseconds = .seconds(300)
+    /// At most this share of a group is ejected at once. One of two targets can always be.
+    public var ejectedPercentMax = 50
+    public init() {}
+}

@@ -1,0 +1,58 @@
+/// A target's state as ELBv2 names it.
+public enum TargetState: UInt8, Sendable, CaseIterable {
+    case initial, healthy, unhealthy, draining, unused, unavailable
+
+    public var name: String {
+        switch self {
+        case .initial: "initial"
+        case .healthy: "healthy"
+        case .unhealthy: "unhealthy"
+        case .draining: "draining"
+        case .unused: "unused"
+        case .unavailable: "unavailable"
+        }
+    }
+}
+
+/// Why a target is in its state. The names are what status, metrics and logs show.
+public enum TargetReason: UInt8, Sendable, CaseIterable {
+    case none
+    /// No probe has ended yet.
+    case initialChecks
+    case timeout
+    case connectionRefused
+    case connectionFailed
+    /// The probe's answer had a status outside the matcher.
+    case responseMismatch
+    case bodyMismatch
+    /// The probe's answer was not HTTP.
+    case malformedResponse
+    /// The name does not resolve.
+    case dns
+    /// Ejected by passive checks.
+    case consecutiveFailures, failureRate
+    case deregistration
+    case drainedByOperator
+    case noTraffic
+    case checksDisabled
+
+    public var name: String {
+        switch self {
+        case .none: "none"
+        case .initialChecks: "initial_checks"
+        case .timeout: "timeout"
+        case .connectionRefused: "connection_refused"
+        case .connectionFailed: "connection_failed"
+        case .responseMismatch: "response_mismatch"
+        case .bodyMismatch: "body_mismatch"
+        case .malformedResponse: "malformed_response"
+        case .dns: "dns"
+        case .consecutiveFailures: "consecutive_failures"
+        case .failureRate: "failure_rate"
+        case .deregistration: "deregistration"
+        case .drainedByOperator: "drained_by_operator"
+        case .noTraffic: "no_traffic"
+        case .checksDisabled: "checks_disabled"
+        }
+    }
+}

@@ -1,0 +1,1 @@
+@main struct Poise { static func main() { print("poise") } }
