@@ -1,1 +1,1 @@
-// Replaced by the room's first file.
+// Room opens with its first file.
