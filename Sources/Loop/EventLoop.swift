@@ -150,9 +150,8 @@ import PoisePlatform
 
     private func bury() {
         guard unsafe !graveyard.isEmpty else { return }
-        let dead = unsafe graveyard
-        unsafe graveyard.removeAll(keepingCapacity: true)
-        for unsafereference in unsafe dead { unsafe reference.release() }
+        // A channel's end may close others, which then lie here too.
+        while let reference = unsafe graveyard.popLast() { unsafe reference.release() }
     }
 
     // MARK: What channels call
