@@ -74,6 +74,13 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
 
+        // ns per pick at 2...10,000 targets: `swift run -c release balancing-bench`.
+        .executableTarget(
+            name: "balancing-bench",
+            dependencies: ["PoiseModel", "PoiseBalancing"],
+            path: "Benchmarks/Balancing",
+            swiftSettings: house),
+
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),

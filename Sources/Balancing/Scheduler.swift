@@ -49,6 +49,9 @@ public struct Scheduler: Sendable {
     }
 
     /// Tells that `index` has another effective weight, 0...65,536. Nobody else's turn changes.
+    ///
+    /// For health and slow start. Where the *configured* weight changes, `source_hash` needs a new scheduler: its table
+    /// is made of the configured weights, and a raised weight earns no slots here.
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)
