@@ -74,6 +74,10 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
 
+        .executableTarget(
+            name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
+            swiftSettings: house),
+
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),

@@ -131,3 +131,15 @@ extension IPAddress {
         if isMapped { Self.appendIPv4(UInt32(truncatingIfNeeded: bits), to: &sink) }
     }
 }
+
+extension ByteSink where Self: ~Copyable {
+    /// A port in decimal.
+    public mutating func appendPort(_ port: UInt16) {
+        var divisor: UInt16 = 10_000
+        while divisor > 1, port / divisor == 0 { divisor /= 10 }
+        while divisor > 0 {
+            append(0x30 + UInt8(port / divisor % 10))
+            divisor /= 10
+        }
+    }
+}

@@ -33,9 +33,9 @@ extension ProxyProtocolHeader {
         sink.append(" ")
         endpoints.destination.address.appendText(to: &sink)
         sink.append(" ")
-        sink.append(decimal: endpoints.source.port)
+        sink.appendPort(endpoints.source.port)
         sink.append(" ")
-        sink.append(decimal: endpoints.destination.port)
+        sink.appendPort(endpoints.destination.port)
         sink.append("\r\n")
     }
 
@@ -80,14 +80,5 @@ extension IPAddress {
 extension ByteSink where Self: ~Copyable {
     fileprivate mutating func append(_ text: String) {
         for byte in text.utf8 { append(byte) }
-    }
-
-    fileprivate mutating func append(decimal number: UInt16) {
-        var divisor: UInt16 = 10_000
-        while divisor > 1, number / divisor == 0 { divisor /= 10 }
-        while divisor > 0 {
-            append(0x30 + UInt8(number / divisor % 10))
-            divisor /= 10
-        }
     }
 }
