@@ -63,7 +63,13 @@ enum RoutingBenchmark {
                 let table = RouteTable(rules: rules)
                 let compile = clock.now - start
                 // 70 requests that visit the whole table, all shapes alike.
-                let hits = Requests((0..<70).map { count == 0 ? $0 : $0 * 7919 % count })
+                let indices = (0..<70).map { count == 0 ? $0 : $0 * 7919 % count }
+                let hits = Requests(indices)
+                for (index, range) in zip(indices, hits.ranges) where count > 0 {
+                    let bytes = hits.bytes.span
+                    let found = table.match(host: bytes.extracting(range.host), path: bytes.extracting(range.path))
+                    precondition(found == index, "measures the right answer")
+                }
                 let misses = Requests((0..<70).map { 20_000 + $0 })
                 let hit = nanoseconds(clock, hits) { table.match(host: $0, path: $1) ?? -1 }
                 let miss = nanoseconds(clock, misses) { table.match(host: $0, path: $1) ?? -1 }

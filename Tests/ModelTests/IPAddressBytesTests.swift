@@ -1,8 +1,9 @@
+import Glibc
 import PoiseModel
 import Testing
 
-@Suite("Text form of addresses, RFC 4291 §2.2 and RFC 5952")
-struct IPAddressTextTests {
+@Suite("Addresses from and to bytes, RFC 4291 §2.2 and RFC 5952")
+struct IPAddressBytesTests {
     static func read(_ text: String) -> IPAddress? {
         let bytes = Array(text.utf8)
         return IPAddress(ipv4Or6: bytes.span)
@@ -56,5 +57,50 @@ struct IPAddressTextTests {
             let text = Self.write(IPAddress(v6: bits))
             #expect(Self.read(text) == IPAddress(v6: bits), "\(text)")
         }
+    }
+
+    /// What inet_pton(3) makes of a text.
+    static func system(_ text: String, _ family: CInt) -> UInt128? {
+        var bytes = InlineArray<16, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        // SAFETY: inet_pton writes 4 or 16 bytes, and only in this closure.
+        let isAddress = unsafe span.withUnsafeMutableBufferPointer { buffer in
+            unsafe inet_pton(family, text, buffer.baseAddress) == 1
+        }
+        guard isAddress else { return nil }
+        return (0..<(family == AF_INET ? 4 : 16)).reduce(0) { $0 << 8 | UInt128(bytes[$1]) }
+    }
+
+    @Test("reads exactly what inet_pton reads: random edits of addresses", arguments: 1...10 as ClosedRange<UInt64>)
+    func differential(seed: UInt64) {
+        var state = seed
+        func random(below limit: Int) -> Int {
+            // SplitMix64
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var z = state
+            z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+            return Int((z ^ z >> 31) >> 33) % limit
+        }
+        let starts = ["192.0.2.1", "2001:db8::1", "::ffff:10.0.0.1", "1:2:3:4:5:6:7:8", "::", "255.255.255.255"]
+        let alphabet = Array("0123456789abcdefABCDEF:::...g ")
+        var accepted = 0
+        for _ in 0..<3_000 {
+            var text = Array(starts[random(below: starts.count)])
+            for _ in 0..<random(below: 4) {
+                let index = random(below: text.count)
+                switch random(below: 3) {
+                case 0: text[index] = alphabet[random(below: alphabet.count)]
+                case 1: text.insert(alphabet[random(below: alphabet.count)], at: index)
+                default: if text.count > 1 { text.remove(at: index) }
+                }
+            }
+            let expected =
+                Self.system(String(text), AF_INET).map { IPAddress(v4: UInt32($0)) }
+                ?? Self.system(String(text), AF_INET6).map { IPAddress(v6: $0) }
+            #expect(Self.read(String(text)) == expected, "seed \(seed): '\(String(text))'")
+            accepted += expected == nil ? 0 : 1
+        }
+        #expect(accepted > 500)
     }
 }
