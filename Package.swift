@@ -80,6 +80,9 @@ let package = Package(
             dependencies: ["PoiseModel", "PoiseBalancing"],
             path: "Benchmarks/Balancing",
             swiftSettings: house),
+        .executableTarget(
+            name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
+            swiftSettings: house),
 
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
