@@ -1,0 +1,62 @@
+/// Named bytes of the HTTP/1.1 grammar.
+enum ASCII {
+    static var tab: UInt8 { 0x09 }
+    static var lineFeed: UInt8 { 0x0A }
+    static var carriageReturn: UInt8 { 0x0D }
+    static var space: UInt8 { 0x20 }
+    static var numberSign: UInt8 { 0x23 }
+    static var percent: UInt8 { 0x25 }
+    static var asterisk: UInt8 { 0x2A }
+    static var comma: UInt8 { 0x2C }
+    static var dot: UInt8 { 0x2E }
+    static var slash: UInt8 { 0x2F }
+    static var zero: UInt8 { 0x30 }
+    static var colon: UInt8 { 0x3A }
+    static var semicolon: UInt8 { 0x3B }
+    static var equals: UInt8 { 0x3D }
+    static var questionMark: UInt8 { 0x3F }
+    static var at: UInt8 { 0x40 }
+    static var openBracket: UInt8 { 0x5B }
+    static var closeBracket: UInt8 { 0x5D }
+    static var delete: UInt8 { 0x7F }
+}
+
+/// A set of ASCII bytes as two bit masks: a test is a shift, without a table in memory or a lazy global.
+struct ByteClass {
+    let low: UInt64  // bytes 0...63
+    let high: UInt64  // bytes 64...127
+
+    @inline(__always) func contains(_ byte: UInt8) -> Bool {
+        let mask = byte & 0x40 == 0 ? low : high
+        return byte < 0x80 && mask &>> UInt64(byte & 63) & 1 != 0
+    }
+
+    /// `tchar`: letters, digits and ``!#$%&'*+-.^_`|~``. RFC 9110 §5.6.2
+    static var token: ByteClass { ByteClass(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE) }
+    /// What a request target may hold (visible ASCII) less `#`, which is refused, and less `%` and `?`, which are
+    /// looked at. Browsers send ``"<>\^`{|}`` unescaped, so this is wider than RFC 3986.
+    static var target: ByteClass { ByteClass(low: 0x7FFF_FFD6_0000_0000, high: 0x7FFF_FFFF_FFFF_FFFF) }
+    /// `unreserved` and `sub-delims`. RFC 3986 §2.2, §2.3
+    static var registeredName: ByteClass { ByteClass(low: 0x2BFF_7FD2_0000_0000, high: 0x47FF_FFFE_87FF_FFFE) }
+}
+
+/// SP, HTAB, visible ASCII and obs-text: what a field value or a reason phrase may hold. RFC 9110 §5.5
+@inline(__always) func isFieldValueByte(_ byte: UInt8) -> Bool {
+    byte >= 0x20 ? byte != ASCII.delete : byte == ASCII.tab
+}
+
+/// The value of a decimal digit; nil for any other byte.
+@inline(__always) func decimalDigit(_ byte: UInt8) -> Int? {
+    let digit = byte &- ASCII.zero
+    return digit < 10 ? Int(digit) : nil
+}
+
+/// The value of a hexadecimal digit in either case; nil for any other byte.
+@inline(__always) func hexadecimalDigit(_ byte: UInt8) -> Int? {
+    switch byte {
+    case 0x30...0x39: Int(byte - 0x30)
+    case 0x41...0x46: Int(byte - 0x41 + 10)
+    case 0x61...0x66: Int(byte - 0x61 + 10)
+    default: nil
+    }
+}
