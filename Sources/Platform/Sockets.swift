@@ -92,4 +92,10 @@ public enum Errno {
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103
     public static let timedOut: CInt = 110
+
+    /// Network errors that accept(2) hands on from the connection it would have returned: ENETDOWN, EPROTO,
+    /// ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH.
+    public static func isOfOneConnection(_ code: CInt) -> Bool {
+        [100, 71, 92, 112, 64, 113, 95, 101].contains(code)
+    }
 }
