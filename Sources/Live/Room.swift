@@ -1,1 +1,0 @@
-// Room opens with its first file.
