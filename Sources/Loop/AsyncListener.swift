@@ -4,15 +4,15 @@ import PoisePlatform
 /// A listening socket for `async` code on a loop with an executor. Closes itself when dropped.
 @safe public final class AsyncListener {
     private let channel: WaitChannel
-    /// Where it listens; with a port even if 0 was asked for.
-    public let address: SocketAddress
+    /// The port it listens on, chosen by the system where 0 was asked for; `nil` for a unix socket.
+    public let port: UInt16?
 
     /// How long accepting rests when no descriptor or no memory is left: trying on would only spin.
     private static let pause = Nanoseconds.milliseconds(100)
 
     /// Takes over a listening socket.
-    public init(adopting socket: consuming FileDescriptor, address: SocketAddress, loop: EventLoop) {
-        self.address = Sockets.localAddress(of: socket.number).map { .ip($0.ip, port: $0.port) } ?? address
+    public init(adopting socket: consuming FileDescriptor, loop: EventLoop) {
+        port = Sockets.localAddress(of: socket.number)?.port
         channel = WaitChannel(loop: loop)
         channel.open(socket)
         channel.watch(.readable)

@@ -228,7 +228,8 @@ import PoisePlatform
             // The second row is about that one connection, not about the socket: accept(2), "Error handling".
             case Errno.interrupted, Errno.connectionAborted: continue
             case let code where Errno.isOfOneConnection(code): continue
-            case Errno.tooManyFiles, Errno.tooManyFilesInSystem: return .outOfDescriptors
+            case Errno.tooManyFiles, Errno.tooManyFilesInSystem, Errno.noBuffers, Errno.noMemory:
+                return .outOfDescriptors
             default:
                 guard number >= 0 else { return .failed(-number) }
                 return .accepted(Accepted(descriptor: number, peer: peer.peerAddress))
@@ -253,7 +254,7 @@ public struct Accepted: Sendable {
 public enum AcceptResult: Sendable {
     case accepted(Accepted)
     case none
-    /// The descriptor limit is reached: stop accepting until some are free.
+    /// The descriptor limit is reached, or the kernel has no memory: stop accepting until some are free.
     case outOfDescriptors
     case failed(CInt)
 }

@@ -8,7 +8,8 @@ import CPoise
 ///     executor.start { ... }; loop.run()
 ///
 ///     actor Something {                                  // a global actor alike
-///         nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+///         nonisolated let executor: LoopExecutor
+///         nonisolated var unownedExecutor: UnownedSerialExecutor { executor.forActors }
 ///     }
 ///
 /// Invariants:
@@ -38,6 +39,11 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         precondition(isCurrent, "the loop was asked for on another thread")
         return attached!
     }
+
+    /// What an actor of this loop returns from its `unownedExecutor`.
+    ///
+    /// SAFETY: an actor's executor must outlive it; the actor holds this object for that.
+    @safe public var forActors: UnownedSerialExecutor { unsafe asUnownedSerialExecutor() }
 
     /// Starts a task that stays on this loop. From any thread.
     @discardableResult
