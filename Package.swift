@@ -92,6 +92,8 @@ let package = Package(
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
         tests("Packets", ["PoiseModel", "PoisePackets"]),
+        tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
+        tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
     ]
 )

@@ -90,6 +90,13 @@ open class Channel {
         return unsafe loop.backend.send(descriptor, buffer.base + start, end - start)
     }
 
+    /// One send of bytes that lie in no buffer. Not empty.
+    public final func send(_ bytes: Span<UInt8>) -> IOResult {
+        precondition(!bytes.isEmpty)
+        // SAFETY: the kernel reads inside the span only, during the call.
+        return unsafe bytes.withUnsafeBytes { unsafe loop.backend.send(descriptor, $0.baseAddress!, $0.count) }
+    }
+
     /// One send of two ranges in order, as if they were one. Both are not empty.
     public final func send(
         _ a: Buffer, _ aStart: Int, _ aEnd: Int, then b: Buffer, _ bStart: Int, _ bEnd: Int

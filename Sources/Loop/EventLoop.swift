@@ -13,6 +13,8 @@ import PoisePlatform
     public internal(set) var now: MonotonicTime
     public let buffers = BufferPool()
     public let mailbox: Mailbox
+    /// What makes this loop run `async` code; `nil` on a worker.
+    public let executor: LoopExecutor?
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
     public var endOfWakeUp: (() -> Void)?
     /// Wake-ups since the start, and the longest time that one of them took.
@@ -37,20 +39,24 @@ import PoisePlatform
     private var nextTrim: MonotonicTime
 
     /// A loop over epoll, or over `simulation` with its clock at 0.
-    public init(simulation: (any SimulatedSystem)? = nil) {
+    ///
+    /// - Parameter executor: runs its jobs on this loop, and lends it its mailbox. Workers have none.
+    public init(simulation: (any SimulatedSystem)? = nil, executor: LoopExecutor? = nil) {
         let epoll = simulation == nil ? poise_epoll_create() : -1
         precondition(simulation != nil || epoll >= 0, "no descriptor is left for epoll")
         backend = Backend(epoll: epoll, simulation: simulation)
         now = simulation == nil ? Clock.monotonic : .zero
         wheel = TimerWheel(now: now)
         nextTrim = now
-        mailbox = Mailbox()
+        mailbox = executor?.mailbox ?? Mailbox()
+        self.executor = executor
         // SAFETY: freed in deinit, used by `poll` only.
         unsafe events = .allocate(capacity: Int(Self.eventCount))
         if simulation == nil {
             let result = poise_epoll_add(epoll, mailbox.descriptor, Readiness.readable.rawValue, Self.mailboxToken)
             precondition(result == 0, "epoll refused the mailbox")
         }
+        executor?.attach(to: self)
     }
 
     deinit {
@@ -63,11 +69,22 @@ import PoisePlatform
 
     /// Runs wake-ups until ``stop()``.
     public func run() {
-        // SAFETY: cleared before `self` can go; compared by identity only.
-        unsafe poise_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
-        while !isStopping { wakeUp() }
-        poise_set_current_loop(nil)
+        beCurrent { while !isStopping { wakeUp() } }
         mailbox.close()
+    }
+
+    /// Runs `body` as this thread's loop: what ``LoopExecutor/isCurrent`` then tells. Also a simulation's driver.
+    func beCurrent(_ body: () -> Void) {
+        // SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare
+        // with something that never changes.
+        let name =
+            if let executor { unsafe Unmanaged.passUnretained(executor).toOpaque() } else {
+                unsafe Unmanaged.passUnretained(self).toOpaque()
+            }
+        let outer = unsafe poise_current_loop()
+        unsafe poise_set_current_loop(name)
+        body()
+        unsafe poise_set_current_loop(outer)
     }
 
     /// Ends ``run()`` after this wake-up.
@@ -94,6 +111,7 @@ import PoisePlatform
         if !waiting.isEmpty { runAgainQueue() }
         fireTimers()
         if hasMail { readMail() }
+        executor?.runJobs()
         endOfWakeUp?()
         bury()
         if now >= nextTrim {
@@ -104,7 +122,7 @@ import PoisePlatform
 
     /// How long epoll may sleep, in milliseconds; -1 for ever.
     private func timeout() -> CInt {
-        if !waiting.isEmpty { return 0 }
+        if !waiting.isEmpty || executor?.hasJobs == true { return 0 }
         // A trim is due while buffers may lie unused; then the loop may sleep for good.
         guard let wake = wheel.nextWake() else { return buffers.hasPagesToTrim ? 1000 : -1 }
         let wait = (wake - Clock.monotonic).count
@@ -149,9 +167,8 @@ import PoisePlatform
     }
 
     private func bury() {
-        guard unsafe !graveyard.isEmpty else { return }
-        // A channel's end may close others, which then lie here too.
-        while let reference = unsafe graveyard.popLast() { unsafe reference.release() }
+        // SAFETY: each holds the retain of its `enter`. Releasing may close, and so bury, further channels.
+        while let dead = unsafe graveyard.popLast() { unsafe dead.release() }
     }
 
     // MARK: What channels call
@@ -208,8 +225,11 @@ import PoisePlatform
             let number = unsafe poise_accept(listener.descriptor, &peer)
             switch -number {
             case Errno.again: return .none
+            // The second row is about that one connection, not about the socket: accept(2), "Error handling".
             case Errno.interrupted, Errno.connectionAborted: continue
-            case Errno.tooManyFiles, Errno.tooManyFilesInSystem: return .outOfDescriptors
+            case let code where Errno.isOfOneConnection(code): continue
+            case Errno.tooManyFiles, Errno.tooManyFilesInSystem, Errno.noBuffers, Errno.noMemory:
+                return .outOfDescriptors
             default:
                 guard number >= 0 else { return .failed(-number) }
                 return .accepted(Accepted(descriptor: number, peer: peer.peerAddress))
@@ -234,7 +254,7 @@ public struct Accepted: Sendable {
 public enum AcceptResult: Sendable {
     case accepted(Accepted)
     case none
-    /// The descriptor limit is reached: stop accepting until some are free.
+    /// The descriptor limit is reached, or the kernel has no memory: stop accepting until some are free.
     case outOfDescriptors
     case failed(CInt)
 }

@@ -50,10 +50,12 @@ public final class Mailbox: Sendable {
     }
 
     func close() {
-        let dropped = queue.withLock { queue in
+        var dropped: [@Sendable () -> Void] = []
+        queue.withLock { queue in
             queue.isClosed = true
-            return queue.letters
+            swap(&queue.letters, &dropped)
         }
-        _ = dropped
+        // Released here, outside of the lock: what a letter holds may post again when it goes.
+        dropped.removeAll()
     }
 }

@@ -39,6 +39,8 @@ struct TimerWheel {
     /// Every tick before this one has been fired.
     private var currentTick: Int64
     private(set) var armedCount = 0
+    /// Something was armed for a time that had already come.
+    private var hasOverdue = false
     private var due: [Due] = []
 
     init(now: MonotonicTime) { currentTick = now.nanoseconds / Self.tick }
@@ -58,7 +60,6 @@ struct TimerWheel {
 
     mutating func release(_ timer: TimerID) {
         cancel(timer)
-        entries[Int(timer.index)].order = 0
         entries[Int(timer.index)].next = freeHead
         freeHead = timer.index
     }
@@ -68,7 +69,9 @@ struct TimerWheel {
         if entries[index].slot >= 0 { unlink(timer.index) } else { armedCount += 1 }
         // Rounded up: a timer never fires early.
         let at = max(deadline.nanoseconds, 0)
-        let tick = max(at / Self.tick + (at % Self.tick == 0 ? 0 : 1), currentTick)
+        let wanted = at / Self.tick + (at % Self.tick == 0 ? 0 : 1)
+        let tick = max(wanted, currentTick)
+        if wanted <= currentTick { hasOverdue = true }
         let slot = Int(tick & Int64(Self.slotCount - 1))
         nextOrder += 1
         entries[index].deadline = deadline.nanoseconds
@@ -82,10 +85,16 @@ struct TimerWheel {
         occupied[slot >> 6] |= 1 << UInt64(slot & 63)
     }
 
+    /// Also reaches a timer that ``takeDue(now:)`` has taken and that was not called yet.
     mutating func cancel(_ timer: TimerID) {
-        guard entries[Int(timer.index)].slot >= 0 else { return }
-        unlink(timer.index)
-        entries[Int(timer.index)].slot = -1
+        entries[Int(timer.index)].order = 0
+        disarm(timer.index)
+    }
+
+    private mutating func disarm(_ index: Int32) {
+        guard entries[Int(index)].slot >= 0 else { return }
+        unlink(index)
+        entries[Int(index)].slot = -1
         armedCount -= 1
     }
 
@@ -103,9 +112,12 @@ struct TimerWheel {
     /// When the loop must look again: a lower bound of the next deadline, `nil` without timers.
     func nextWake() -> MonotonicTime? {
         guard armedCount > 0 else { return nil }
+        if hasOverdue { return MonotonicTime(nanoseconds: currentTick * Self.tick) }
+        // Without overdue timers the current slot holds only those of later turns: looking at it again before a
+        // whole turn has passed would keep the loop spinning for the rest of the tick.
         let start = Int(currentTick & Int64(Self.slotCount - 1))
-        var step = 0
-        while step < Self.slotCount {
+        var step = 1
+        while step <= Self.slotCount {
             let slot = (start + step) & (Self.slotCount - 1)
             let word = occupied[slot >> 6] >> UInt64(slot & 63)
             if word != 0 {
@@ -149,14 +161,15 @@ struct TimerWheel {
             }
             tick += 1
         }
-        for fired in due { cancel(TimerID(index: fired.index)) }
+        for fired in due { disarm(fired.index) }
+        hasOverdue = false
         // The tick of `now` may still receive timers that are due within it.
         currentTick = nowTick
         if due.count > 1 { due.sort { ($0.deadline, $0.order) < ($1.deadline, $1.order) } }
         return due
     }
 
-    /// Whether a timer taken by ``takeDue(now:)`` was not armed again or released since.
+    /// Whether a timer taken by ``takeDue(now:)`` was not armed again, cancelled or released since.
     func isStillDue(_ fired: Due) -> Bool {
         entries[Int(fired.index)].slot < 0 && entries[Int(fired.index)].order == fired.order
     }

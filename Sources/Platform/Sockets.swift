@@ -12,8 +12,15 @@ public enum Sockets {
         on address: SocketAddress, sharesPort: Bool, dualStack: Bool = false, backlog: CInt = 4096
     ) throws(SystemError) -> FileDescriptor {
         let socket = try bind(to: address, sharesPort: sharesPort, dualStack: dualStack)
-        _ = try checked(poise_listen(socket.number, backlog), "listen")
+        try startListening(socket, backlog: backlog)
         return socket
+    }
+
+    /// Lets a bound socket accept.
+    public static func startListening(
+        _ socket: borrowing FileDescriptor, backlog: CInt = 4096
+    ) throws(SystemError) {
+        _ = try checked(poise_listen(socket.number, backlog), "listen")
     }
 
     /// A bound socket that does not listen yet.
@@ -92,4 +99,13 @@ public enum Errno {
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103
     public static let timedOut: CInt = 110
+    public static let familyNotSupported: CInt = 97
+    public static let noBuffers: CInt = 105
+    public static let noMemory: CInt = 12
+
+    /// Network errors that accept(2) hands on from the connection it would have returned: ENETDOWN, EPROTO,
+    /// ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH.
+    public static func isOfOneConnection(_ code: CInt) -> Bool {
+        [100, 71, 92, 112, 64, 113, 95, 101].contains(code)
+    }
 }
