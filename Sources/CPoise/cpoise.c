@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -171,6 +172,10 @@ int64_t poise_write(int descriptor, const void *bytes, size_t count) {
 int poise_open(const char *path, int flags, unsigned mode) {
     int how = flags == 2 ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY;
     return (int)result(open(path, how | O_CLOEXEC, mode));
+}
+int poise_wait_readable(int descriptor, int timeout_ms) {
+    struct pollfd entry = {.fd = descriptor, .events = POLLIN};
+    return (int)result(poll(&entry, 1, timeout_ms));
 }
 int poise_eventfd(void) { return (int)result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
 

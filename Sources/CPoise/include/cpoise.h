@@ -61,6 +61,7 @@ int poise_close(int descriptor);
 int64_t poise_read(int descriptor, void *bytes, size_t count);
 int64_t poise_write(int descriptor, const void *bytes, size_t count);
 int poise_open(const char *path, int flags, unsigned mode); /* flags: 1 read, 2 append+create */
+int poise_wait_readable(int descriptor, int timeout_ms); /* 1 readable, 0 timed out */
 int poise_eventfd(void);
 int poise_signalfd(const int *signals, size_t count); /* blocks them in the calling thread first */
 int poise_signalfd_read(int descriptor);              /* a signal number */
