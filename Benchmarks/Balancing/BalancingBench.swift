@@ -30,10 +30,12 @@ import PoiseModel
         row(.p2c, "1...256") { 256 * (1 + $0 % 256) }
         row(.sourceHash, "half dead", usable: { $0 % 2 == 0 }) { _ in 256 }
         row(.p2c, "99% dead", usable: { $0 % 100 == 0 }) { _ in 256 }
+        for algorithm in Algorithm.allCases { row(algorithm, "backups", isBackup: { $0 % 10 == 9 }) { _ in 256 } }
     }
 
     static func row(
-        _ algorithm: Algorithm, _ name: String, usable: (Int) -> Bool = { _ in true }, weight: (Int) -> Int
+        _ algorithm: Algorithm, _ name: String, usable: (Int) -> Bool = { _ in true },
+        isBackup: (Int) -> Bool = { _ in false }, weight: (Int) -> Int
     ) {
         var line = algorithm.rawValue + String(repeating: " ", count: 20 - algorithm.rawValue.count)
         line += name + String(repeating: " ", count: 10 - name.count)
