@@ -82,14 +82,16 @@ struct PassiveHealthTests {
         #expect(health.eject(at: at(now)) == at(now + 30))
     }
 
-    @Test("a returned target begins with a clean sheet")
+    @Test("a returned target begins with a clean sheet, even when the window is longer than the ejection")
     func clean() {
-        var health = PassiveHealth(policy: policy(failures: 5, percent: 50))
+        var short = policy(failures: 5, percent: 50)
+        short.ejectionTime = .seconds(1)
+        var health = PassiveHealth(policy: short)
         for _ in 0..<30 { _ = health.failed(at: at(1)) }
-        _ = health.eject(at: at(1))
-        #expect(health.returnIfDue(at: at(31)) == true)
-        for _ in 0..<4 { #expect(health.failed(at: at(31)) == nil) }
-        #expect(health.failed(at: at(31)) == .consecutiveFailures)
+        #expect(health.eject(at: at(1)) == at(2))
+        #expect(health.returnIfDue(at: at(2)) == true)
+        for _ in 0..<4 { #expect(health.failed(at: at(2)) == nil) }
+        #expect(health.failed(at: at(2)) == .consecutiveFailures)
     }
 
     @Test("a changed policy keeps the row of failures and a running ejection")
