@@ -30,10 +30,20 @@ import PoiseModel
         row(.p2c, "1...256") { 256 * (1 + $0 % 256) }
         row(.sourceHash, "half dead", usable: { $0 % 2 == 0 }) { _ in 256 }
         row(.p2c, "99% dead", usable: { $0 % 100 == 0 }) { _ in 256 }
+        for algorithm in Algorithm.allCases { row(algorithm, "backups", isBackup: { $0 % 10 == 9 }) { _ in 256 } }
+
+        print("\nbuilding            1,000 groups of 10 (µs)    one group of 10,000 (µs)")
+        for algorithm in Algorithm.allCases {
+            let name = algorithm.rawValue + String(repeating: " ", count: 20 - algorithm.rawValue.count)
+            let small = best { build(algorithm, groups: 1_000, targets: 10) } / 1e3
+            let large = best { build(algorithm, groups: 1, targets: 10_000) } / 1e3
+            print(name + column(small) + "                    " + column(large))
+        }
     }
 
     static func row(
-        _ algorithm: Algorithm, _ name: String, usable: (Int) -> Bool = { _ in true }, weight: (Int) -> Int
+        _ algorithm: Algorithm, _ name: String, usable: (Int) -> Bool = { _ in true },
+        isBackup: (Int) -> Bool = { _ in false }, weight: (Int) -> Int
     ) {
         var line = algorithm.rawValue + String(repeating: " ", count: 20 - algorithm.rawValue.count)
         line += name + String(repeating: " ", count: 10 - name.count)
@@ -54,8 +64,22 @@ import PoiseModel
         print(line + column(change))
     }
 
-    static func column(_ nanoseconds: Double) -> String {
-        let text = String(Int((nanoseconds * 10).rounded()) / 10)
+    /// As a worker's schedulers are built for an apply.
+    @inline(never)
+    static func build(_ algorithm: Algorithm, groups: Int, targets: Int) -> Double {
+        let identities = (0..<targets).map { mix64(UInt64($0)) }
+        let weights = Array(repeating: 256, count: targets)
+        let start = now()
+        let built = (0..<groups).map {
+            TieredScheduler(algorithm: algorithm, identities: identities, weights: weights, start: UInt64($0))
+        }
+        let elapsed = now() - start
+        precondition(built.count == groups)
+        return Double(elapsed)
+    }
+
+    static func column(_ figure: Double) -> String {
+        let text = String(Int(figure.rounded()))
         return String(repeating: " ", count: max(1, 8 - text.count)) + text
     }
 

@@ -18,7 +18,7 @@ public struct Scheduler: Sendable {
     ///   - weights: effective weights of a target that is usable and warm, `EffectiveWeight.of(configured)`; tell the
     ///     rest by ``weightChanged(at:to:)``. At most ``targetsMax``.
     ///   - start: a random number of the worker's own, so that workers begin elsewhere.
-    /// - Cost: `source_hash` fills a table (1 ms for 1,000 targets): copy such a scheduler to the workers.
+    /// - Cost: `source_hash` fills a table (32 µs for 10 targets, 4 ms for 10,000): copy such a scheduler to the workers.
     public init(algorithm: Algorithm, identities: [UInt64], weights: [Int], start: UInt64) {
         precondition(weights.count <= Self.targetsMax, "targets are numbered with 16 bits")
         self.algorithm = algorithm

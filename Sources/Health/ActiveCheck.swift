@@ -117,10 +117,13 @@ public struct ActiveCheck: Sendable, Equatable {
         let share = Int64(random >> 44)  // 0..<2^20
         if !differs, isFirstInterval {
             isFirstInterval = false
-            interval = Nanoseconds(Int64(Int128(interval.count) * Int128(share + 1) >> 20))
+            interval = Nanoseconds(part(share + 1, of: interval.count))
         } else {
-            interval = interval - Nanoseconds(Int64(Int128(interval.count / 10) * Int128(share) >> 20))
+            interval = interval - Nanoseconds(part(share, of: interval.count / 10))
         }
         nextProbe = max(now, lastStart + interval)
     }
+
+    /// `share` / 2^20 of `whole`, which may be years of nanoseconds.
+    private func part(_ share: Int64, of whole: Int64) -> Int64 { Int64((Int128(whole) * Int128(share)) >> 20) }
 }

@@ -4,8 +4,8 @@ import PoiseModel
 ///
 ///     watching ──too many failures, and `EjectionBudget` agrees──> ejected ──its time is over──> watching
 ///
-/// The n-th ejection in a row lasts n times as long. Each `ejectionTime` without an ejection takes one off n, so a target
-/// that had a bad hour last week begins at one again.
+/// The n-th ejection in a row lasts n times as long, up to `ejectionTimeMax` (never shorter than the first). Each
+/// `ejectionTime` without an ejection takes one off n, so a target that had a bad hour last week begins at one again.
 public struct PassiveHealth: Sendable {
     public private(set) var policy: PassiveChecks
     /// When the target may come back; `nil` while it is watched.
