@@ -9,38 +9,17 @@ public enum SocketAddress: Sendable, Hashable {
 
 extension poise_address {
     init(_ address: IPAddress, port: UInt16) {
-        self.init()
-        self.port = port
-        switch address.family {
-        case .v4:
-            family = 4
-            unsafe withUnsafeMutableBytes(of: &bytes) {
-                // SAFETY: four of the sixteen bytes.
-                unsafe $0.storeBytes(of: UInt32(truncatingIfNeeded: address.bits).bigEndian, as: UInt32.self)
-            }
-        case .v6:
-            family = 6
-            unsafe withUnsafeMutableBytes(of: &bytes) {
-                // SAFETY: the sixteen bytes.
-                unsafe $0.storeBytes(of: address.bits.bigEndian, as: UInt128.self)
-            }
-        }
+        self.init(
+            high: UInt64(truncatingIfNeeded: address.bits >> 64), low: UInt64(truncatingIfNeeded: address.bits),
+            port: port, family: address.family.rawValue)
     }
 
     /// `nil`: not an IP address (a unix peer).
     var ip: IPAddress? {
-        var copy = bytes
         switch family {
-        case 4:
-            // SAFETY: the first four of sixteen bytes; `copy` is a local.
-            let bits = unsafe withUnsafeBytes(of: &copy) { unsafe $0.loadUnaligned(as: UInt32.self) }
-            return IPAddress(v4: UInt32(bigEndian: bits))
-        case 6:
-            // SAFETY: sixteen bytes; `copy` is a local.
-            let bits = unsafe withUnsafeBytes(of: &copy) { unsafe $0.loadUnaligned(as: UInt128.self) }
-            return IPAddress(v6: UInt128(bigEndian: bits))
-        default:
-            return nil
+        case 4: IPAddress(v4: UInt32(truncatingIfNeeded: low))
+        case 6: IPAddress(v6: UInt128(high) << 64 | UInt128(low))
+        default: nil
         }
     }
 

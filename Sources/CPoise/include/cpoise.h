@@ -22,11 +22,12 @@ struct poise_event {
     uint64_t data;
 } POISE_EVENT_PACKED;
 
-/* An IP socket address: family 4 or 6, address in network byte order, port in host byte order. */
+/* An IP socket address. family: 4, 6, or 0 for none. IPv4 is the low 32 bits of `low`; all in host byte order. */
 struct poise_address {
-    uint8_t family;
-    uint8_t bytes[16];
+    uint64_t high;
+    uint64_t low;
     uint16_t port;
+    uint8_t family;
 };
 
 int64_t poise_clock_monotonic(void);
@@ -55,6 +56,7 @@ int poise_local_address(int descriptor, struct poise_address *local);
 int64_t poise_recv(int descriptor, void *bytes, size_t count);
 int64_t poise_send(int descriptor, const void *bytes, size_t count);
 int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b, size_t b_count);
+int poise_duplicate(int descriptor);
 int poise_shutdown_write(int descriptor);
 int poise_close(int descriptor);
 

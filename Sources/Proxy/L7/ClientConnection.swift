@@ -139,8 +139,9 @@ final class ClientConnection: Connection {
     /// - Returns: true when more bytes are needed.
     private func parseHead() -> Bool {
         let exchange = self.exchange ?? beginReading()
-        let result = exchange.head.parse(
-            input!.bytes(0, inputEnd), from: inputStart, limits: listener.limits)
+        // Bound first: a span of an optional property's value makes the optimiser fail.
+        guard let buffer = input else { return true }
+        let result = exchange.head.parse(buffer.bytes(0, inputEnd), from: inputStart, limits: listener.limits)
         switch result {
         case .needMore:
             return true
@@ -276,8 +277,8 @@ final class ClientConnection: Connection {
     /// The header must come first and whole; it names the client. Anything else ends the connection.
     private func readPreamble() {
         while isOpen, phase == .preamble {
-            if unreadCount > 0 {
-                switch ProxyProtocolHeader.parse(input!.bytes(inputCursor, inputEnd)) {
+            if unreadCount > 0, let buffer = input {
+                switch ProxyProtocolHeader.parse(buffer.bytes(inputCursor, inputEnd)) {
                 case .complete(let header, let consumed):
                     inputCursor += consumed
                     inputStart = inputCursor

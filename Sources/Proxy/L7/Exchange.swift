@@ -509,41 +509,44 @@ final class Exchange {
     /// Reads heads out of the target's input: interim ones are passed on, a final one begins the answer.
     private func parseAnswer(_ target: TargetConnection) {
         while phase == .forwarding, target.unreadCount > 0 {
-            if !answerIsBeingRead {
-                answer.reset()
-                answerIsBeingRead = true
-            }
-            let result = answer.parse(
-                target.input!.bytes(0, target.inputEnd), from: target.inputCursor, limits: Self.answerLimits,
-                requestMethod: head.method)
-            switch result {
+            switch readAnswerHead(target) {
             case .needMore:
                 return
             case .refused(let refusal):
                 return answerRefused(refusal)
             case .complete:
                 answerIsBeingRead = false
-                let buffer = target.input!
                 target.inputCursor = answer.headEnd
-                if answer.status < 200 { interim(buffer, target) } else { beginAnswer(buffer, target) }
+                if answer.status < 200 { interim(target) } else { beginAnswer(target) }
             }
         }
+    }
+
+    private func readAnswerHead(_ target: TargetConnection) -> ParseResult {
+        if !answerIsBeingRead {
+            answer.reset()
+            answerIsBeingRead = true
+        }
+        guard let buffer = target.input else { return .needMore }
+        return answer.parse(
+            buffer.bytes(0, target.inputEnd), from: target.inputCursor, limits: Self.answerLimits,
+            requestMethod: head.method)
     }
 
     private var answerIsBeingRead = false
     private static var answerLimits: HeadLimits { HeadLimits(headBytesMax: 32 * 1024, fieldCountMax: 200) }
 
-    private func interim(_ buffer: Buffer, _ target: TargetConnection) {
+    private func interim(_ target: TargetConnection) {
         activity(target)
         if answer.status == 101 {
             guard wantsUpgrade, answer.hasUpgrade, requestIsSent else {
                 return answerRefused(Refusal(status: 502, reason: .badConnectionOption))
             }
-            return beginTunnel(buffer, target)
+            return beginTunnel(target)
         }
         // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
         guard head.version == .http11 else { return }
-        stageAnswerHead(buffer, isFinal: false)
+        stageAnswerHead(target.input!, isFinal: false)
         target.inputStart = target.inputCursor
         if client.flushOutput() == .failed { abandon(.clientAborted) }
     }
@@ -553,7 +556,7 @@ final class Exchange {
         targetFailed(.refusedAnswer)
     }
 
-    private func beginAnswer(_ buffer: Buffer, _ target: TargetConnection) {
+    private func beginAnswer(_ target: TargetConnection) {
         answeredAt = now
         if !target.isConnected { target.markConnected() }
         if answer.status >= 500, mayRetry(status: answer.status) {
@@ -577,7 +580,7 @@ final class Exchange {
         answerBody.begin(answer.framing, sink: sink)
         answerBody.keepsInput = false
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
-        stageAnswerHead(buffer, isFinal: true)
+        stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor
         pumpAnswer()
     }
@@ -623,7 +626,7 @@ final class Exchange {
 
     // MARK: Tunnel
 
-    private func beginTunnel(_ buffer: Buffer, _ target: TargetConnection) {
+    private func beginTunnel(_ target: TargetConnection) {
         status = 101
         answeredAt = now
         answerBegan = true
@@ -631,7 +634,7 @@ final class Exchange {
         phase = .tunnel
         listener.counters.add(ListenerCounter.tunnels)
         target.pool.succeeded()
-        stageAnswerHead(buffer, isFinal: false)
+        stageAnswerHead(target.input!, isFinal: false)
         target.inputStart = target.inputCursor
         requestBody.begin(.untilClose, sink: .asIs)
         requestBody.keepsInput = false
