@@ -18,16 +18,13 @@ public struct Authority: Sendable, Equatable {
             guard position < end, isIPv6Address(bytes, ByteRange(start..<position)) else { return nil }
             position += 1
         } else {
-            while position < end, bytes[position] != ASCII.colon {
-                if bytes[position] == ASCII.percent {
-                    guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
-                        hexadecimalDigit(bytes[position + 2]) != nil
-                    else { return nil }
-                    position += 3
-                } else {
-                    guard ByteClass.registeredName.contains(bytes[position]) else { return nil }
-                    position += 1
-                }
+            while position < end {
+                while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
+                guard position < end, bytes[position] == ASCII.percent else { break }
+                guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
+                    hexadecimalDigit(bytes[position + 2]) != nil
+                else { return nil }
+                position += 3
             }
         }
         // 255 bytes is what DNS can name; an address is shorter.
