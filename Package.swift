@@ -74,6 +74,13 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
 
+        // The HTTP/1.1 codec behind standard input and output, for Tests/Differential. Not a product.
+        .executableTarget(
+            name: "codec-driver",
+            dependencies: ["PoiseHTTP"],
+            path: "Tests/Differential/Driver",
+            swiftSettings: house),
+
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),

@@ -6,7 +6,8 @@ public struct Authority: Sendable, Equatable {
     public let port: UInt16?
 
     /// - Returns: nil for an empty host, user information, white space, a port above 65535, a broken IPv6 literal, an
-    ///   IPvFuture literal, a zone, or any byte that the grammar has not. Cost: one pass.
+    ///   IPvFuture literal, a zone, or any byte that the grammar has not; also for `a..b` and `.a`, which the grammar has
+    ///   but no name server, and which become path traversal where a host names a directory.
     public init?(_ bytes: Span<UInt8>, _ range: ByteRange) {
         var position = range.start
         let end = range.end
@@ -27,6 +28,7 @@ public struct Authority: Sendable, Equatable {
                 position += 3
             }
         }
+        guard !hasEmptyLabel(bytes, range.start..<position) else { return nil }
         // 255 bytes is what DNS can name; an address is shorter.
         guard position > range.start, position - range.start <= 255 else { return nil }
         host = ByteRange(range.start..<position)
@@ -43,6 +45,16 @@ public struct Authority: Sendable, Equatable {
             port = UInt16(number)
         }
     }
+}
+
+/// Whether a dot stands first or behind another one. A single dot at the end makes a name absolute.
+private func hasEmptyLabel(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    var previous = ASCII.dot
+    for index in range {
+        if bytes[index] == ASCII.dot, previous == ASCII.dot { return true }
+        previous = bytes[index]
+    }
+    return false
 }
 
 /// Whether the bytes are an IPv6 address without brackets or zone. RFC 3986 §3.2.2, RFC 4291 §2.2
