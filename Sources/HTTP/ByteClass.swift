@@ -18,6 +18,7 @@ enum ASCII {
     static var at: UInt8 { 0x40 }
     static var openBracket: UInt8 { 0x5B }
     static var closeBracket: UInt8 { 0x5D }
+    static var underscore: UInt8 { 0x5F }
     static var delete: UInt8 { 0x7F }
 }
 

@@ -189,16 +189,32 @@ struct PackedName {
             default: return .other
             }
         case 17:
-            if equalsIgnoringCase(bytes, name, "transfer-encoding") { return .transferEncoding }
-            if equalsIgnoringCase(bytes, name, "x-forwarded-proto") { return .xForwardedProto }
-            return .other
+            switch bits {
+            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where starts(bytes, name, with: "t"):
+                return .transferEncoding
+            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where starts(bytes, name, with: "x"): return .xForwardedProto
+            default: return .other
+            }
         case 18:
-            if equalsIgnoringCase(bytes, name, "proxy-authenticate") { return .proxyAuthenticate }
-            return .other
+            guard bits == 0x6F78_792D_6175_7468_656E_7469_6361_7465 else { return .other }
+            return starts(bytes, name, with: "pr") ? .proxyAuthenticate : .other
         case 19:
-            if equalsIgnoringCase(bytes, name, "proxy-authorization") { return .proxyAuthorization }
-            return .other
+            guard bits == 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E else { return .other }
+            return starts(bytes, name, with: "pro") ? .proxyAuthorization : .other
         default: return .other
         }
+    }
+
+    /// What `bits` no longer holds of a name of more than 16 bytes.
+    private func starts(_ bytes: Span<UInt8>, _ name: ByteRange, with prefix: String) -> Bool {
+        equalsIgnoringCase(bytes, ByteRange(start: name.start, count: prefix.utf8.count), prefix)
+    }
+
+    /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its
+    /// kin see both as one.
+    static func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+        var packed = PackedName()
+        for index in name.indices { packed.append(bytes[index] == 0x5F ? 0x2D : bytes[index]) }
+        return packed.fieldID(bytes, name) != .other
     }
 }

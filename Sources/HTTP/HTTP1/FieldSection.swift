@@ -20,6 +20,7 @@ struct FieldSection: Sendable {
     private var phase = Phase.lineStart
     private var packed = PackedName()
     private var id = FieldID.other
+    private var hasUnderscore = false
     private var nameStart = 0
     private var nameEnd = 0
     private var valueStart = 0
@@ -48,6 +49,7 @@ struct FieldSection: Sendable {
                 if fields.count >= countMax { return .refused(.tooManyFields) }
                 nameStart = position
                 packed = PackedName()
+                hasUnderscore = false
                 phase = .name
                 fallthrough
 
@@ -55,6 +57,7 @@ struct FieldSection: Sendable {
                 var packed = self.packed
                 position = packed.appendWords(bytes, from: position, to: end)
                 while position < end, ByteClass.token.contains(bytes[position]) {
+                    if bytes[position] == ASCII.underscore { hasUnderscore = true }
                     packed.append(bytes[position])
                     position += 1
                 }
@@ -95,11 +98,11 @@ struct FieldSection: Sendable {
                 guard bytes[position] == ASCII.lineFeed else { return .refused(.bareCR) }
                 var valueEnd = position - 1
                 while valueEnd > valueStart, isBlank(bytes[valueEnd - 1]) { valueEnd -= 1 }
-                fields.append(
-                    FieldLine(
-                        name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
-                        id: id,
-                        isHopByHop: id.isHopByHop))
+                var field = FieldLine(
+                    name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
+                    id: id, isHopByHop: id.isHopByHop)
+                if hasUnderscore { field.isUnderscoreTwin = PackedName.isUnderscoreTwin(bytes, field.name) }
+                fields.append(field)
                 position += 1
                 phase = .lineStart
 
