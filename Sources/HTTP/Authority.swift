@@ -19,16 +19,25 @@ public struct Authority: Sendable, Equatable {
             guard position < end, isIPv6Address(bytes, ByteRange(start..<position)) else { return nil }
             position += 1
         } else {
-            while position < end {
-                while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
-                guard position < end, bytes[position] == ASCII.percent else { break }
-                guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
-                    hexadecimalDigit(bytes[position + 2]) != nil
-                else { return nil }
-                position += 3
+            var labelStart = position
+            labels: while position < end {
+                switch bytes[position] {
+                case ASCII.dot:
+                    guard position > labelStart else { return nil }
+                    position += 1
+                    labelStart = position
+                case ASCII.percent:
+                    guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
+                        hexadecimalDigit(bytes[position + 2]) != nil
+                    else { return nil }
+                    position += 3
+                default:
+                    let start = position
+                    while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
+                    if position == start { break labels }
+                }
             }
         }
-        guard !hasEmptyLabel(bytes, range.start..<position) else { return nil }
         // 255 bytes is what DNS can name; an address is shorter.
         guard position > range.start, position - range.start <= 255 else { return nil }
         host = ByteRange(range.start..<position)
@@ -45,16 +54,6 @@ public struct Authority: Sendable, Equatable {
             port = UInt16(number)
         }
     }
-}
-
-/// Whether a dot stands first or behind another one. A single dot at the end makes a name absolute.
-private func hasEmptyLabel(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    var previous = ASCII.dot
-    for index in range {
-        if bytes[index] == ASCII.dot, previous == ASCII.dot { return true }
-        previous = bytes[index]
-    }
-    return false
 }
 
 /// Whether the bytes are an IPv6 address without brackets or zone. RFC 3986 §3.2.2, RFC 4291 §2.2

@@ -37,8 +37,8 @@ struct ByteClass {
     /// What a request target may hold (visible ASCII) less `#`, which is refused, and less `%` and `?`, which are
     /// looked at. Browsers send ``"<>\^`{|}`` unescaped, so this is wider than RFC 3986.
     static var target: ByteClass { ByteClass(low: 0x7FFF_FFD6_0000_0000, high: 0x7FFF_FFFF_FFFF_FFFF) }
-    /// `unreserved` and `sub-delims`. RFC 3986 §2.2, §2.3
-    static var registeredName: ByteClass { ByteClass(low: 0x2BFF_7FD2_0000_0000, high: 0x47FF_FFFE_87FF_FFFE) }
+    /// `unreserved` and `sub-delims` less the dot, which parts labels. RFC 3986 §2.2, §2.3
+    static var registeredName: ByteClass { ByteClass(low: 0x2BFF_3FD2_0000_0000, high: 0x47FF_FFFE_87FF_FFFE) }
 }
 
 /// SP, HTAB, visible ASCII and obs-text: what a field value or a reason phrase may hold. RFC 9110 §5.5
