@@ -175,7 +175,16 @@ final class Loading {
         return false
     }
 
-    private func reference(under path: String) -> String? { references[path] ?? references["\(path).address"] }
+    /// The reference that a path, or the one value that it is a part of, was read from.
+    private func reference(under path: String) -> String? {
+        if let address = references["\(path).address"] { return address }
+        var outer = path
+        while !outer.isEmpty {
+            if let reference = references[outer] { return reference }
+            outer = Self.parent(of: outer)
+        }
+        return nil
+    }
 
     private static func describe(_ code: ConfigError.Code) -> String {
         switch code {
