@@ -162,6 +162,12 @@ extension Loading {
                 fix: "if it is part of the value, put it in quotes: \"\(String(value))\"")
             return
         }
+        if case .scalar(let scalar) = node.content, !scalar.text.isEmpty {
+            error(
+                .missing, at: node.range, path: path, "'\(scalar.text)' without quotes is an empty value in YAML",
+                fix: "write \(expected); if the word itself is meant, put it in quotes: \"\(scalar.text)\"")
+            return
+        }
         error(.missing, at: node.range, path: path, "the value is empty", fix: "write \(expected), or remove the key")
     }
 
