@@ -45,7 +45,8 @@ struct FixtureTests {
         }
         #expect(second.configuration == loaded.configuration)
         // Once canonical, it stays as it is.
-        let third = CanonicalForm.render(second.configuration, origins: second.origins, includingDefaults: includingDefaults)
+        let third = CanonicalForm.render(
+            second.configuration, origins: second.origins, includingDefaults: includingDefaults)
         #expect(Fixture.withoutOrigins(third) == Fixture.withoutOrigins(canonical))
     }
 
@@ -89,7 +90,8 @@ struct Fixture: CustomTestStringConvertible, Sendable {
         do throws(ConfigReport) {
             if let text {
                 return .success(
-                    try ConfigLoader.load(text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
+                    try ConfigLoader.load(
+                        text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
             }
             return .success(
                 try ConfigLoader.load(path: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
@@ -101,7 +103,11 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     func compare(_ kind: String, _ text: String) throws {
         let file = URL(fileURLWithPath: "\(Self.folder)/\(name).\(kind)")
         if Self.isUpdating {
-            if text.isEmpty { try? FileManager.default.removeItem(at: file) } else { try Data(text.utf8).write(to: file) }
+            if text.isEmpty {
+                try? FileManager.default.removeItem(at: file)
+            } else {
+                try Data(text.utf8).write(to: file)
+            }
             return
         }
         let expected = (try? Data(contentsOf: file)).map { String(decoding: $0, as: UTF8.self) } ?? ""
