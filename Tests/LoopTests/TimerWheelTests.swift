@@ -18,7 +18,9 @@ struct TimerWheelTests {
         }
     }
 
-    @Test("agrees with a sorted list over random arming, cancelling and advancing", arguments: 1...20 as ClosedRange<UInt64>)
+    @Test(
+        "agrees with a sorted list over random arming, cancelling and advancing",
+        arguments: 1...20 as ClosedRange<UInt64>)
     func agreesWithOracle(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var now: Int64 = .random(in: 0...1_000_000_000_000, using: &random)
