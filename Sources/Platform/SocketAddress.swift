@@ -11,36 +11,24 @@ extension poise_address {
     init(_ address: IPAddress, port: UInt16) {
         self.init()
         self.port = port
-        switch address.family {
-        case .v4:
-            family = 4
-            unsafe withUnsafeMutableBytes(of: &bytes) {
-                // SAFETY: four of the sixteen bytes.
-                unsafe $0.storeBytes(of: UInt32(truncatingIfNeeded: address.bits).bigEndian, as: UInt32.self)
-            }
-        case .v6:
-            family = 6
-            unsafe withUnsafeMutableBytes(of: &bytes) {
-                // SAFETY: the sixteen bytes.
-                unsafe $0.storeBytes(of: address.bits.bigEndian, as: UInt128.self)
-            }
-        }
+        family = address.family.rawValue
+        let high = address.family == .v4 ? address.bits : address.bits >> 64
+        let low = address.family == .v4 ? 0 : address.bits
+        // SAFETY: the pointer is used during the call only.
+        unsafe poise_address_set(&self, UInt64(truncatingIfNeeded: high), UInt64(truncatingIfNeeded: low))
     }
 
     /// `nil`: not an IP address (a unix peer).
     var ip: IPAddress? {
-        var copy = bytes
+        var copy = self
+        var high: UInt64 = 0
+        var low: UInt64 = 0
+        // SAFETY: three locals, used during the call only.
+        unsafe poise_address_get(&copy, &high, &low)
         switch family {
-        case 4:
-            // SAFETY: the first four of sixteen bytes; `copy` is a local.
-            let bits = unsafe withUnsafeBytes(of: &copy) { unsafe $0.loadUnaligned(as: UInt32.self) }
-            return IPAddress(v4: UInt32(bigEndian: bits))
-        case 6:
-            // SAFETY: sixteen bytes; `copy` is a local.
-            let bits = unsafe withUnsafeBytes(of: &copy) { unsafe $0.loadUnaligned(as: UInt128.self) }
-            return IPAddress(v6: UInt128(bigEndian: bits))
-        default:
-            return nil
+        case 4: return IPAddress(v4: UInt32(truncatingIfNeeded: high))
+        case 6: return IPAddress(v6: UInt128(high) << 64 | UInt128(low))
+        default: return nil
         }
     }
 

@@ -29,6 +29,26 @@ struct poise_address {
     uint16_t port;
 };
 
+/* The address as two big-endian numbers: 32 bits in `high` and 0 for IPv4. Here and not in Swift, whose optimiser
+ * (6.3) reads zeros from a C array that it sees as a tuple. */
+static inline uint64_t poise_read64(const uint8_t *bytes) {
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) value = value << 8 | bytes[i];
+    return value;
+}
+static inline void poise_write64(uint8_t *bytes, uint64_t value) {
+    for (int i = 7; i >= 0; i--, value >>= 8) bytes[i] = (uint8_t)value;
+}
+static inline void poise_address_get(const struct poise_address *address, uint64_t *high, uint64_t *low) {
+    *high = poise_read64(address->bytes);
+    *low = poise_read64(address->bytes + 8);
+    if (address->family == 4) *high >>= 32, *low = 0;
+}
+static inline void poise_address_set(struct poise_address *address, uint64_t high, uint64_t low) {
+    poise_write64(address->bytes, address->family == 4 ? high << 32 : high);
+    poise_write64(address->bytes + 8, low);
+}
+
 int64_t poise_clock_monotonic(void);
 int64_t poise_clock_wall(void);
 
