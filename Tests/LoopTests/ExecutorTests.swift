@@ -93,6 +93,29 @@ struct ExecutorTests {
         }
     }
 
+    @Test("sleeps through a simulated hour in no time, in the order of the deadlines")
+    func simulatedSleep() {
+        let executor = LoopExecutor()
+        let loop = EventLoop(simulation: StillSystem(), executor: executor)
+        let woken = Lock<[Int]>([])
+        loop.beCurrent {
+            for minutes in [60, 20, 40] {
+                executor.start {
+                    try? await executor.loop.sleep(until: .zero + .seconds(Int64(minutes) * 60))
+                    woken.withLock { $0.append(minutes) }
+                }
+            }
+        }
+        loop.advance(to: .zero)
+        #expect(loop.wheel.armedCount == 3)
+        while let next = loop.wheel.earliestDeadline() {
+            // The tick in which it fires: deadlines are rounded up to it.
+            loop.advance(to: next + Nanoseconds(TimerWheel.tick))
+        }
+        #expect(woken.withLock { $0 } == [20, 40, 60])
+        #expect(loop.now.nanoseconds < 3_601_000_000_000)
+    }
+
     @Test("a cancelled sleep ends at once, from this loop, from another thread, and before it began")
     func cancelsSleep() async throws {
         try await onLoop { loop in
@@ -201,6 +224,20 @@ struct AsyncSocketTests {
             #expect(received == count && isRight)
             loop.buffers.release(buffer)
             #expect(loop.buffers.outstanding == 0)
+        }
+    }
+
+    @Test("a socket that is always ready lets others run")
+    func takesTurns() async throws {
+        try await onLoop { loop in
+            let executor = loop.executor!
+            let (client, server) = try await Self.connected(loop)
+            try await server.send([UInt8](repeating: 1, count: 100), deadline: .distantFuture)
+            let others = Lock(0)
+            executor.start { others.withLock { $0 += 1 } }
+            let buffer = OwnedBuffer(from: loop.buffers).buffer
+            for _ in 0..<100 { _ = try await client.receive(into: buffer, 0, 1, deadline: .distantFuture) }
+            #expect(others.withLock { $0 } == 1)
         }
     }
 

@@ -38,7 +38,7 @@ extension EventLoop {
     /// Moves a simulated clock on and runs what is due.
     func advance(to time: MonotonicTime) {
         beCurrent {
-            now = time
+            setClock(time)
             finishWakeUp(hasMail: false)
         }
     }
