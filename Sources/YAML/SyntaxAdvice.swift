@@ -37,7 +37,9 @@ struct SyntaxAdvice {
             }
             let bracket = self.character(at: opening).map(String.init) ?? "["
             return problem(
-                opening, "this '\(bracket)' is not closed before line \(here.line)",
+                opening,
+                here < text.position(ofByte: text.bytes.count)
+                    ? "this '\(bracket)' is not closed before line \(here.line)" : "this '\(bracket)' is never closed",
                 fix: "close it with '\(bracket == "{" ? "}" : "]")', and put a comma between its parts")
         case "mapping values are not allowed in this context": return strayColon(at: here)
         case "did not find expected key":
