@@ -1,3 +1,5 @@
+import PoiseModel
+
 /// What libyaml says about a text it cannot read, in words that help.
 ///
 /// By far the most frequent cause is a value with characters that YAML keeps for itself (`*` `#` `{` `[` `:`), and
@@ -90,7 +92,7 @@ struct SyntaxAdvice {
     }
 
     private func badBytes(_ problem: String, at position: SourcePosition) -> YAMLProblem {
-        problem.contains("UTF-8")
+        problem.holds("UTF-8")
             ? self.problem(position, "the file is not UTF-8 here", fix: "save it as UTF-8")
             : self.problem(
                 position, "a control character stands here", fix: "remove it, or write it as \"\\xNN\" in double quotes"

@@ -181,3 +181,19 @@ struct ConfigurationValidationTests {
         #expect(errors.count == 13)
     }
 }
+
+@Suite("Searching text in text")
+struct StringSearchTests {
+    @Test(
+        "finds the first place and replaces every one",
+        arguments: [
+            ("a${b}${c}", "${", "a<b}<c}", true), ("", "x", "", false), ("x", "xx", "x", false),
+            ("aaa", "aa", "<a", true),
+            ("ab", "ab", "<", true), ("世界!", "界", "世<!", true), ("e\u{301}", "e", "<\u{301}", true),
+        ])
+    func substitutes(text: String, part: String, expected: String, isThere: Bool) {
+        #expect(text.substituting(part, with: "<").utf8.elementsEqual(expected.utf8))
+        #expect(text.holds(part) == isThere)
+        #expect(text.place(of: part).map { String(text[$0]) } == (isThere ? part : nil))
+    }
+}
