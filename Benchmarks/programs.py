@@ -24,7 +24,7 @@ class Poise:
     def config(self, groups=0, targets=0, probe=None, access_log=None):
         text = "\n".join(json.loads((HERE / "poise.adapter.json").read_text())["config"]) + "\n"
         if access_log:
-            text = text.replace('access: "off"', f'access: "{access_log}"')
+            text = text.replace('destination: "off"', f'destination: "{access_log}"')
         if groups:
             check = f"{{ path: /0, interval: {probe} }}" if probe else '"off"'
             rules = "".join(f"      - {{ when: {{ path: [\"/g{g}/*\"] }}, forward: g{g} }}\n" for g in range(groups))
