@@ -45,7 +45,7 @@ class HAProxy:
         rules = "".join(f"    use_backend g{g} if {{ path_beg /g{g}/ }}\n" for g in range(groups))
         text = f"""global
     nbthread @WORKERS@
-    maxconn 9700
+    maxconn {2000 if probe else 9700}
     stats socket @DIR@/sock level admin expose-fd listeners
 defaults
     mode http
