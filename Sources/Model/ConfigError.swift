@@ -30,14 +30,21 @@ public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
     /// use one of: api, web-v2
     public var fix: String
 
-    public init(code: Code, path: String = "", problem: String, fix: String) {
-        (self.code, self.path, self.problem, self.fix) = (code, path, problem, fix)
+    /// The path of the other place, where two settings contradict each other.
+    public var related: String?
+
+    public init(code: Code, path: String = "", problem: String, fix: String, related: String? = nil) {
+        (self.code, self.path, self.problem, self.fix, self.related) = (code, path, problem, fix, related)
     }
 
     /// The same error seen from one level further out.
     public func under(_ parent: String) -> ConfigError {
+        func joined(_ path: String) -> String {
+            path.isEmpty ? parent : path.hasPrefix("[") ? parent + path : "\(parent).\(path)"
+        }
         var outer = self
-        outer.path = path.isEmpty ? parent : path.hasPrefix("[") ? parent + path : "\(parent).\(path)"
+        outer.path = joined(path)
+        outer.related = related.map(joined)
         return outer
     }
 

@@ -1,0 +1,69 @@
+/// Whether the bytes of `range` are `text`, ASCII letters compared without case.
+/// - Parameter text: ASCII in lower case.
+public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: ByteRange, _ text: String) -> Bool {
+    let text = text.utf8.span
+    guard range.count == text.count else { return false }
+    for index in 0..<text.count where lowerCased(bytes[range.start + index]) != text[index] { return false }
+    return true
+}
+
+/// Whether two ranges of one buffer hold the same bytes, ASCII letters compared without case.
+public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ left: ByteRange, _ right: ByteRange) -> Bool {
+    guard left.count == right.count else { return false }
+    for index in 0..<left.count
+    where lowerCased(bytes[left.start + index]) != lowerCased(bytes[right.start + index]) {
+        return false
+    }
+    return true
+}
+
+/// Whether the bytes of `range` are a token: one or more `tchar`. RFC 9110 §5.6.2
+public func isToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Bool {
+    for index in range.indices where !ByteClass.token.contains(bytes[index]) { return false }
+    return !range.isEmpty
+}
+
+/// The number that the bytes of `range` write: one or more digits and nothing else; nil otherwise, and on overflow.
+public func decimalValue(_ bytes: Span<UInt8>, _ range: ByteRange) -> Int? {
+    guard !range.isEmpty else { return nil }
+    var value = 0
+    for index in range.indices {
+        guard let digit = decimalDigit(bytes[index]) else { return nil }
+        let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+        let (sum, carry) = tens.addingReportingOverflow(digit)
+        guard !overflow, !carry else { return nil }
+        value = sum
+    }
+    return value
+}
+
+@inline(__always) func lowerCased(_ byte: UInt8) -> UInt8 {
+    byte &- 0x41 < 26 ? byte | 0x20 : byte
+}
+
+/// A comma-separated list (`#element`, RFC 9110 §5.6.1) taken apart without copies: empty elements are skipped, the
+/// white space around an element is not part of it. Quoted strings are not looked into: use it where elements are
+/// tokens.
+struct ListElements {
+    private var position: Int
+    private let end: Int
+
+    init(_ range: ByteRange) { (position, end) = (range.start, range.end) }
+
+    /// - Returns: nil after the last element.
+    mutating func next(_ bytes: Span<UInt8>) -> ByteRange? {
+        while position < end {
+            var start = position
+            while position < end, bytes[position] != ASCII.comma { position += 1 }
+            var stop = position
+            position += 1
+            while start < stop, isBlank(bytes[start]) { start += 1 }
+            while start < stop, isBlank(bytes[stop - 1]) { stop -= 1 }
+            if start < stop { return ByteRange(start..<stop) }
+        }
+        return nil
+    }
+}
+
+/// SP or HTAB.
+@inline(__always) func isBlank(_ byte: UInt8) -> Bool { byte == ASCII.space || byte == ASCII.tab }

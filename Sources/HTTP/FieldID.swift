@@ -1,0 +1,220 @@
+/// The fields that Poise looks at or that others ask for often, recognised once while a head is parsed.
+public enum FieldID: UInt8, Sendable {
+    /// Any other field: compare its name.
+    case other
+    case host, connection, contentLength, transferEncoding, keepAlive, proxyConnection, te, trailer, upgrade
+    case expect, via, xForwardedFor, xForwardedProto, xForwardedPort, xForwardedHost, xRealIP, forwarded
+    case xRequestID, xAmznTraceID, maxForwards, date, server, authorization, wwwAuthenticate
+    case proxyAuthenticate, proxyAuthorization, http2Settings, cookie, setCookie, location, contentType
+    case contentEncoding, contentRange, userAgent, referer, accept, acceptEncoding, range, age, cacheControl
+
+    /// Meant for one connection only, so never passed on, whether `Connection` lists it or not. RFC 9110 §7.6.1
+    ///
+    /// `Trailer` is not among them: it announces the trailers, which are passed on (§6.6.2). `Proxy-Authenticate`
+    /// and `Proxy-Authorization` belong to the nearest proxy that asks for them (§11.7), and Poise never asks.
+    var isHopByHop: Bool {
+        switch self {
+        case .connection, .transferEncoding, .keepAlive, .proxyConnection, .te, .upgrade, .http2Settings: true
+        default: false
+        }
+    }
+
+    /// A `Connection` option that names one of these would have the next hop lose what decides framing, routing or
+    /// who the client is. RFC 9110 §7.6.1 forbids it for every field meant for all recipients; these do harm.
+    var isProtectedFromConnection: Bool {
+        switch self {
+        case .host, .contentLength, .transferEncoding, .authorization, .xForwardedFor, .xForwardedProto,
+            .xForwardedPort, .xForwardedHost, .xRealIP, .forwarded:
+            true
+        default: false
+        }
+    }
+
+    /// Framing, routing, authentication, request modifiers, response control and content format: these would change
+    /// what the head has already said. RFC 9110 §6.5.1
+    var isForbiddenInTrailers: Bool {
+        switch self {
+        case .other, .via, .server, .userAgent, .referer, .accept, .acceptEncoding: false
+        default: true
+        }
+    }
+}
+
+/// A field name on its way to a ``FieldID``: its last 16 bytes, lower-cased, as one number.
+///
+/// Setting bit 5 lower-cases letters and leaves digits and `-` alone; of the token characters only `^` and `_`
+/// become something else (`~` and DEL), which no known name holds. So equal numbers mean equal names.
+struct PackedName {
+    private(set) var bits: UInt128 = 0
+
+    init() {}
+
+    /// Packs bytes of a field value too: a value holds no control bytes, and those are what else could become a `-`.
+    init(_ bytes: Span<UInt8>, _ range: ByteRange) {
+        for index in range.indices { append(bytes[index]) }
+    }
+
+    static var close: UInt128 { 0x63_6C6F_7365 }
+    static var keepAlive: UInt128 { 0x6B65_6570_2D61_6C69_7665 }
+
+    @inline(__always) mutating func append(_ byte: UInt8) {
+        bits = bits &<< 8 | UInt128(truncatingIfNeeded: byte | 0x20)
+    }
+
+    /// Appends as many letters and hyphens as stand at `position`, eight bytes at a time.
+    /// - Returns: the position of the first byte that was not taken; that may be one more of them near `end`.
+    @inline(__always) mutating func appendWords(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
+        var position = position
+        while position + 8 <= end {
+            let word = littleEndianWord(bytes, at: position)
+            let lower = word | 0x2020_2020_2020_2020
+            // Each line sets the top bit of the bytes it speaks of. The additions are made without top bits, so that
+            // no carry leaves its byte.
+            let seven = lower & 0x7F7F_7F7F_7F7F_7F7F
+            let fromA = seven &+ 0x1F1F_1F1F_1F1F_1F1F
+            let beyondZ = seven &+ 0x0505_0505_0505_0505
+            let notHyphen = (seven ^ 0x2D2D_2D2D_2D2D_2D2D) &+ 0x7F7F_7F7F_7F7F_7F7F
+            // A carriage return would become a hyphen.
+            let control = ~((word & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x6060_6060_6060_6060)
+            let isTaken = ((fromA & ~beyondZ) | (~notHyphen & ~control)) & ~word & 0x8080_8080_8080_8080
+            let count = (isTaken ^ 0x8080_8080_8080_8080).trailingZeroBitCount >> 3
+            if count == 8 {
+                bits = bits &<< 64 | UInt128(truncatingIfNeeded: lower.byteSwapped)
+                position += 8
+                continue
+            }
+            if count > 0 {
+                let taken = lower.byteSwapped &>> UInt64(64 - 8 * count)
+                bits = bits &<< UInt128(8 * count) | UInt128(truncatingIfNeeded: taken)
+            }
+            return position + count
+        }
+        return position
+    }
+
+    /// The field called so. The numbers are the names in ASCII; `FieldNameTests` compares each with its text.
+    /// - Parameter name: the whole name in `bytes`, whose bytes were appended in this order.
+    func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange) -> FieldID {
+        switch name.count {
+        case 2:
+            switch bits {
+            case 0x7465: return .te
+            default: return .other
+            }
+        case 3:
+            switch bits {
+            case 0x76_6961: return .via
+            case 0x61_6765: return .age
+            default: return .other
+            }
+        case 4:
+            switch bits {
+            case 0x686F_7374: return .host
+            case 0x6461_7465: return .date
+            default: return .other
+            }
+        case 5:
+            switch bits {
+            case 0x72_616E_6765: return .range
+            default: return .other
+            }
+        case 6:
+            switch bits {
+            case 0x6578_7065_6374: return .expect
+            case 0x7365_7276_6572: return .server
+            case 0x636F_6F6B_6965: return .cookie
+            case 0x6163_6365_7074: return .accept
+            default: return .other
+            }
+        case 7:
+            switch bits {
+            case 0x74_7261_696C_6572: return .trailer
+            case 0x75_7067_7261_6465: return .upgrade
+            case 0x72_6566_6572_6572: return .referer
+            default: return .other
+            }
+        case 8:
+            switch bits {
+            case 0x6C6F_6361_7469_6F6E: return .location
+            default: return .other
+            }
+        case 9:
+            switch bits {
+            case 0x78_2D72_6561_6C2D_6970: return .xRealIP
+            case 0x66_6F72_7761_7264_6564: return .forwarded
+            default: return .other
+            }
+        case 10:
+            switch bits {
+            case 0x636F_6E6E_6563_7469_6F6E: return .connection
+            case 0x6B65_6570_2D61_6C69_7665: return .keepAlive
+            case 0x7365_742D_636F_6F6B_6965: return .setCookie
+            case 0x7573_6572_2D61_6765_6E74: return .userAgent
+            default: return .other
+            }
+        case 12:
+            switch bits {
+            case 0x782D_7265_7175_6573_742D_6964: return .xRequestID
+            case 0x6D61_782D_666F_7277_6172_6473: return .maxForwards
+            case 0x636F_6E74_656E_742D_7479_7065: return .contentType
+            default: return .other
+            }
+        case 13:
+            switch bits {
+            case 0x61_7574_686F_7269_7A61_7469_6F6E: return .authorization
+            case 0x63_6F6E_7465_6E74_2D72_616E_6765: return .contentRange
+            case 0x63_6163_6865_2D63_6F6E_7472_6F6C: return .cacheControl
+            default: return .other
+            }
+        case 14:
+            switch bits {
+            case 0x636F_6E74_656E_742D_6C65_6E67_7468: return .contentLength
+            case 0x6874_7470_322D_7365_7474_696E_6773: return .http2Settings
+            default: return .other
+            }
+        case 15:
+            switch bits {
+            case 0x78_2D66_6F72_7761_7264_6564_2D66_6F72: return .xForwardedFor
+            case 0x78_2D61_6D7A_6E2D_7472_6163_652D_6964: return .xAmznTraceID
+            case 0x61_6363_6570_742D_656E_636F_6469_6E67: return .acceptEncoding
+            default: return .other
+            }
+        case 16:
+            switch bits {
+            case 0x7072_6F78_792D_636F_6E6E_6563_7469_6F6E: return .proxyConnection
+            case 0x782D_666F_7277_6172_6465_642D_706F_7274: return .xForwardedPort
+            case 0x782D_666F_7277_6172_6465_642D_686F_7374: return .xForwardedHost
+            case 0x7777_772D_6175_7468_656E_7469_6361_7465: return .wwwAuthenticate
+            case 0x636F_6E74_656E_742D_656E_636F_6469_6E67: return .contentEncoding
+            default: return .other
+            }
+        case 17:
+            switch bits {
+            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where starts(bytes, name, with: "t"):
+                return .transferEncoding
+            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where starts(bytes, name, with: "x"): return .xForwardedProto
+            default: return .other
+            }
+        case 18:
+            guard bits == 0x6F78_792D_6175_7468_656E_7469_6361_7465 else { return .other }
+            return starts(bytes, name, with: "pr") ? .proxyAuthenticate : .other
+        case 19:
+            guard bits == 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E else { return .other }
+            return starts(bytes, name, with: "pro") ? .proxyAuthorization : .other
+        default: return .other
+        }
+    }
+
+    /// What `bits` no longer holds of a name of more than 16 bytes.
+    private func starts(_ bytes: Span<UInt8>, _ name: ByteRange, with prefix: String) -> Bool {
+        equalsIgnoringCase(bytes, ByteRange(start: name.start, count: prefix.utf8.count), prefix)
+    }
+
+    /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its
+    /// kin see both as one.
+    static func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+        var packed = PackedName()
+        for index in name.indices { packed.append(bytes[index] == 0x5F ? 0x2D : bytes[index]) }
+        return packed.fieldID(bytes, name) != .other
+    }
+}

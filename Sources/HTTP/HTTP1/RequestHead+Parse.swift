@@ -1,0 +1,160 @@
+/// The byte machine of a request head. Every phase can stop at any byte and go on with the next one.
+///
+///     begin --CR--> emptyLine --LF--> begin        (twice at most)
+///     begin --tchar--> method --SP--> target --SP--> version --CRLF--> fields --CRLF--> complete
+extension RequestHead {
+    /// RFC 9112 §2.2 asks to ignore at least one empty line before a request. A second one is what a client makes
+    /// that ends a body with CRLF and begins the next request with CRLF; more is not HTTP, only a slow drip.
+    private static var emptyLinesMax: Int { 2 }
+    /// Longer than every registered method; beyond it the bytes are not HTTP.
+    private static var methodBytesMax: Int { 32 }
+
+    /// - Returns: the reason to refuse, or nil. Sets `headEnd` at the end of the head.
+    mutating func step(_ bytes: Span<UInt8>, _ limits: HeadLimits) -> Refusal.Reason? {
+        while true {
+            let limit = headStart + limits.headBytesMax
+            let end = min(bytes.count, limit)
+            // Here and not later, so that a reader whose buffer is as large as the limit never waits with a full one.
+            if cursor >= limit { return phase == .target ? .uriTooLong : .headTooLarge }
+            guard cursor < end else { return nil }
+            let fault: Refusal.Reason?
+            switch phase {
+            case .begin: fault = begin(bytes[cursor])
+            case .emptyLine: fault = endEmptyLine(bytes[cursor])
+            case .method: fault = readMethod(bytes, end)
+            case .target: fault = readTarget(bytes, end, limits.uriBytesMax)
+            case .version: fault = readVersion(bytes, end)
+            case .fields:
+                switch section.parse(
+                    bytes, cursor: &cursor, end: end, countMax: limits.fieldCountMax, into: &fields)
+                {
+                case .ranOut: fault = nil
+                case .refused(let reason): fault = reason
+                case .complete:
+                    if let reason = interpretFields(bytes) { return reason }
+                    headEnd = cursor
+                    return nil
+                }
+            }
+            if let fault { return fault }
+        }
+    }
+
+    private mutating func begin(_ byte: UInt8) -> Refusal.Reason? {
+        if byte == ASCII.carriageReturn {
+            if emptyLines == Self.emptyLinesMax { return .badRequestLine }
+            emptyLines += 1
+            cursor += 1
+            phase = .emptyLine
+            return nil
+        }
+        // The record type of a TLS handshake: a client that speaks HTTPS to a plain port.
+        if byte == 0x16 { return .tlsClientHello }
+        guard ByteClass.token.contains(byte) else { return .init(unexpected: byte, otherwise: .badMethod) }
+        headStart = cursor
+        mark = cursor
+        phase = .method
+        return nil
+    }
+
+    private mutating func endEmptyLine(_ byte: UInt8) -> Refusal.Reason? {
+        guard byte == ASCII.lineFeed else { return .bareCR }
+        cursor += 1
+        headStart = cursor
+        phase = .begin
+        return nil
+    }
+
+    private mutating func readMethod(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
+        while cursor < end {
+            let byte = bytes[cursor]
+            guard ByteClass.token.contains(byte) else {
+                guard byte == ASCII.space else { return .init(unexpected: byte, otherwise: .badMethod) }
+                methodRange = ByteRange(mark..<cursor)
+                method = HTTPMethod(packed: packedMethod, count: methodRange.count)
+                cursor += 1
+                mark = cursor
+                phase = .target
+                return nil
+            }
+            if cursor - mark == Self.methodBytesMax { return .badMethod }
+            packedMethod = packedMethod &<< 8 | UInt64(byte)
+            cursor += 1
+        }
+        return nil
+    }
+
+    private mutating func readTarget(_ bytes: Span<UInt8>, _ end: Int, _ bytesMax: Int) -> Refusal.Reason? {
+        var position = cursor
+        defer { cursor = position }
+        while true {
+            let stop = min(end, mark + bytesMax)
+            while position < stop, ByteClass.target.contains(bytes[position]) { position += 1 }
+            guard position < end else { return nil }
+            let byte = bytes[position]
+            switch byte {
+            case ASCII.space:
+                guard position > mark else { return .badRequestLine }
+                target = ByteRange(mark..<position)
+                position += 1
+                mark = position
+                phase = .version
+                return nil
+            case ASCII.numberSign: return .fragment
+            case ASCII.carriageReturn, ASCII.lineFeed:
+                // A line without a version is HTTP/0.9; without a target it is nothing.
+                return position > mark ? .http09 : .badRequestLine
+            default: break
+            }
+            let isTargetByte =
+                byte == ASCII.questionMark || byte == ASCII.percent || ByteClass.target.contains(byte)
+            guard isTargetByte else { return .init(unexpected: byte, otherwise: .badTarget) }
+            if position - mark >= bytesMax { return .uriTooLong }
+            if byte == ASCII.questionMark, !hasQuery {
+                hasQuery = true
+                queryStart = position + 1
+            } else if byte == ASCII.percent, !hasQuery {
+                pathHasEscapes = true
+            }
+            position += 1
+        }
+    }
+
+    /// `HTTP/1.1` CR LF; byte by byte where it is another version or not there as a whole.
+    private mutating func readVersion(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
+        if cursor == mark, cursor + 8 <= end, littleEndianWord(bytes, at: cursor) == HTTPVersion.http11Word {
+            version = .http11
+            cursor += 8
+        }
+        while cursor < end {
+            let byte = bytes[cursor]
+            let isExpected: Bool
+            switch cursor - mark {
+            case 0: isExpected = byte == 0x48  // H
+            case 1, 2: isExpected = byte == 0x54  // T
+            case 3: isExpected = byte == 0x50  // P
+            case 4: isExpected = byte == ASCII.slash
+            case 5:
+                guard let major = decimalDigit(byte) else { return .badRequestLine }
+                if major == 0 { return .http09 }
+                if major > 1 { return .versionNotSupported }
+                isExpected = true
+            case 6: isExpected = byte == ASCII.dot
+            case 7:
+                guard let minor = decimalDigit(byte) else { return .badRequestLine }
+                version = minor == 0 ? .http10 : .http11
+                isExpected = true
+            case 8:
+                isExpected = byte == ASCII.carriageReturn
+            default:
+                guard byte == ASCII.lineFeed else { return .bareCR }
+                cursor += 1
+                phase = .fields
+                return interpretTarget(bytes)
+            }
+            guard isExpected else { return .init(unexpected: byte, otherwise: .badRequestLine) }
+            cursor += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,72 @@
+/// What is counted per target. Raw values are positions in its ``CounterBlock``.
+public enum TargetCounter {
+    /// Exchanges in flight: what "least connections" compares. A gauge.
+    public static let inFlight = 0
+    /// Open connections, idle ones included. A gauge.
+    public static let connections = 1
+    public static let requests = 2
+    /// Answers by class: 1xx is not counted; 2xx at +0 … 5xx at +3.
+    public static let status2xx = 3
+    /// Tries that found no connection.
+    public static let connectFailures = 7
+    /// Tries that ended after a connection: cut, timeout, faulty answer.
+    public static let failures = 8
+    /// Tries that went on to another target.
+    public static let retries = 9
+    public static let bytesToTarget = 10
+    public static let bytesFromTarget = 11
+    /// Times a pooled connection was used again.
+    public static let reuses = 12
+    public static let width = 16
+}
+
+/// What is counted per target group.
+public enum GroupCounter {
+    public static let inFlight = 0
+    public static let requests = 1
+    public static let status2xx = 2
+    public static let tries = 6
+    public static let retries = 7
+    public static let retriesRefusedByBudget = 8
+    /// Exchanges waiting for a target's slot. A gauge.
+    public static let queued = 9
+    public static let queueOverflows = 10
+    public static let queueTimeouts = 11
+    /// Requests that fail-open sent to a target known to be bad.
+    public static let failOpen = 12
+    public static let noTarget = 13
+    public static let sorry = 14
+    public static let width = 16
+}
+
+/// What is counted per listener.
+public enum ListenerCounter {
+    /// A gauge.
+    public static let connections = 0
+    public static let accepted = 1
+    public static let requests = 2
+    public static let status2xx = 3
+    public static let bytesFromClients = 7
+    public static let bytesToClients = 8
+    /// Answers that Poise made itself.
+    public static let generated = 9
+    /// Connections closed at a limit.
+    public static let refusedConnections = 10
+    public static let clientAborts = 11
+    public static let tunnels = 12
+    /// A gauge.
+    public static let inFlight = 13
+    public static let width = 16
+}
+
+/// What is counted per rule.
+public enum RuleCounter {
+    public static let requests = 0
+    public static let status2xx = 1
+    public static let width = 8
+}
+
+/// The offset of a status in the four class counters; `nil` below 200.
+@inlinable public func statusClassOffset(_ status: Int) -> Int? {
+    status >= 200 ? min(status / 100, 5) - 2 : nil
+}

@@ -1,0 +1,30 @@
+import CPoise
+
+/// One word that any thread may change, sequentially consistent. For what is rare; a worker's counters are
+/// ``CounterBlock``s.
+@safe public final class SharedWord: @unchecked Sendable {
+    // SAFETY: only touched by atomic accesses, freed with the object.
+    private let word: UnsafeMutablePointer<UInt64>
+
+    public init(_ value: UInt64 = 0) {
+        unsafe word = .allocate(capacity: 1)
+        unsafe word.initialize(to: value)
+    }
+
+    deinit { unsafe word.deallocate() }
+
+    public var value: UInt64 {
+        get { unsafe poise_load_acquire(word) }
+        set { unsafe poise_store_release(word, newValue) }
+    }
+
+    /// - Returns: the value before.
+    @discardableResult
+    public func add(_ amount: Int) -> UInt64 {
+        unsafe poise_fetch_add(word, UInt64(bitPattern: Int64(amount)))
+    }
+
+    /// - Returns: the value before.
+    @discardableResult
+    public func exchange(_ value: UInt64) -> UInt64 { unsafe poise_exchange(word, value) }
+}

@@ -1,0 +1,141 @@
+import CPoise
+import PoiseModel
+import PoisePlatform
+
+/// One descriptor on one loop, with one timer: the base of every connection and listener.
+///
+/// A subclass overrides ``ready(_:)`` and ``timerFired()``. Readiness is edge-triggered: after an event the owner
+/// reads until a short read, or asks with ``again()`` to be called once more after the others.
+///
+/// The loop keeps an open channel alive; after ``close()`` it lives at least until the end of the wake-up, so that
+/// methods up the stack may go on.
+open class Channel {
+    public let loop: EventLoop
+    /// -1 when closed.
+    @usableFromInline var descriptor: CInt = -1
+    var generation: UInt32 = 0
+    private var interest: Readiness = []
+    var isQueued = false
+    private var timer = TimerID.none
+
+    public init(loop: EventLoop) { self.loop = loop }
+
+    deinit {
+        precondition(descriptor < 0 && timer == .none, "a channel was dropped while open")
+    }
+
+    public final var isOpen: Bool { descriptor >= 0 }
+
+    /// Called by the loop. `readiness` may hold several causes at once.
+    open func ready(_ readiness: Readiness) {}
+    /// Called by the loop when the timer armed last is due.
+    open func timerFired() {}
+
+    // MARK: Opening and closing
+
+    /// Takes the descriptor over without registering it: a first receive or send usually comes before that.
+    public final func open(_ socket: consuming FileDescriptor) {
+        precondition(descriptor < 0, "the channel is open already")
+        descriptor = socket.release()
+        loop.enter(self)
+    }
+
+    /// Registers with epoll, once. `writable` may be left out until a send was refused.
+    public final func watch(_ readiness: Readiness) {
+        interest = readiness.union([.peerClosed, .edgeTriggered])
+        loop.backend.watch(descriptor, interest, token: loop.token(of: self), again: false)
+    }
+
+    /// Adds writability to what is watched; a second call costs nothing.
+    public final func watchWritable() {
+        guard !interest.contains(.writable), isOpen else { return }
+        let isFirst = interest.isEmpty
+        interest.formUnion(isFirst ? [.readable, .writable, .peerClosed, .edgeTriggered] : .writable)
+        loop.backend.watch(descriptor, interest, token: loop.token(of: self), again: !isFirst)
+    }
+
+    /// Closes, releases the timer and forgets pending events. Idempotent.
+    public final func close() {
+        guard descriptor >= 0 else { return }
+        releaseTimer()
+        loop.leave(self)
+        loop.backend.close(descriptor)
+        descriptor = -1
+    }
+
+    /// Closes with RST: the peer learns that the stream was cut.
+    public final func reset() {
+        guard descriptor >= 0 else { return }
+        loop.backend.resetOnClose(descriptor)
+        close()
+    }
+
+    /// Sends FIN; receiving goes on.
+    public final func shutdownWrite() {
+        guard descriptor >= 0 else { return }
+        loop.backend.shutdownWrite(descriptor)
+    }
+
+    // MARK: Bytes
+
+    /// One receive into `start..<end` of the buffer.
+    public final func receive(into buffer: Buffer, _ start: Int, _ end: Int) -> IOResult {
+        precondition(0 <= start && start < end && end <= buffer.capacity)
+        return unsafe loop.backend.receive(descriptor, buffer.base + start, end - start)
+    }
+
+    /// One send of `start..<end`.
+    public final func send(_ buffer: Buffer, _ start: Int, _ end: Int) -> IOResult {
+        precondition(0 <= start && start < end && end <= buffer.capacity)
+        return unsafe loop.backend.send(descriptor, buffer.base + start, end - start)
+    }
+
+    /// One send of bytes that lie in no buffer. Not empty.
+    public final func send(_ bytes: Span<UInt8>) -> IOResult {
+        precondition(!bytes.isEmpty)
+        // SAFETY: the kernel reads inside the span only, during the call.
+        return unsafe bytes.withUnsafeBytes { unsafe loop.backend.send(descriptor, $0.baseAddress!, $0.count) }
+    }
+
+    /// One send of two ranges in order, as if they were one. Both are not empty.
+    public final func send(
+        _ a: Buffer, _ aStart: Int, _ aEnd: Int, then b: Buffer, _ bStart: Int, _ bEnd: Int
+    ) -> IOResult {
+        precondition(0 <= aStart && aStart < aEnd && aEnd <= a.capacity)
+        precondition(0 <= bStart && bStart < bEnd && bEnd <= b.capacity)
+        return unsafe loop.backend.send2(descriptor, a.base + aStart, aEnd - aStart, b.base + bStart, bEnd - bStart)
+    }
+
+    /// The positive errno that a finished connect left, 0 for success.
+    public final func takeError() -> CInt { loop.backend.takeError(descriptor) }
+
+    // MARK: Time
+
+    /// Calls ``ready(_:)`` with `readable` once more, after all other work of this wake-up.
+    public final func again() {
+        guard !isQueued, isOpen else { return }
+        isQueued = true
+        loop.queueAgain(self)
+    }
+
+    /// Sets the one timer of this channel; an earlier setting is replaced.
+    public final func armTimer(at deadline: MonotonicTime) {
+        if timer == .none { timer = loop.allocateTimer(owner: self) }
+        loop.wheel.arm(timer, at: deadline)
+    }
+
+    public final func cancelTimer() {
+        guard timer != .none else { return }
+        loop.wheel.cancel(timer)
+    }
+
+    /// Gives the timer back. A channel that was never opened must call it before it goes.
+    public final func releaseTimer() {
+        guard timer != .none else { return }
+        loop.releaseTimer(timer)
+        timer = .none
+    }
+}
+
+@available(*, unavailable)
+extension Channel: Sendable {}

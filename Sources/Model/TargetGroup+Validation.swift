@@ -1,0 +1,80 @@
+extension TargetGroup {
+    /// - Returns: errors with paths relative to the group.
+    func validate() -> [ConfigError] {
+        var errors: [ConfigError] = []
+        if targets.isEmpty {
+            errors.append(
+                ConfigError(
+                    code: .missing, path: "targets",
+                    problem: name.map { "the target group '\($0)' has no targets" } ?? "the list of targets is empty",
+                    fix: "add one: targets: [127.0.0.1:7001]"))
+        } else if targets.allSatisfy(\.isBackup) {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "targets",
+                    problem: "every target of \(name.map { "'\($0)'" } ?? "the list") is a backup",
+                    fix: "remove 'backup: true' from the targets that take the ordinary traffic"))
+        }
+        var seen: [TargetAddress: Int] = [:]
+        for (index, target) in targets.enumerated() {
+            if let earlier = seen.updateValue(index, forKey: target.address) {
+                errors.append(
+                    ConfigError(
+                        code: .duplicate, path: "targets[\(index)]",
+                        problem: "\(target.address) is in this group twice",
+                        fix: "list it once; a weight gives it a greater share", related: "targets[\(earlier)]"))
+            }
+        }
+        errors += (healthCheck?.validate(targets: targets) ?? []).map { $0.under("health_check") }
+        errors += passive.validate().map { $0.under("passive_checks") }
+        errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
+        return errors
+    }
+}
+
+extension HealthCheck {
+    func validate(targets: [Target]) -> [ConfigError] {
+        var errors: [ConfigError] = []
+        if timeout > interval {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "timeout",
+                    problem: "the timeout \(timeout) is longer than the interval \(interval)",
+                    fix: "lower timeout or raise interval", related: "interval"))
+        }
+        if edgeInterval > interval {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "edge_interval",
+                    problem: "the edge interval \(edgeInterval) is longer than the interval \(interval)",
+                    fix: "lower edge_interval, or set it to \(interval)", related: "interval"))
+        }
+        if port != nil, let index = targets.firstIndex(where: \.address.isUnix) {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "port",
+                    problem: "\(targets[index].address) has no port that could be probed instead",
+                    fix: "remove the port, or give the unix sockets a group of their own"))
+        }
+        return errors
+    }
+}
+
+extension PassiveChecks {
+    func validate() -> [ConfigError] {
+        guard ejectionTime > ejectionTimeMax else { return [] }
+        return [
+            ConfigError(
+                code: .conflict, path: "ejection_time",
+                problem: "the first ejection of \(ejectionTime) is longer than the longest of \(ejectionTimeMax)",
+                fix: "lower ejection_time or raise max_ejection_time", related: "max_ejection_time")
+        ]
+    }
+}
+
+extension TargetAddress {
+    /// A path in the file system, without a port.
+    public var isUnix: Bool {
+        if case .unix = self { true } else { false }
+    }
+}

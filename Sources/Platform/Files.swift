@@ -1,0 +1,106 @@
+import CPoise
+import Glibc
+import PoiseModel
+
+/// Whole files, for control only: never on a worker.
+public enum Files {
+    /// - Parameter limit: more bytes than this are an error (EFBIG).
+    public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+        // SAFETY: the string is used during the call only.
+        let file = FileDescriptor(adopting: try checked(unsafe poise_open(path, 1, 0), "open"))
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 * 1024)
+        while true {
+            // SAFETY: the kernel writes at most `chunk.count` bytes.
+            let count = unsafe chunk.withUnsafeMutableBytes { unsafe poise_read(file.number, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if CInt(-count) == Errno.interrupted { continue }
+                throw SystemError(call: "read", code: CInt(-count))
+            }
+            if count == 0 { return bytes }
+            bytes += chunk[..<Int(count)]
+            if bytes.count > limit { throw SystemError(call: "read", code: EFBIG) }
+        }
+    }
+
+    /// Opens for appending, creating with mode 0640.
+    public static func openForAppending(_ path: String) throws(SystemError) -> FileDescriptor {
+        // SAFETY: the string is used during the call only.
+        FileDescriptor(adopting: try checked(unsafe poise_open(path, 2, 0o640), "open"))
+    }
+
+    /// Writes all of `bytes`; a short write continues.
+    public static func write(_ bytes: Span<UInt8>, to descriptor: CInt) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            // SAFETY: `done` is inside the span.
+            let count = unsafe bytes.withUnsafeBufferPointer {
+                unsafe poise_write(descriptor, $0.baseAddress! + done, $0.count - done)
+            }
+            if count < 0 {
+                if CInt(-count) == Errno.interrupted { continue }
+                throw SystemError(call: "write", code: CInt(-count))
+            }
+            done += Int(count)
+        }
+    }
+
+    /// Removes a file, mostly a left-over unix socket. Missing is fine.
+    public static func remove(_ path: String) {
+        // SAFETY: the string is used during the call only.
+        _ = unsafe unlink(path)
+    }
+
+    /// Removes a unix socket that nobody listens on any more; one that answers stays.
+    public static func removeStaleSocket(_ path: String) {
+        do {
+            _ = try Sockets.connect(to: .unix(path: path))
+        } catch {
+            if error.code == Errno.connectionRefused { remove(path) }
+        }
+    }
+
+    public static func setMode(_ path: String, _ mode: UInt32) throws(SystemError) {
+        // SAFETY: the string is used during the call only.
+        guard unsafe chmod(path, mode) == 0 else { throw SystemError(call: "chmod", code: errno) }
+    }
+
+    /// Creates one directory if it is missing.
+    public static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
+        // SAFETY: the string is used during the call only.
+        guard unsafe mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError(call: "mkdir", code: errno) }
+    }
+}
+
+/// Names to addresses. Blocks: only on a helper thread.
+public enum Resolver {
+    public enum Answer: Sendable, Equatable {
+        case addresses([IPAddress])
+        case failed(String)
+    }
+
+    /// All addresses of a name, at most 64.
+    public static func addresses(of name: String) -> Answer {
+        var found = [poise_address](repeating: poise_address(), count: 64)
+        // SAFETY: at most `$0.count` entries are written.
+        let count = unsafe found.withUnsafeMutableBufferPointer { unsafe poise_resolve(name, $0.baseAddress, $0.count) }
+        guard count > 0 else {
+            // SAFETY: gai_strerror returns a constant string.
+            return .failed(count == 0 ? "no address" : unsafe String(cString: poise_resolve_error(count)))
+        }
+        var result: [IPAddress] = []
+        for entry in found.prefix(Int(count)) {
+            if let ip = entry.ip, !result.contains(ip) { result.append(ip) }
+        }
+        return .addresses(result)
+    }
+}
+
+public enum ServiceManager {
+    /// Tells systemd (`READY=1`); nothing happens when nobody asked (`NOTIFY_SOCKET`).
+    public static func notify(_ message: String) {
+        guard let path = Environment["NOTIFY_SOCKET"] else { return }
+        // SAFETY: both strings are used during the call only.
+        _ = unsafe poise_notify(path, path.utf8.count, message, message.utf8.count)
+    }
+}
