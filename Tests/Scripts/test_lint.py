@@ -24,6 +24,7 @@ def rules(path, text):
     ("Sources/Loop/A.swift", "let a = unsafe b\n", [1]),
     ("Sources/Loop/A.swift", "// SAFETY: far away\n\nlet a = unsafe b\n", [3]),
     ("Sources/Loop/A.swift", "// SAFETY: for all\nstruct A {\n    func f() {\n        unsafe g()\n    }\n}\n", [4]),
+    ("Sources/Loop/A.swift", "struct A {\n    // SAFETY: here.\n    func f() { unsafe g() }\n\n    func h() {\n        unsafe g()\n    }\n}\n", [6]),
     ("Sources/Loop/A.swift", "let s = \"// SAFETY\"; unsafe g()\n", [1]),
     ("Sources/HTTP/A.swift", "let s = \"/*\"; unsafe g()\n", [1]),
     ("docs/a.md", "TO" + "DO: write this\n", [1]),
@@ -43,6 +44,9 @@ def test_finds_a_breach(path, text, lines):
     ("Sources/Loop/A.swift", "let a = unsafe b  // SAFETY: b outlives a.\n"),
     ("Sources/Loop/A.swift", "// SAFETY: once.\nlet a = unsafe b {\n    unsafe c\n}\n"),
     ("Sources/Loop/A.swift", "// SAFETY: the caller owns p.\nfunc f() {\n    let a = 1\n\n    unsafe g(a)\n}\n"),
+    ("Sources/Loop/A.swift", "struct A: @unchecked Sendable {\n    // SAFETY: b is guarded.\n    let b = 1\n}\n"),
+    ("Sources/Loop/A.swift", "@unsafe func f() {\n    let a = unsafe b\n}\n"),
+    ("Sources/Loop/A.swift", "struct A {\n    func f() {\n        // SAFETY: once.\n        unsafe g()\n\n        unsafe g()\n    }\n}\n"),
     ("Tests/LoopTests/A.swift", "import Foundation\nlet a = unsafe b\n"),
     ("docs/a.md", "https://example.org/home/page and ~/home/x\n"),
 ])
