@@ -61,8 +61,8 @@ def indent(line):
 
 
 def is_explained(lines, code, at):
-    """Whether a SAFETY comment answers for line `at`: above it in the same function, or directly above that function; for
-    a conformance (`@unchecked`) also right below. Inside of a declaration that is `@unsafe` itself, its callers answer."""
+    """Whether a SAFETY comment answers for line `at`: above it in the same function, or directly above that function or
+    its type; for a conformance (`@unchecked`) also right below. Inside of a declaration that is `@unsafe` itself, its callers answer."""
     if "@unchecked" in code[at] and "SAFETY:" in "".join(lines[at + 1:at + 2]):
         return True
     level, directly = indent(lines[at]), True
@@ -77,7 +77,11 @@ def is_explained(lines, code, at):
             if re.search(r"@unsafe\b", code[index]):
                 return True
             if TYPE.search(code[index]) and not re.search(r"\bfunc\b|\binit\b", code[index]):
-                return False
+                # A type may state one invariant for all of its uses, in the comment directly above it.
+                above = index
+                while above > 0 and re.match(r"\s*(//|@)", lines[above - 1]):
+                    above -= 1
+                return any("SAFETY:" in comment for comment in lines[above:index])
         if directly and "SAFETY:" in line:
             return True
     return False
