@@ -14,7 +14,7 @@ def padded(size, extra=()):
 
 def test_head_bytes(start):
     origin = start.origin()
-    poise = start.proxy(origin, head_bytes="2KiB")
+    poise = start.proxy(origin, head_bytes="2KiB", uri_bytes="1KiB")
     with Client(poise.port) as client:
         assert len(padded(2048)) == 2048
         assert client.ask(padded(2048)).status == 200
@@ -35,7 +35,7 @@ def test_field_count(start):
 
 def test_uri_bytes(start):
     origin = start.origin()
-    poise = start.proxy(origin, uri_bytes=100)
+    poise = start.proxy(origin, uri_bytes="100B")
     with Client(poise.port) as client:
         assert client.ask(request("/" + "a" * 99)).status == 200
         check_generated(client.ask(request("/" + "a" * 100)), 414)
