@@ -1,7 +1,7 @@
 import PoiseHTTP
 
 /// Where the content of a message is in the bytes that come, whatever its framing. Pure: bytes in, ranges out.
-struct RequestContent {
+struct MessageContent {
     enum Event: Equatable {
         case piece(ByteRange)
         case end
