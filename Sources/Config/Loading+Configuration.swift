@@ -43,8 +43,9 @@ extension Loading {
 
     private func check(_ configuration: Configuration) {
         configuration.validate().forEach { add($0, severity: .error) }
+        // With errors, what looks unused or unreachable may only be misspelt.
+        guard !hasErrors else { return }
         configuration.warnings().forEach { add($0, severity: .warning) }
-        guard !isIncomplete else { return }
         for (name, set) in ruleSets where !set.isUsed {
             warning(
                 .unused, at: set.range, "no listener uses the rule set '\(name)'",

@@ -182,6 +182,10 @@ extension Loading {
             let group = readInPlaceGroup(items, node, id: inPlaceID)
             return Forward(shares: [.init(group: group.id)])
         case .mapping:
+            if let fix = shapeAdvice(node) {
+                error(.invalid, at: node.range, path: path, "'forward' has no groups", fix: fix)
+                return nil
+            }
             guard let section = section(node, at: path, "'forward'", keys: ["groups"], later: LaterFeatures.forward)
             else {
                 return nil
@@ -194,6 +198,15 @@ extension Loading {
             }
             return readShares(groups, at: section.path("groups"))
         }
+    }
+
+    /// For a mapping that has the groups, or targets, one level too high.
+    private func shapeAdvice(_ node: YAMLNode) -> String? {
+        guard case .mapping(let entries) = node.content, let first = entries.first else { return nil }
+        let keys = entries.map(\.key)
+        if keys.contains("targets") { return "targets in place are a list: 'forward: [127.0.0.1:7001]'" }
+        guard keys.allSatisfy({ groupNames.contains($0) && $0 != "groups" }) else { return nil }
+        return "write 'forward: { groups: { \(first.key): … } }'"
     }
 
     private func readShares(_ node: YAMLNode, at path: String) -> Forward? {
