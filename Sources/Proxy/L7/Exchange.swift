@@ -966,8 +966,8 @@ final class Exchange {
     }
 
     private func flushGenerated() {
+        if phase != .generating { listener.counters.add(ListenerCounter.generated) }
         phase = .generating
-        listener.counters.add(ListenerCounter.generated)
         switch client.flushOutput() {
         case .done: conclude(reason)
         case .blocked: waitForClient()
