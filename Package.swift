@@ -57,7 +57,7 @@ let package = Package(
         room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "HTTP", "Platform", "Live"]),
+        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -89,6 +89,12 @@ let package = Package(
             dependencies: ["PoiseHTTP"],
             path: "Tests/Differential/Driver",
             swiftSettings: house),
+
+        // ns per access-log record, worker's side and writer's side: `swift run -c release log-bench`.
+        .executableTarget(
+            name: "log-bench",
+            dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
+            path: "Benchmarks/Log", swiftSettings: house),
 
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),

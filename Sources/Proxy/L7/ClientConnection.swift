@@ -70,9 +70,10 @@ final class ClientConnection: Connection {
 
     private func identify() {
         addressText = ClientAddressText(address)
-        isTrusted = address.map { address in
-            listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
-        } ?? false
+        isTrusted =
+            address.map { address in
+                listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
+            } ?? false
     }
 
     // MARK: Events
@@ -321,7 +322,11 @@ struct ClientAddressText {
     /// Equal for equal addresses, on every machine.
     var hash: UInt64 { hash64(text.span.extracting(0..<count)) }
 
-    func append(to writer: inout some ByteSink) { writer.append(text.span.extracting(0..<count)) }
+    var bytes: Span<UInt8> {
+        @_lifetime(borrow self) get { text.span.extracting(0..<count) }
+    }
+
+    func append(to writer: inout some ByteSink) { writer.append(bytes) }
 
     private mutating func put(_ byte: UInt8) {
         text[count] = byte

@@ -44,6 +44,9 @@ final class Exchange {
     private(set) var keptTraceID = ByteRange.empty
 
     private var rule = -1
+    /// Ids of the rule's and the last target's counters, 0 for none.
+    private var ruleID = 0
+    private var targetID = 0
     private(set) var status = 0
     private var reason = EndReason.answered
     private var refusal: Refusal?
@@ -83,7 +86,7 @@ final class Exchange {
         phase = .reading
         head.reset()
         serial &+= 1
-        (target, group, targetIndex, rule) = (nil, nil, -1, -1)
+        (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
         (requestWasWritten, requestIsSent, answerBegan, holdsSlot, ticket) = (false, false, false, false, nil)
@@ -215,7 +218,9 @@ final class Exchange {
                 rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
             }
         }
-        listener.ruleRow(rule).add(RuleCounter.requests)
+        let counters = listener.ruleRow(rule)
+        counters.add(RuleCounter.requests)
+        ruleID = counters.id
         guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
             fail(.noRule)
             return nil
@@ -290,6 +295,7 @@ final class Exchange {
         phase = .forwarding
         chosenAt = now
         let group = self.group!
+        targetID = pool.counters.id
         pool.counters.add(TargetCounter.requests)
         pool.counters.add(TargetCounter.inFlight)
         group.counters.add(GroupCounter.tries)
@@ -443,7 +449,8 @@ final class Exchange {
             if readiness.contains(.failed) { return abandon(.clientAborted) }
             if client.canSend { flushGenerated() }
         case .forwarding, .answering:
-            if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed) {
+            if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed)
+            {
                 return abandon(.clientAborted)
             }
             if !requestIsSent { pumpRequest() }
@@ -959,8 +966,8 @@ final class Exchange {
     }
 
     private func flushGenerated() {
+        if phase != .generating { listener.counters.add(ListenerCounter.generated) }
         phase = .generating
-        listener.counters.add(ListenerCounter.generated)
         switch client.flushOutput() {
         case .done: conclude(reason)
         case .blocked: waitForClient()
@@ -1040,11 +1047,13 @@ final class Exchange {
         counters.subtract(ListenerCounter.inFlight)
         counters.add(ListenerCounter.bytesFromClients, UInt64(requestBody.bytes))
         counters.add(ListenerCounter.bytesToClients, UInt64(answerBody.bytes))
+        counters.add(ListenerCounter.firstReason + Int(reason.rawValue))
+        if let refusal { counters.add(ListenerCounter.firstRefusal + Int(refusal.reason.rawValue)) }
         let total = (now - beganAt).count
         listener.totalTime.record(nanoseconds: total)
         if let offset = statusClassOffset(status) {
             counters.add(ListenerCounter.status2xx + offset)
-            if rule >= 0 { listener.ruleRow(rule).add(RuleCounter.status2xx + offset) }
+            if rule >= 0 { listener.ruleRow(rule, id: ruleID)?.add(RuleCounter.status2xx + offset) }
         }
         if let group {
             group.counters.subtract(GroupCounter.inFlight)
@@ -1062,8 +1071,8 @@ final class Exchange {
     private func record(to log: AccessLog) {
         log.append(
             AccessRecord(
-                endedAt: worker.wallTime, listenerSlot: listener.compiled.slot, rule: rule,
-                groupSlot: group?.compiled.slot ?? -1, target: targetIndex, status: status, reason: reason,
+                endedAt: worker.wallTime, listener: listener.counters.id, rule: ruleID,
+                group: group?.counters.id ?? 0, target: targetID, status: status, reason: reason,
                 refusal: refusal?.reason, method: head.method, tries: tries, bytesIn: requestBody.bytes,
                 bytesOut: answerBody.bytes, waitMicroseconds: Int((chosenAt - beganAt).microseconds),
                 targetMicroseconds: answeredAt > .zero ? Int((answeredAt - chosenAt).microseconds) : -1,

@@ -45,6 +45,14 @@ final class ListenerRuntime {
     /// - Parameter rule: an index, or the number of rules for the default action.
     func ruleRow(_ rule: Int) -> CounterRow { ruleCounters[rule] }
 
+    /// The counters of the rule that was at `rule` when an exchange began, wherever an apply has moved it.
+    ///
+    /// - Returns: `nil` when the rule is gone.
+    func ruleRow(_ rule: Int, id: Int) -> CounterRow? {
+        if rule < ruleCounters.count, ruleCounters[rule].id == id { return ruleCounters[rule] }
+        return ruleCounters.first { $0.id == id }
+    }
+
     func listen(_ socket: consuming FileDescriptor) {
         acceptors.append(Acceptor(listener: self, socket: socket))
     }
