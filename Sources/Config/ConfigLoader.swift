@@ -60,6 +60,9 @@ public struct Origins: Sendable {
         (self.files, self.places, self.references) = (files, places, references)
     }
 
+    /// Whether a file wrote anything at all.
+    var isKnown: Bool { !files.isEmpty }
+
     /// `poise.yaml:12`, perhaps the line in `defaults`; `nil` for a default of Poise itself.
     public func location(of path: String) -> String? {
         guard let range = places[path] ?? Loading.inherited(path).flatMap({ places[$0] }) else { return nil }

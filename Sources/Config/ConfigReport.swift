@@ -41,9 +41,9 @@ public struct ConfigReport: Error, Sendable {
         for diagnostic in diagnostics {
             let label = diagnostic.severity == .error ? style.red("error:") : style.yellow("warning:")
             output += "\(style.bold(place(diagnostic.range))) \(label) "
-            output += "\(style.bold(diagnostic.problem)) [\(diagnostic.code.name)]\n"
+            output += "\(style.bold(Self.oneLine(diagnostic.problem))) [\(diagnostic.code.name)]\n"
             output += excerpt(diagnostic.range, style)
-            output += "\(style.cyan("help:")) \(diagnostic.fix)\n"
+            output += "\(style.cyan("help:")) \(Self.oneLine(diagnostic.fix))\n"
             for note in diagnostic.notes {
                 output += "\(place(note.range)) note: \(note.text)\n" + excerpt(note.range, style)
             }
@@ -55,6 +55,16 @@ public struct ConfigReport: Error, Sendable {
     public func location(_ range: SourceRange) -> String {
         let name = files.indices.contains(Int(range.file)) ? files[Int(range.file)].name : "?"
         return "\(name):\(range.start.line):\(range.start.column)"
+    }
+
+    /// Control characters of a value could forge lines or drive a terminal; they are shown as escapes.
+    private static func oneLine(_ text: String) -> String {
+        var shown = ""
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            if isControl { shown += scalar.escaped(asASCII: true) } else { shown.unicodeScalars.append(scalar) }
+        }
+        return shown
     }
 
     private func place(_ range: SourceRange) -> String { location(range) + ":" }

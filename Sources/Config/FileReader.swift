@@ -28,8 +28,12 @@ public struct NoFiles: FileReader {
 enum FilePath {
     /// `path` as seen from the folder of `file`.
     static func resolve(_ path: String, beside file: String) -> String {
-        guard !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return path }
-        return String(file[...slash]) + path
+        path.hasPrefix("/") ? path : folder(of: file) + path
+    }
+
+    /// Everything up to the last slash, and that; empty where there is none.
+    static func folder(of file: String) -> String {
+        file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
     }
 
     /// Without `.`, `//` and `folder/..`: equal texts mean the same file, links aside.

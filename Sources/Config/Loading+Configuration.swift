@@ -43,8 +43,9 @@ extension Loading {
 
     private func check(_ configuration: Configuration) {
         configuration.validate().forEach { add($0, severity: .error) }
+        // With errors, what looks unused or unreachable may only be misspelt.
+        guard !hasErrors else { return }
         configuration.warnings().forEach { add($0, severity: .warning) }
-        guard !isIncomplete else { return }
         for (name, set) in ruleSets where !set.isUsed {
             warning(
                 .unused, at: set.range, "no listener uses the rule set '\(name)'",
@@ -54,7 +55,7 @@ extension Loading {
 
     private func readDefaults() {
         guard let node = parts.defaults,
-            let section = section(node, at: "defaults", "'defaults'", keys: ["listener", "target_group"])
+            let section = section(node, at: "defaults", "'defaults'", keys: ObjectKeys.defaults.names)
         else { return }
         if let node = section["listener"],
             let listener = self.section(
@@ -69,7 +70,7 @@ extension Loading {
     private func readRuleSets() {
         for (index, node) in parts.ruleSets.enumerated() {
             let path = "rule_sets[\(index)]"
-            guard let section = section(node, at: path, "a rule set", keys: ["name", "rules"]) else {
+            guard let section = section(node, at: path, "a rule set", keys: ObjectKeys.ruleSet.names) else {
                 isIncomplete = true
                 continue
             }
@@ -110,7 +111,7 @@ extension Loading {
             let path = "load_balancers[\(index)]"
             guard
                 let section = section(
-                    node, at: path, "a load balancer", keys: ["name", "type", "listeners"],
+                    node, at: path, "a load balancer", keys: ObjectKeys.loadBalancer.names,
                     later: LaterFeatures.loadBalancer)
             else {
                 fronts.append(("(unreadable \(index))", []))

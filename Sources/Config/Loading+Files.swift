@@ -53,13 +53,11 @@ extension Loading {
             }
             return
         }
-        let shared = ["load_balancers", "listeners", "rule_sets", "target_groups", "include"]
+        // All keys are known everywhere: an included file hears where these belong and not "no such key".
         let once = ["process", "logs", "defaults"]
-        // All are known everywhere, so that an included file hears what is wrong and not "no such key".
-        let keys = ["version"] + once + shared
         guard
             let section = section(
-                root, at: "", "the file", keys: keys, later: LaterFeatures.top, allowsExtensions: true)
+                root, at: "", "the file", keys: ObjectKeys.top.names, later: LaterFeatures.top, allowsExtensions: true)
         else {
             isIncomplete = true
             return

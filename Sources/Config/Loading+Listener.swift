@@ -2,10 +2,10 @@ import PoiseModel
 import PoiseYAML
 
 extension Loading {
-    static let actionKeys = ["forward", "redirect", "fixed_response"]
+    static let actionKeys = ObjectKeys.actions.names
 
     func readListener(_ node: YAMLNode, at path: String, balancer: String) -> Listener {
-        let keys = ["name", "address"] + SettingsTable.listener.keys + ["rules", "default"] + Self.actionKeys
+        let keys = ObjectKeys.listener.names + Self.actionKeys + SettingsTable.listener.keys
         guard let section = section(node, at: path, "a listener", keys: keys, later: LaterFeatures.listener) else {
             return Listener(id: "(unreadable \(path))", addresses: [], rules: [], defaultAction: nil)
         }

@@ -57,7 +57,7 @@ extension Loading {
             action: .fixedResponse(FixedResponse(status: 500)))
         guard
             let section = section(
-                node, at: path, "a rule", keys: ["name", "when", "rule_set"] + Self.actionKeys,
+                node, at: path, "a rule", keys: ObjectKeys.rule.names + Self.actionKeys,
                 later: LaterFeatures.rule)
         else { return unreadable }
         let name = section["name"].flatMap { self.name($0, at: section.path("name")) }
@@ -81,11 +81,15 @@ extension Loading {
 
     /// - Returns: `nil` when one of them cannot be read: then nobody knows what the rule matches.
     private func readConditions(_ node: YAMLNode, at path: String) -> [Condition]? {
-        guard let section = section(node, at: path, "'when'", keys: ["host", "path"], later: LaterFeatures.condition)
+        guard
+            let section = section(
+                node, at: path, "'when'", keys: ObjectKeys.conditions.names, later: LaterFeatures.condition)
         else {
             return nil
         }
-        guard case .mapping(let entries) = node.content, entries.count == section.written(["host", "path"]).count else {
+        guard case .mapping(let entries) = node.content,
+            entries.count == section.written(ObjectKeys.conditions.names).count
+        else {
             return nil
         }
         var conditions: [Condition] = []
@@ -182,7 +186,13 @@ extension Loading {
             let group = readInPlaceGroup(items, node, id: inPlaceID)
             return Forward(shares: [.init(group: group.id)])
         case .mapping:
-            guard let section = section(node, at: path, "'forward'", keys: ["groups"], later: LaterFeatures.forward)
+            if let fix = shapeAdvice(node) {
+                error(.invalid, at: node.range, path: path, "'forward' has no groups", fix: fix)
+                return nil
+            }
+            guard
+                let section = section(
+                    node, at: path, "'forward'", keys: ObjectKeys.forward.names, later: LaterFeatures.forward)
             else {
                 return nil
             }
@@ -194,6 +204,15 @@ extension Loading {
             }
             return readShares(groups, at: section.path("groups"))
         }
+    }
+
+    /// For a mapping that has the groups, or targets, one level too high.
+    private func shapeAdvice(_ node: YAMLNode) -> String? {
+        guard case .mapping(let entries) = node.content, let first = entries.first else { return nil }
+        let keys = entries.map(\.key)
+        if keys.contains("targets") { return "targets in place are a list: 'forward: [127.0.0.1:7001]'" }
+        guard keys.allSatisfy({ groupNames.contains($0) && $0 != "groups" }) else { return nil }
+        return "write 'forward: { groups: { \(first.key): … } }'"
     }
 
     private func readShares(_ node: YAMLNode, at path: String) -> Forward? {

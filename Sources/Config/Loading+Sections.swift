@@ -38,13 +38,13 @@ extension Loading {
         note(path, at: node.range)
         guard case .mapping(let written) = node.content else {
             if case .scalar(let scalar) = node.content, scalar.isNull {
-                emptyValue(node, at: path, expected: noun)
+                emptyValue(node, at: path, expected: "its settings: \(keys.joined(separator: ", "))")
             } else {
                 let isScalar = if case .scalar = node.content { true } else { false }
                 error(
                     .wrongType, at: node.range, path: path,
                     "\(noun) is a mapping of keys to values, and this is \(isScalar ? "one value" : "a list")",
-                    fix: colonAdvice(node) ?? "write it as 'key: value' lines; the keys are \(Self.some(keys))")
+                    fix: colonAdvice(node) ?? "write it as 'key: value' lines; \(Self.keysText(keys))")
             }
             return nil
         }
@@ -92,7 +92,7 @@ extension Loading {
         } else {
             error(
                 .unknownKey, at: entry.keyRange, path: entryPath, "\(noun) has no key '\(entry.key)'",
-                fix: "the keys are \(Self.some(keys))")
+                fix: entry.key.hasPrefix("x-") ? "keys with x- stand at the top of a file" : Self.keysText(keys))
         }
     }
 
@@ -150,18 +150,25 @@ extension Loading {
                 fix: "write \(setting.type.expected)")
             return
         }
-        let items = items(node, at: path)
-        let texts = items.map { text($0.node, at: $0.path, expected: setting.type.expected) }
-        guard !texts.contains(where: { $0 == nil }) else { return }
-        do throws(ConfigError) {
-            try setting.set(&root, .texts(texts.compactMap { $0?.value }))
-        } catch {
-            let index = items.firstIndex { $0.path == error.under(path).path }
-            let text = index.flatMap { texts[$0] } ?? Text(value: "", range: node.range)
-            refused(
-                ConfigError(code: error.code, problem: error.problem, fix: error.fix), text, at: path,
-                expected: setting.type.expected)
+        var texts: [String] = []
+        for item in items(node, at: path) {
+            guard let text = text(item.node, at: item.path, expected: setting.type.expected) else { continue }
+            do throws(ConfigError) {
+                // Each alone, so that every wrong one is reported at its own place.
+                var scratch = root
+                try setting.set(&scratch, .texts([text.value]))
+                texts.append(text.value)
+            } catch {
+                refused(Self.ofTheValueItself(error), text, at: item.path, expected: setting.type.expected)
+            }
         }
+        do throws(ConfigError) { try setting.set(&root, .texts(texts)) } catch {
+            self.error(error, at: node.range, path: path)
+        }
+    }
+
+    private static func ofTheValueItself(_ error: ConfigError) -> ConfigError {
+        ConfigError(code: error.code, problem: error.problem, fix: error.fix)
     }
 
     private func readPairs<Root>(_ setting: Setting<Root>, _ node: YAMLNode, into root: inout Root, at path: String) {
@@ -211,8 +218,8 @@ extension Loading {
         return "put a space behind the colon: '\(scalar.text[...colon]) …'"
     }
 
-    private static func some(_ keys: [String]) -> String {
-        keys.prefix(16).joined(separator: ", ") + (keys.count > 16 ? ", …" : "")
+    private static func keysText(_ keys: [String]) -> String {
+        keys.count == 1 ? "the only key is \(keys[0])" : "the keys are \(keys.joined(separator: ", "))"
     }
 }
 

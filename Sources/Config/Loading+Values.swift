@@ -46,12 +46,27 @@ extension Loading {
             let isFile = written.hasPrefix("file:")
             let (expanded, usesEnvironment) = try expand(isFile ? String(written.dropFirst("file:".count)) : written)
             let value = isFile ? try fileContent(expanded, written: written, range) : expanded
-            if isFile || usesEnvironment { note(path, reference: written) }
+            if isFile {
+                let isAbsolute = expanded.hasPrefix("/")
+                note(
+                    path,
+                    reference: isAbsolute ? written : "file:\(folderFromMain(range))\(written.dropFirst("file:".count))"
+                )
+            } else if usesEnvironment {
+                note(path, reference: written)
+            }
             return Text(value: value, range: range, reference: isFile || usesEnvironment ? written : nil)
         } catch {
             self.error(error, at: range, path: path)
             return nil
         }
+    }
+
+    /// The folder of a file as the main file would write it, with its slash; empty for the same folder.
+    private func folderFromMain(_ range: SourceRange) -> Substring {
+        let own = FilePath.folder(of: name(of: range))
+        let main = FilePath.folder(of: files[0].name)
+        return own.hasPrefix(main) ? own.dropFirst(main.count) : own[...]
     }
 
     private func expand(_ text: String) throws(ConfigError) -> (text: String, usesEnvironment: Bool) {
@@ -60,7 +75,7 @@ extension Loading {
         var rest = text[...]
         while let dollar = rest.firstRange(of: "${") {
             result += rest[..<dollar.lowerBound]
-            if result.hasSuffix("$") {  // "$${" is a literal "${"
+            if rest[..<dollar.lowerBound].hasSuffix("$") {  // "$${" is a literal "${"
                 result += "{"
                 rest = rest[dollar.upperBound...]
                 continue
@@ -145,6 +160,12 @@ extension Loading {
             error(
                 .missing, at: range, path: path, "the value is empty: '#' behind a space begins a comment",
                 fix: "if it is part of the value, put it in quotes: \"\(String(value))\"")
+            return
+        }
+        if case .scalar(let scalar) = node.content, !scalar.text.isEmpty {
+            error(
+                .missing, at: node.range, path: path, "'\(scalar.text)' without quotes is an empty value in YAML",
+                fix: "write \(expected); if the word itself is meant, put it in quotes: \"\(scalar.text)\"")
             return
         }
         error(.missing, at: node.range, path: path, "the value is empty", fix: "write \(expected), or remove the key")

@@ -67,12 +67,16 @@ final class Loading {
     func place(of path: String) -> SourceRange {
         var path = path
         while true {
-            if let range = places[path] ?? Self.inherited(path).flatMap({ places[$0] }) { return range }
+            if let range = exactPlace(of: path) { return range }
             guard !path.isEmpty else { break }
             path = Self.parent(of: path)
         }
         let start = SourcePosition(line: 1, column: 1)
         return places[""] ?? SourceRange(file: 0, start: start, end: start)
+    }
+
+    private func exactPlace(of path: String) -> SourceRange? {
+        places[path] ?? Self.inherited(path).flatMap { places[$0] }
     }
 
     /// Where `defaults` would have said it: `listeners[3].timeouts.head` -> `defaults.listener.timeouts.head`.
@@ -137,9 +141,8 @@ final class Loading {
             diagnostic.problem = "the value of \(reference) is refused: it is \(Self.describe(error.code))"
             diagnostic.fix = "change the value, or write it out to see the full text of this error"
         }
-        if let related = error.related {
-            let range = place(of: related)
-            if range != diagnostic.range { diagnostic.notes = [.init(range: range, text: "the other one is here")] }
+        if let related = error.related, let range = exactPlace(of: related), range != diagnostic.range {
+            diagnostic.notes = [.init(range: range, text: "the other one is here")]
         }
         add(diagnostic)
     }
@@ -175,7 +178,16 @@ final class Loading {
         return false
     }
 
-    private func reference(under path: String) -> String? { references[path] ?? references["\(path).address"] }
+    /// The reference that a path, or the one value that it is a part of, was read from.
+    private func reference(under path: String) -> String? {
+        if let address = references["\(path).address"] { return address }
+        var outer = path
+        while !outer.isEmpty {
+            if let reference = references[outer] { return reference }
+            outer = Self.parent(of: outer)
+        }
+        return nil
+    }
 
     private static func describe(_ code: ConfigError.Code) -> String {
         switch code {

@@ -99,8 +99,10 @@ enum SettingType: Sendable {
             case "true": return .boolean(true)
             case "false": return .boolean(false)
             default:
+                let meant = ["yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"]
                 throw ConfigError(
-                    code: .wrongType, problem: "'\(text)' is neither true nor false", fix: "write true or false")
+                    code: .wrongType, problem: "'\(text)' is neither true nor false",
+                    fix: meant[text.lowercased()].map { "write \($0)" } ?? "write true or false")
             }
         case .choice(let names, let later):
             if names.contains(text) { return .text(text) }
@@ -110,7 +112,9 @@ enum SettingType: Sendable {
                     fix: "use \(names.joined(separator: ", "))")
             }
             throw ConfigError(
-                code: .invalid, problem: "'\(text)' is not one of \(names.joined(separator: ", "))",
+                code: .invalid,
+                problem: names.count == 1
+                    ? "'\(text)' is not '\(names[0])'" : "'\(text)' is not one of \(names.joined(separator: ", "))",
                 fix: Suggestion.fix(for: text, among: names + (unset.map { [$0] } ?? []), noneKnown: ""))
         case .text, .list, .pairs: return .text(text)
         }

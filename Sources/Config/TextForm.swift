@@ -64,6 +64,11 @@ enum TextForm {
 
     /// A host name or address, with a port or without.
     static func hostAndPort(_ text: String) throws(ConfigError) {
+        if text.contains("/") {
+            throw ConfigError(
+                code: .invalid, problem: "'\(text)' is not a host name: it has a slash",
+                fix: "write a name such as shop.test, without a scheme and without a path")
+        }
         var host = text[...]
         if let colon = text.lastIndex(of: ":"), !text.hasSuffix("]"), IPAddress(parsing: text) == nil {
             let port = text[text.index(after: colon)...]

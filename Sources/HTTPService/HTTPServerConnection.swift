@@ -22,7 +22,7 @@ actor HTTPServerConnection {
     private var start = 0
     private var end = 0
     private var head = RequestHead()
-    private var content = RequestContent()
+    private var content = MessageContent()
     private var answer = AnswerState()
     /// Between requests: may be closed without anybody losing anything.
     private var isIdle = true
@@ -126,22 +126,16 @@ actor HTTPServerConnection {
     /// The head as text. Its bytes may be overwritten by content afterwards.
     private func request() -> HTTPRequest {
         let bytes = buffer.bytes(0, end)
-        let rawPath = head.path.isEmpty ? "/" : Self.text(bytes, head.path)
+        let rawPath = head.path.isEmpty ? "/" : String(bytes, head.path)
         var fields = HTTPFields()
         for field in head.fields {
-            fields.lines.append(.init(Self.text(bytes, field.name), Self.text(bytes, field.value)))
+            fields.lines.append(.init(String(bytes, field.name), String(bytes, field.value)))
         }
         return HTTPRequest(
-            method: Self.text(bytes, head.methodRange),
+            method: String(bytes, head.methodRange),
             path: PercentText.decode(rawPath.utf8, plusIsSpace: false), rawPath: rawPath,
-            rawQuery: head.hasQuery ? Self.text(bytes, head.query) : nil,
+            rawQuery: head.hasQuery ? String(bytes, head.query) : nil,
             fields: fields, client: peer, body: HTTPRequestBody(connection: self))
-    }
-
-    private static func text(_ bytes: Span<UInt8>, _ range: ByteRange) -> String {
-        var array: [UInt8] = []
-        array.append(bytes, range)
-        return String(decoding: array, as: UTF8.self)
     }
 
     // MARK: Request content

@@ -35,7 +35,7 @@ open class Channel {
 
     /// Takes the descriptor over without registering it: a first receive or send usually comes before that.
     public final func open(_ socket: consuming FileDescriptor) {
-        precondition(descriptor < 0, "a channel is opened once")
+        precondition(descriptor < 0, "the channel is open already")
         descriptor = socket.release()
         loop.enter(self)
     }

@@ -92,7 +92,8 @@ import PoisePlatform
 
     private static let mailboxToken = UInt64.max
 
-    private func wakeUp() {
+    /// One turn: waits for something to happen, and handles all of it.
+    func wakeUp() {
         var hasMail = false
         let count = unsafe poise_epoll_wait(backend.epoll, events, Self.eventCount, timeout())
         now = Clock.monotonic

@@ -89,6 +89,10 @@ class Connection(Stream):
             lines.append(b"Content-Length: %d" % len(body))
         self.send(b"\r\n".join(lines) + b"\r\n\r\n" + body)
 
+    def expect_end(self, deadline=None):
+        self.how = super().expect_end(deadline)
+        return self.how
+
     def wait_over(self, seconds=None):
         """Waits until the handler is done; returns how the connection ended."""
         assert self.over.wait(Deadline(seconds).left()), "the connection to the target is still open"
@@ -188,7 +192,7 @@ class Origin:
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
-        how = "handler"
+        how = None
         try:
             self.handler(conn)
         except Ended as end:
@@ -206,7 +210,7 @@ class Origin:
             except OSError:
                 pass
             with self.changed:
-                conn.how = how
+                conn.how = how or conn.how or "handler"
                 conn.over.set()
                 self.changed.notify_all()
 
