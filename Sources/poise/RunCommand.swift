@@ -50,7 +50,7 @@ enum RunCommand {
     }
 
     @ControlActor private static func serve(_ configuration: Configuration, until signals: [CInt]) async -> Int32 {
-        let daemon = Daemon()
+        let daemon = Daemon(log: { Console.error("\($0)") })
         do {
             try await daemon.start(configuration)
         } catch {
