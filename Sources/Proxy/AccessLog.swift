@@ -101,10 +101,10 @@ public final class AccessLog {
     public init(ring: RecordRing, bell: Bell) { (self.ring, self.bell) = (ring, bell) }
 
     func append(
-        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientConnection
+        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientAddressText
     ) {
         texts.removeAll(keepingCapacity: true)
-        client.addressText.append(to: &texts)
+        client.append(to: &texts)
         var lengths = UInt64(texts.count)
         if let buffer {
             lengths |= append(head.methodRange, of: buffer, max: 255) << 8

@@ -68,6 +68,13 @@ final class ListenerRuntime {
 
     var connectionCount: Int { isRetired ? 0 : connections.count }
 
+    /// Over all workers. Each worker sees the others' connections a moment late: the limit may be passed by as many
+    /// connections as workers accept in the same moment.
+    var isFull: Bool {
+        guard let limit = compiled.settings.limits.connectionsMax else { return false }
+        return compiled.counters.gauge(ListenerCounter.connections) >= limit
+    }
+
     func enter(_ connection: ClientConnection) {
         connection.position = connections.count
         connections.append(connection)
@@ -137,7 +144,7 @@ final class Acceptor: Channel {
         guard !isPaused else { return }
         let worker = listener.worker
         for _ in 0..<Self.acceptsPerTurn {
-            guard worker.limits.enter() else { return pause() }
+            guard !listener.isFull, worker.limits.enter() else { return pause() }
             switch loop.accept(from: self) {
             case .accepted(let accepted):
                 let connection = ClientConnection(
