@@ -238,7 +238,7 @@ def test_a_broken_answer_leaves_nothing_behind(start):
         if asked.target == "/half":
             conn.send(b"HTTP/1.1 200 OK\r\nX-Half: abcdefgh\r\nX-Ano")
             conn.expect_end()
-        conn.respond(body=b"whole", fields=[("X-Whole", "yes")])
+        conn.respond(body=b"whole", fields=[("X-Whole", "yes"), ("Connection", "close")])
         conn.expect_end()
     origin = start.origin(handler)
     poise = start.proxy(origin)
