@@ -332,6 +332,7 @@ final class Exchange {
         if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
+        answeredAt = .zero
         if let pooled = pool.takeIdle() {
             pooled.attach(self)
             target = pooled
