@@ -8,6 +8,10 @@ import PoisePlatform
 /// threads, and last the end-of-wake-up work. The clock is read once per wake-up; ``now`` is that reading.
 ///
 /// Created and used on its own thread; only its ``mailbox`` may be handed to others.
+///
+/// SAFETY: one thread at a time, so the tables below change only between their uses. What each reference in them
+/// guarantees stands beside the table. `events` is allocated in `init`, freed in `deinit`, and filled by epoll_wait
+/// with no more than its capacity.
 @safe public final class EventLoop {
     /// The time of this wake-up.
     public internal(set) var now: MonotonicTime
