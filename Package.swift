@@ -74,6 +74,22 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: house),
 
+        // ns per pick at 2...10,000 targets: `swift run -c release balancing-bench`.
+        .executableTarget(
+            name: "balancing-bench",
+            dependencies: ["PoiseModel", "PoiseBalancing"],
+            path: "Benchmarks/Balancing",
+            swiftSettings: house),
+        .executableTarget(
+            name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
+            swiftSettings: house),
+        // The HTTP/1.1 codec behind standard input and output, for Tests/Differential. Not a product.
+        .executableTarget(
+            name: "codec-driver",
+            dependencies: ["PoiseHTTP"],
+            path: "Tests/Differential/Driver",
+            swiftSettings: house),
+
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),

@@ -1,8 +1,9 @@
 /// Who is furthest behind its share goes next: the arithmetic of smooth weighted round robin.
 ///
 /// Each pick adds every entry's share to its credit and takes the sum from the entry with the most.
-/// Invariants: (1) the credits add up to 0; (2) an entry without a share has no credit; (3) without changes,
-/// after as many picks as the shares add up to, every entry had exactly its share, and the order repeats.
+/// Invariants: (1) the credits add up to 0, or after a change to less than the number of entries; (2) an entry
+/// without a share has no credit; (3) without changes, after as many picks as the shares add up to, every entry had
+/// exactly its share, and the order repeats.
 /// Source: nginx's change of 2012-05-14.
 @usableFromInline struct CreditSchedule: Sendable {
     @usableFromInline var shares: [Int]
@@ -56,21 +57,20 @@
         }
         let ratio = Double(total) / Double(oldTotal)
         var sum = 0
-        var most = -1
-        var least = -1
+        var open = 0
         for entry in credits.indices {
             guard shares[entry] > 0 else {
                 credits[entry] = 0
                 continue
             }
-            let credit = Int(Double(credits[entry]) * ratio)
-            credits[entry] = credit
-            sum += credit
-            if most < 0 || credit > credits[most] { most = entry }
-            if least < 0 || credit < credits[least] { least = entry }
+            credits[entry] = Int(Double(credits[entry]) * ratio)
+            sum += credits[entry]
+            open += 1
         }
-        // What rounding or a leaving entry left over goes where it evens out most.
-        if sum > 0 { credits[most] -= sum } else { credits[least] -= sum }
+        // What rounding or a leaving entry left over is spread evenly: else it would grow from change to change,
+        // and an entry that comes in at 0 would be far behind or ahead of all others.
+        let mean = (sum - (sum < 0 ? open - 1 : 0)) / open
+        for entry in credits.indices where shares[entry] > 0 { credits[entry] -= mean }
     }
 
     @usableFromInline mutating func appendEntry() {

@@ -1,9 +1,11 @@
 /// Consistent hashing: a key keeps its target while that target is usable, and nearly always while others come
 /// and go.
 ///
-/// The table has the smallest prime of slots that is at least 100 per target, at most 65,537: 1,009 slots (2 KB)
-/// for ten targets, so that a thousand small groups cost megabytes and not hundreds of them. Each target owns as many
-/// slots as its weight earns, to within one; with 10,000 targets that is 6 or 7, so shares there are within 15 %.
+/// The table has 1,601 slots (3 KB) up to 16 targets, 25,601 (50 KB) up to 256, else 65,537 (128 KB), so that a
+/// thousand small groups cost megabytes and not hundreds of them. Within one size, a target that is added or removed moves
+/// its own share of the keys and one to three in a hundred of the others; the step from 16 to 17 targets, and from 256
+/// to 257, moves nearly all. Each target owns as many slots as its weight earns, to within one: up to 256 targets shares
+/// are right to 1 %, with 10,000 (6 or 7 slots each) to 15 %.
 /// It is made of the targets' identities and configured weights only, with fixed seeds: the same on every
 /// worker, machine and restart, in whatever order the targets are listed.
 ///
@@ -12,7 +14,6 @@
 /// (slow start) takes that part of its keys, always the same ones and more of them as the weight grows.
 /// Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, §3.4.
 public struct Maglev: Sendable {
-    public static let slotsMax = 65_537
     /// Slots that a key walks through before it takes the next usable target by index.
     public static let probesMax = 64
 

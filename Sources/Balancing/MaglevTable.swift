@@ -23,20 +23,16 @@ struct MaglevTable {
         }
     }
 
-    /// The smallest prime that is at least 100 × `targets`, at most 65,537 (which is one).
+    /// 100 slots per target and more up to 256 targets; 65,537 above. All three are prime.
+    ///
+    /// Three sizes and not one for each number of targets: another size moves nearly every key, and a group
+    /// must be able to gain or lose a target without that.
     static func slotCount(targets: Int) -> Int {
-        var candidate = min(100 * max(targets, 1), Maglev.slotsMax)
-        while !isPrime(candidate) { candidate += 1 }
-        return candidate
-    }
-
-    private static func isPrime(_ number: Int) -> Bool {
-        var divisor = 2
-        while divisor * divisor <= number {
-            if number % divisor == 0 { return false }
-            divisor += 1
+        switch targets {
+        case ...16: 1_601
+        case ...256: 25_601
+        default: 65_537
         }
-        return number > 1
     }
 
     /// Who takes a slot in each of `slotCount` turns: each as often as its weight earns, evenly spread.

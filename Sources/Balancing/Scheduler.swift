@@ -18,7 +18,7 @@ public struct Scheduler: Sendable {
     ///   - weights: effective weights of a target that is usable and warm, `EffectiveWeight.of(configured)`; tell the
     ///     rest by ``weightChanged(at:to:)``. At most ``targetsMax``.
     ///   - start: a random number of the worker's own, so that workers begin elsewhere.
-    /// - Cost: `source_hash` fills a table (1 ms for 1,000 targets): copy such a scheduler to the workers.
+    /// - Cost: `source_hash` fills a table (32 µs for 10 targets, 4 ms for 10,000): copy such a scheduler to the workers.
     public init(algorithm: Algorithm, identities: [UInt64], weights: [Int], start: UInt64) {
         precondition(weights.count <= Self.targetsMax, "targets are numbered with 16 bits")
         self.algorithm = algorithm
@@ -49,6 +49,9 @@ public struct Scheduler: Sendable {
     }
 
     /// Tells that `index` has another effective weight, 0...65,536. Nobody else's turn changes.
+    ///
+    /// For health and slow start. Where the *configured* weight changes, `source_hash` needs a new scheduler: its table
+    /// is made of the configured weights, and a raised weight earns no slots here.
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)

@@ -2,9 +2,10 @@
 ///
 /// Up to ``exactTargetsMax`` targets the order is nginx's, computed per target. Above, targets of one weight
 /// share a ring and the same arithmetic picks the ring (``WeightRings``): the order differs, the properties stay:
-/// over a period (as many picks as the weights add up to) a target is chosen exactly as often as its weight says,
-/// and at no moment by 1 + 1/m times more than its fair share, m being the number of targets of its weight.
-/// Targets of equal weight take turns in the order of their indices in both.
+/// over a period (the sum of the weights divided by their common divisor) a target is chosen exactly as
+/// often as its weight says, and at any moment less than one pick more than its fair share. Why less than one: only a
+/// ring with positive credit is chosen, so a ring has less than one pick too many; of m members that took n turns
+/// one has at most (n + m - 1) / m. Targets of equal weight take turns in the order of their indices in both.
 ///
 /// A changed weight moves nobody else: each target stays as far ahead of or behind its share as it was.
 public struct SmoothWeightedRoundRobin: Sendable {

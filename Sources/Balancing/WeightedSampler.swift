@@ -23,6 +23,10 @@
     @usableFromInline var totalWeight: Int
 
     @usableFromInline init(weights: [Int]) {
+        guard !weights.isEmpty else {
+            (self.weights, order, position, ends, bucketWeight, totalWeight) = ([], [], [], [], [], 0)
+            return
+        }
         let count = weights.count
         self.weights = weights.map { Int32($0) }
         order = []
@@ -47,7 +51,7 @@
     }
 
     /// How many targets have a weight.
-    @inlinable var usableCount: Int { ends[Self.bucketCount - 2] }
+    @inlinable var usableCount: Int { order.isEmpty ? 0 : ends[Self.bucketCount - 2] }
 
     /// The logarithm, rounded up; the last bucket for 0.
     @inlinable static func bucket(of weight: Int) -> Int {

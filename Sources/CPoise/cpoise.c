@@ -1,12 +1,14 @@
 #define _GNU_SOURCE
 #include "cpoise.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -81,13 +83,14 @@ static socklen_t to_system(const struct poise_address *address, struct sockaddr_
         struct sockaddr_in *in = (struct sockaddr_in *)out;
         in->sin_family = AF_INET;
         in->sin_port = htons(address->port);
-        memcpy(&in->sin_addr, address->bytes, 4);
+        in->sin_addr.s_addr = htonl((uint32_t)address->low);
         return sizeof *in;
     }
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
     in6->sin6_family = AF_INET6;
     in6->sin6_port = htons(address->port);
-    memcpy(&in6->sin6_addr, address->bytes, 16);
+    uint64_t words[2] = {htobe64(address->high), htobe64(address->low)};
+    memcpy(&in6->sin6_addr, words, 16);
     return sizeof *in6;
 }
 static void from_system(const struct sockaddr_storage *in, struct poise_address *out) {
@@ -96,12 +99,15 @@ static void from_system(const struct sockaddr_storage *in, struct poise_address 
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)in;
         out->family = 4;
         out->port = ntohs(v4->sin_port);
-        memcpy(out->bytes, &v4->sin_addr, 4);
+        out->low = ntohl(v4->sin_addr.s_addr);
     } else if (in->ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)in;
         out->family = 6;
         out->port = ntohs(v6->sin6_port);
-        memcpy(out->bytes, &v6->sin6_addr, 16);
+        uint64_t words[2];
+        memcpy(words, &v6->sin6_addr, 16);
+        out->high = be64toh(words[0]);
+        out->low = be64toh(words[1]);
     }
 }
 static socklen_t to_unix(const char *path, size_t length, struct sockaddr_un *out) {
@@ -161,6 +167,7 @@ int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     return result(sendmsg(descriptor, &message, MSG_NOSIGNAL));
 }
+int poise_duplicate(int descriptor) { return (int)result(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)); }
 int poise_shutdown_write(int descriptor) { return (int)result(shutdown(descriptor, SHUT_WR)); }
 int poise_close(int descriptor) { return (int)result(close(descriptor)); }
 
@@ -171,6 +178,10 @@ int64_t poise_write(int descriptor, const void *bytes, size_t count) {
 int poise_open(const char *path, int flags, unsigned mode) {
     int how = flags == 2 ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY;
     return (int)result(open(path, how | O_CLOEXEC, mode));
+}
+int poise_wait_readable(int descriptor, int timeout_ms) {
+    struct pollfd entry = {.fd = descriptor, .events = POLLIN};
+    return (int)result(poll(&entry, 1, timeout_ms));
 }
 int poise_eventfd(void) { return (int)result(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)); }
 

@@ -10,6 +10,12 @@ public struct ByteRange: Sendable, Hashable {
 
     @inlinable public init(_ range: Range<Int>) { self.init(start: range.lowerBound, count: range.count) }
 
+    /// For the parsers' loops: no checks, as the bound of the buffer was checked once before.
+    @inline(__always) init(from start: Int, to end: Int) {
+        storedStart = Int32(truncatingIfNeeded: start)
+        storedCount = Int32(truncatingIfNeeded: end &- start)
+    }
+
     /// Position of the first byte.
     @inlinable public var start: Int {
         get { Int(storedStart) }
@@ -26,10 +32,12 @@ public struct ByteRange: Sendable, Hashable {
     @inlinable public var isEmpty: Bool { storedCount == 0 }
     @inlinable public var indices: Range<Int> { start..<end }
 
+    /// What stands for "absent": no bytes at position 0, which every buffer has.
     @inlinable public static var empty: ByteRange { ByteRange(start: 0, count: 0) }
 
-    /// Moves a range that has bytes; an empty one stands for "absent" and stays where it is.
+    /// Moves the range with its bytes. ``empty`` stands for "absent" and stays: no part of a head that is there begins
+    /// at 0 without bytes, as the method or the version comes before it.
     @inlinable mutating func shift(by distance: Int) {
-        if storedCount != 0 { storedStart += Int32(distance) }
+        if self != .empty { storedStart += Int32(distance) }
     }
 }

@@ -37,12 +37,12 @@ import CPoise
     /// Records that found no room.
     public var droppedCount: UInt64 { unsafe poise_load(words + Self.dropped) }
 
-    /// Appends one record made of two parts. From the producer's thread only.
+    /// Appends one record: its words, then its bytes. From the producer's thread only.
     ///
     /// - Returns: false when it was dropped.
     @discardableResult
-    public func push(_ a: Span<UInt8>, _ b: Span<UInt8>) -> Bool {
-        let length = a.count + b.count
+    public func push(_ a: Span<UInt64>, _ b: Span<UInt8>) -> Bool {
+        let length = a.count * 8 + b.count
         let needed = (length + 4 + 7) & ~7
         let head = unsafe poise_load(words + Self.head)
         if Int(head - knownTail) + needed > capacity {
@@ -55,25 +55,33 @@ import CPoise
         var length32 = UInt32(length)
         unsafe withUnsafeBytes(of: &length32) { unsafe copyIn($0, at: head) }
         unsafe a.withUnsafeBytes { unsafe copyIn($0, at: head + 4) }
-        unsafe b.withUnsafeBytes { unsafe copyIn($0, at: head + 4 + UInt64(a.count)) }
+        unsafe b.withUnsafeBytes { unsafe copyIn($0, at: head + 4 + UInt64(a.count * 8)) }
         unsafe poise_store_release(words + Self.head, head + UInt64(needed))
         return true
     }
 
-    /// Moves the oldest record into `record`. From the consumer's thread only.
+    /// Moves the oldest record into `words`, which says how many there are, and `text`. From the consumer's thread
+    /// only.
     ///
     /// - Returns: false when the ring is empty.
-    public func pop(into record: inout [UInt8]) -> Bool {
-        let tail = unsafe poise_load(words + Self.tail)
-        let head = unsafe poise_load_acquire(words + Self.head)
+    public func pop(into words: inout [UInt64], _ text: inout [UInt8]) -> Bool {
+        let positions = unsafe self.words
+        let tail = unsafe poise_load(positions + Self.tail)
+        let head = unsafe poise_load_acquire(positions + Self.head)
         guard tail != head else { return false }
         var length32: UInt32 = 0
         unsafe withUnsafeMutableBytes(of: &length32) { unsafe copyOut($0, from: tail) }
-        let length = Int(length32)
-        record.removeAll(keepingCapacity: true)
-        record.append(contentsOf: repeatElement(0, count: length))
-        unsafe record.withUnsafeMutableBytes { unsafe copyOut($0, from: tail + 4) }
-        unsafe poise_store_release(words + Self.tail, tail + UInt64((length + 4 + 7) & ~7))
+        let wordBytes = words.count * 8
+        let textBytes = Int(length32) - wordBytes
+        precondition(textBytes >= 0, "a record is shorter than its words")
+        if text.count > textBytes {
+            text.removeLast(text.count - textBytes)
+        } else {
+            text.append(contentsOf: repeatElement(0, count: textBytes - text.count))
+        }
+        unsafe words.withUnsafeMutableBytes { unsafe copyOut($0, from: tail + 4) }
+        unsafe text.withUnsafeMutableBytes { unsafe copyOut($0, from: tail + 4 + UInt64(wordBytes)) }
+        unsafe poise_store_release(positions + Self.tail, tail + UInt64((Int(length32) + 4 + 7) & ~7))
         return true
     }
 

@@ -77,16 +77,17 @@ import PoisePlatform
         mailbox.close()
     }
 
+    /// What tells loops apart; compared, never dereferenced. The executor's where there is one: other threads can
+    /// compare with that, since it never changes.
+    var identity: UnsafeMutableRawPointer {
+        guard let executor else { return unsafe Unmanaged.passUnretained(self).toOpaque() }
+        return unsafe Unmanaged.passUnretained(executor).toOpaque()
+    }
+
     /// Runs `body` as this thread's loop: what ``LoopExecutor/isCurrent`` then tells. Also a simulation's driver.
     func beCurrent(_ body: () -> Void) {
-        // SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare
-        // with something that never changes.
-        let name =
-            if let executor { unsafe Unmanaged.passUnretained(executor).toOpaque() } else {
-                unsafe Unmanaged.passUnretained(self).toOpaque()
-            }
         let outer = unsafe poise_current_loop()
-        unsafe poise_set_current_loop(name)
+        unsafe poise_set_current_loop(identity)
         body()
         unsafe poise_set_current_loop(outer)
     }

@@ -195,9 +195,11 @@ private struct HostAndPort {
             return
         }
         if let address = IPAddress(parsing: text), address.family == .v6 {
+            let colon = text.lastIndex(of: ":") ?? text.startIndex
+            let split = IPAddress(parsing: text[..<colon]).map { "\"[\($0)]\(text[colon...])\" or " } ?? ""
             throw ConfigError(
                 code: .missing, problem: "'\(text)' has no port, and an IPv6 address needs brackets",
-                fix: "write \"[\(address)]:8080\"")
+                fix: "write \(split)\"[\(address)]:8080\"")
         }
         guard let colon = text.lastIndex(of: ":") else {
             if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {

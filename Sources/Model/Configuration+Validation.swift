@@ -107,6 +107,13 @@ extension Configuration {
                 seen.append((address, path))
             }
         }
+        if let metrics = process.metricsAddress, let earlier = seen.first(where: { $0.address.collides(with: metrics) })
+        {
+            errors.append(
+                ConfigError(
+                    code: .duplicate, path: "process.admin.metrics", problem: "\(metrics) is the address of a listener",
+                    fix: "use another port", related: earlier.path))
+        }
         return errors
     }
 }

@@ -5,12 +5,14 @@ extension TargetGroup {
         if targets.isEmpty {
             errors.append(
                 ConfigError(
-                    code: .missing, path: "targets", problem: "the target group '\(id)' has no targets",
+                    code: .missing, path: "targets",
+                    problem: name.map { "the target group '\($0)' has no targets" } ?? "the list of targets is empty",
                     fix: "add one: targets: [127.0.0.1:7001]"))
         } else if targets.allSatisfy(\.isBackup) {
             errors.append(
                 ConfigError(
-                    code: .conflict, path: "targets", problem: "every target of '\(id)' is a backup",
+                    code: .conflict, path: "targets",
+                    problem: "every target of \(name.map { "'\($0)'" } ?? "the list") is a backup",
                     fix: "remove 'backup: true' from the targets that take the ordinary traffic"))
         }
         var seen: [TargetAddress: Int] = [:]

@@ -51,6 +51,15 @@ public enum Files {
         _ = unsafe unlink(path)
     }
 
+    /// Removes a unix socket that nobody listens on any more; one that answers stays.
+    public static func removeStaleSocket(_ path: String) {
+        do {
+            _ = try Sockets.connect(to: .unix(path: path))
+        } catch {
+            if error.code == Errno.connectionRefused { remove(path) }
+        }
+    }
+
     public static func setMode(_ path: String, _ mode: UInt32) throws(SystemError) {
         // SAFETY: the string is used during the call only.
         guard unsafe chmod(path, mode) == 0 else { throw SystemError(call: "chmod", code: errno) }

@@ -47,6 +47,16 @@ public enum Sockets {
         }
     }
 
+    /// Starts listening on a bound socket.
+    public static func listen(_ socket: borrowing FileDescriptor, backlog: CInt = 4096) throws(SystemError) {
+        _ = try checked(poise_listen(socket.number, backlog), "listen")
+    }
+
+    /// Another descriptor of the same socket.
+    public static func duplicate(_ descriptor: CInt) throws(SystemError) -> FileDescriptor {
+        FileDescriptor(adopting: try checked(poise_duplicate(descriptor), "dup"))
+    }
+
     /// Allows further sockets on the address that `socket` is bound to.
     public static func sharePort(of socket: borrowing FileDescriptor) throws(SystemError) {
         _ = try checked(poise_set_reuse_port(socket.number), "setsockopt")
@@ -95,6 +105,7 @@ public enum Errno {
     public static let tooManyFilesInSystem: CInt = 23
     public static let addressInUse: CInt = 98
     public static let addressNotAvailable: CInt = 99
+    public static let addressFamilyNotSupported: CInt = 97
     public static let notFound: CInt = 2
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103

@@ -11,6 +11,7 @@ struct SyntaxAdvice {
         let here = failure.position
         let opening = failure.contextPosition ?? here
         let character = self.character(at: here)
+        if character == nil, let comment = strayComment(before: here) { return comment }
         switch failure.problem {
         case "did not find expected alphabetic or numeric character":
             let mark = self.character(at: opening).map(String.init) ?? "*"
@@ -24,7 +25,12 @@ struct SyntaxAdvice {
             if character == "]" || character == "}" {
                 return quote(at: here, "'\(character.map(String.init) ?? "")' closes nothing that is open")
             }
-            return quote(at: here, "'\(character.map(String.init) ?? "")' cannot stand here without quotes")
+            guard let character else {
+                return problem(
+                    endOfText(before: here), "the text ends where a value belongs",
+                    fix: "close every [ and { that is open, and put values with special characters in quotes")
+            }
+            return quote(at: here, "'\(character)' cannot stand here without quotes")
         case "did not find expected ',' or '}'", "did not find expected ',' or ']'":
             if let character, here.line == opening.line || character == "{" || character == "[" {
                 return quote(at: here, "'\(character)' inside a { } or [ ] is a sign of YAML's own")
@@ -40,6 +46,8 @@ struct SyntaxAdvice {
                     here, "this line is indented by \(here.column - 1) spaces, which fits no line above",
                     fix: "give all keys of one mapping the same indentation")
             }
+            return quote(at: here, "the value had ended before this text", wholeValue: true)
+        case "did not find expected '-' indicator" where !isFirst(here):
             return quote(at: here, "the value had ended before this text", wholeValue: true)
         case "did not find expected '-' indicator":
             return problem(
@@ -103,6 +111,31 @@ struct SyntaxAdvice {
         )
     }
 
+    /// `{ host: #{host} }`: a `#` behind a space hides the rest of its line, closing brackets too.
+    private func strayComment(before position: SourcePosition) -> YAMLProblem? {
+        for number in stride(from: Int(position.line), through: max(1, Int(position.line) - 20), by: -1) {
+            let line = Array(text.line(number).unicodeScalars)
+            let mark = line.indices.dropFirst().dropLast().first {
+                line[$0] == "#" && line[$0 - 1] == " " && line[$0 + 1] != " " && line[..<$0].contains { $0 != " " }
+            }
+            guard let mark else { continue }
+            let end = line[mark...].firstIndex { $0 == " " } ?? line.count
+            return quoted(
+                line, Self.withoutOuterBrackets(line, mark..<end), number,
+                "'#' behind a space begins a comment, so what it hides is missing")
+        }
+        return nil
+    }
+
+    /// Behind the last character of the last line that has any.
+    private func endOfText(before position: SourcePosition) -> SourcePosition {
+        for number in stride(from: Int(position.line), through: 1, by: -1) {
+            let count = text.line(number).unicodeScalars.count
+            if count > 0 { return SourcePosition(line: number, column: count + 1) }
+        }
+        return position
+    }
+
     /// The value around `position`, to be put in quotes.
     private func quote(at position: SourcePosition, _ problem: String, wholeValue: Bool = false) -> YAMLProblem {
         let line = characters(of: position)
@@ -112,8 +145,12 @@ struct SyntaxAdvice {
         var end = center
         while start > 0, line[start - 1] != " ", line[start - 1] != "\t" { start -= 1 }
         while end < line.count, line[end] != " ", line[end] != "\t" { end += 1 }
-        if wholeValue, let colon = line.indices.dropLast().first(where: { line[$0] == ":" && line[$0 + 1] == " " }) {
-            start = line[(colon + 1)...].firstIndex { $0 != " " } ?? start
+        if wholeValue,
+            let mark = line.indices.dropLast().last(where: {
+                $0 < center && (line[$0] == ":" || line[$0] == "-") && line[$0 + 1] == " "
+            })
+        {
+            start = line[(mark + 1)...].firstIndex { $0 != " " } ?? start
             end = line.count
         }
         return quoted(line, Self.withoutOuterBrackets(line, start..<end), Int(position.line), problem)

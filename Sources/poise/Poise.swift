@@ -14,6 +14,7 @@ struct Verb: Sendable {
     static let version = "0.1.0"
 
     static let verbs: [Verb] = [
+        Verb(name: "run", summary: "serve a configuration", run: RunCommand.run),
         Verb(name: "target", summary: "a small HTTP server to try things with", run: TargetCommand.run),
         Verb(name: "version", summary: "print the version", run: { (_) throws(UsageError) in Poise.printVersion() }),
     ]

@@ -62,6 +62,16 @@ struct ExecutorTests {
         #expect(log.withLock { $0 } == Array(0..<200))
     }
 
+    @Test("what is bound to a loop opens on it, with an executor and without")
+    func loopBound() async throws {
+        #expect(try await onLoop { loop in LoopBound(7, on: loop).open() } == 7)
+        let worker = EventLoop(simulation: StillSystem())
+        let bound = LoopBound(8, on: worker)
+        var opened = 0
+        worker.beCurrent { opened = bound.open() }
+        #expect(opened == 8)
+    }
+
     @Test("two tasks that wake each other for ever do not keep the loop from its timers")
     func pingPongDoesNotStarve() async throws {
         try await onLoop { loop in

@@ -22,32 +22,13 @@ struct poise_event {
     uint64_t data;
 } POISE_EVENT_PACKED;
 
-/* An IP socket address: family 4 or 6, address in network byte order, port in host byte order. */
+/* An IP socket address. family: 4, 6, or 0 for none. IPv4 is the low 32 bits of `low`; all in host byte order. */
 struct poise_address {
-    uint8_t family;
-    uint8_t bytes[16];
+    uint64_t high;
+    uint64_t low;
     uint16_t port;
+    uint8_t family;
 };
-
-/* The address as two big-endian numbers: 32 bits in `high` and 0 for IPv4. Here and not in Swift, whose optimiser
- * (6.3) reads zeros from a C array that it sees as a tuple. */
-static inline uint64_t poise_read64(const uint8_t *bytes) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++) value = value << 8 | bytes[i];
-    return value;
-}
-static inline void poise_write64(uint8_t *bytes, uint64_t value) {
-    for (int i = 7; i >= 0; i--, value >>= 8) bytes[i] = (uint8_t)value;
-}
-static inline void poise_address_get(const struct poise_address *address, uint64_t *high, uint64_t *low) {
-    *high = poise_read64(address->bytes);
-    *low = poise_read64(address->bytes + 8);
-    if (address->family == 4) *high >>= 32, *low = 0;
-}
-static inline void poise_address_set(struct poise_address *address, uint64_t high, uint64_t low) {
-    poise_write64(address->bytes, address->family == 4 ? high << 32 : high);
-    poise_write64(address->bytes + 8, low);
-}
 
 int64_t poise_clock_monotonic(void);
 int64_t poise_clock_wall(void);
@@ -75,12 +56,14 @@ int poise_local_address(int descriptor, struct poise_address *local);
 int64_t poise_recv(int descriptor, void *bytes, size_t count);
 int64_t poise_send(int descriptor, const void *bytes, size_t count);
 int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b, size_t b_count);
+int poise_duplicate(int descriptor);
 int poise_shutdown_write(int descriptor);
 int poise_close(int descriptor);
 
 int64_t poise_read(int descriptor, void *bytes, size_t count);
 int64_t poise_write(int descriptor, const void *bytes, size_t count);
 int poise_open(const char *path, int flags, unsigned mode); /* flags: 1 read, 2 append+create */
+int poise_wait_readable(int descriptor, int timeout_ms); /* 1 readable, 0 timed out */
 int poise_eventfd(void);
 int poise_signalfd(const int *signals, size_t count); /* blocks them in the calling thread first */
 int poise_signalfd_read(int descriptor);              /* a signal number */

@@ -1,0 +1,73 @@
+# Everything a person or a build machine does with Poise. `make help` lists it.
+# Recipes use relative paths only, so that a checkout in a folder with spaces works.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Seconds per fuzz target of `make fuzz`. Named on the command line: bash counts up a SECONDS of its own.
+FUZZ_SECONDS = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+# Arguments for the end-to-end tests, for example: make test PYTEST_ARGS='-k pipelining -x'
+PYTEST_ARGS ?=
+# Arguments for the benchmark, for example: make bench BENCH_ARGS='--cases h1_1k --rounds 9'
+BENCH_ARGS ?=
+
+BINARY := .build/release/poise
+PYTHON := .venv/bin/python
+RELEASE := -c release --static-swift-stdlib --product poise
+SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Fuzz)
+
+.PHONY: help deps build run test test-swift test-e2e bench fuzz sanitize soak lint install clean toolchain
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; \
+	do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+toolchain:
+	@command -v swift >/dev/null || { \
+	  echo "error: no Swift toolchain on PATH" >&2; \
+	  echo "help: install Swift 6.2 or newer from https://www.swift.org/install/linux/ and put its usr/bin on PATH" >&2; \
+	  exit 1; }
+
+deps: ## Debian and Python packages that build and tests need (only what is missing)
+	@bash Scripts/deps.sh
+
+build: toolchain deps ## release binary with the Swift runtime linked in: .build/release/poise
+	swift build $(RELEASE)
+
+run: build ## quick start: Poise and two sample targets on this machine, until Ctrl-C
+	@bash Scripts/run-demo.sh
+
+test: test-swift test-e2e ## every test, the end-to-end ones against the release binary
+
+test-swift: toolchain deps
+	swift test
+
+test-e2e: build
+	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/Scripts Tests/EndToEnd $(PYTEST_ARGS)
+
+bench: build ## side by side with HAProxy and nginx on this machine; writes docs/benchmarks.md
+	"$$PWD/$(PYTHON)" Benchmarks/bench.py --poise "$$PWD/$(BINARY)" --write docs/benchmarks.md $(BENCH_ARGS)
+
+fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
+	bash Scripts/fuzz.sh "$(FUZZ_SECONDS)"
+
+sanitize: toolchain deps ## end-to-end tests under the thread and the address sanitizer
+	bash Scripts/sanitize.sh
+
+soak: build ## what is long: 10 GiB bodies, storms, kill -9 under load
+	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/EndToEnd --soak -m soak $(PYTEST_ARGS)
+
+lint: toolchain ## swift-format (strict) and the rules of Scripts/lint.py
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+	python3 Scripts/lint.py
+
+install: build ## stripped binary into PREFIX=/usr/local (DESTDIR is honoured)
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -s -m 0755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/poise"
+
+clean: ## remove what was built (the Python packages in .venv stay)
+	rm -rf .build out

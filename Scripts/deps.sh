@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and this machine lacks: Debian packages, then Python packages in .venv.
+# A second call finds everything in place and does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# To build: gcc and libyaml. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv. To measure: the rest.
+packages=(
+    libyaml-dev pkg-config gcc make
+    python3-venv curl nginx-light haproxy prometheus
+    wrk nghttp2-client apache2-utils strace valgrind binutils iproute2 util-linux openssl
+)
+# Services that come with them; tests start their own with their own files.
+services=(nginx haproxy prometheus prometheus-node-exporter apache-htcacheclean)
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'error: %s\nhelp: %s\n' "$1" "$2" >&2; exit 1; }
+
+missing=()
+if command -v dpkg-query >/dev/null; then
+    installed=" $(dpkg-query -W -f='${Package}/${db:Status-Status} ' "${packages[@]}" 2>/dev/null || true)"
+    for package in "${packages[@]}"; do
+        [[ "$installed" == *" $package/installed "* ]] || missing+=("$package")
+    done
+    # Another build of nginx serves the tests just as well and would be removed by nginx-light.
+    if command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]; then
+        for index in "${!missing[@]}"; do
+            [ "${missing[$index]}" = nginx-light ] && unset "missing[$index]"
+        done
+    fi
+else
+    say "note: this is not Debian; these packages are needed under your system's names: ${packages[*]}"
+fi
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    say "installing Debian packages: ${missing[*]}"
+    root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "packages are missing and there is no sudo" "as root: apt-get install ${missing[*]}"
+        root=(sudo)
+    fi
+    # Nothing may start listening on this machine only because its package came in.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '"${root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+        "${root[@]}" chmod 755 "$policy"
+    fi
+    "${root[@]}" apt-get update -q
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    if command -v systemctl >/dev/null; then
+        for service in "${services[@]}"; do
+            for package in "${missing[@]}"; do
+                # Only services that came in just now: one that was here before is its owner's business.
+                [[ "$package" == "$service"* || "$service" == "$package"* ]] || continue
+                "${root[@]}" systemctl disable --quiet "$service" 2>/dev/null || true
+            done
+        done
+    fi
+fi
+
+requirements=Tests/requirements.txt
+if ! cmp -s "$requirements" .venv/installed-requirements.txt; then
+    say "installing Python packages of $requirements into .venv"
+    rm -rf .venv
+    python3 -m venv .venv 2>/dev/null || {
+        # A Python without ensurepip makes a venv without pip; pip of the same Python then fills it from outside.
+        python3 -m venv --without-pip .venv ||
+            die "python3 -m venv does not work" "install python3-venv, or put a Python 3.11 or newer first on PATH"
+    }
+    if .venv/bin/python -m pip --version >/dev/null 2>&1; then
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    else
+        python3 -m pip --version >/dev/null 2>&1 || die "this Python has neither ensurepip nor pip" "apt-get install python3-venv python3-pip"
+        python3 -m pip --python .venv/bin/python install --quiet --disable-pip-version-check -r "$requirements"
+    fi
+    cp "$requirements" .venv/installed-requirements.txt
+fi

@@ -1,0 +1,78 @@
+import PoiseModel
+import PoiseYAML
+
+/// Reads a configuration: text in, a valid `Configuration` or everything that is wrong with it out.
+public enum ConfigLoader {
+    /// Loads a file and what it includes.
+    ///
+    /// - Parameters:
+    ///   - files: how files are read; `include` and `file:` paths are relative to the file that names them.
+    ///   - environment: the value of an environment variable, `nil` where it is not set.
+    /// - Throws: ``ConfigReport`` with every error, and the warnings too.
+    public static func load(
+        path: String, files: some FileReader, environment: @escaping (String) -> String?
+    ) throws(ConfigReport) -> LoadedConfiguration {
+        let loading = Loading(reader: files, environment: environment)
+        loading.readMainFile(path)
+        return try finish(loading)
+    }
+
+    /// Loads a text that is at hand: bytes that were sent, a test's string. Any bytes may be given.
+    ///
+    /// - Parameter name: what errors call the text; `include` and `file:` paths are relative to it.
+    public static func load(
+        text: [UInt8], name: String, files: some FileReader = NoFiles(),
+        environment: @escaping (String) -> String? = { _ in nil }
+    ) throws(ConfigReport) -> LoadedConfiguration {
+        let loading = Loading(reader: files, environment: environment)
+        loading.readMainFile(name, text: SourceText(text))
+        return try finish(loading)
+    }
+
+    private static func finish(_ loading: Loading) throws(ConfigReport) -> LoadedConfiguration {
+        let configuration = loading.assemble()
+        let report = loading.report()
+        guard !report.hasErrors else { throw report }
+        return LoadedConfiguration(
+            configuration: configuration, warnings: report,
+            origins: Origins(files: loading.files.map(\.name), places: loading.places, references: loading.references))
+    }
+}
+
+/// A valid configuration, and where it came from.
+public struct LoadedConfiguration: Sendable {
+    public var configuration: Configuration
+    /// Without errors.
+    public var warnings: ConfigReport
+    public var origins: Origins
+}
+
+/// Where each value of a configuration was written, by its path: `listeners[0].timeouts.head`.
+public struct Origins: Sendable {
+    private let files: [String]
+    private let places: [String: SourceRange]
+    private let references: [String: String]
+
+    /// Of a configuration that no file wrote.
+    public init() { (files, places, references) = ([], [:], [:]) }
+
+    init(files: [String], places: [String: SourceRange], references: [String: String]) {
+        (self.files, self.places, self.references) = (files, places, references)
+    }
+
+    /// Whether a file wrote anything at all.
+    var isKnown: Bool { !files.isEmpty }
+
+    /// `poise.yaml:12`, perhaps the line in `defaults`; `nil` for a default of Poise itself.
+    public func location(of path: String) -> String? {
+        guard let range = places[path] ?? Loading.inherited(path).flatMap({ places[$0] }) else { return nil }
+        return "\(files[Int(range.file)]):\(range.start.line)"
+    }
+
+    /// The text as written of a value that came from `${}` or `file:`, and must not be shown itself.
+    public func reference(of path: String) -> String? {
+        if let own = references[path] { return own }
+        // A value that the object itself writes hides the one of `defaults`.
+        return places[path] == nil ? Loading.inherited(path).flatMap { references[$0] } : nil
+    }
+}

@@ -1,0 +1,47 @@
+/// How the loader gets at files: the room itself does no I/O.
+public protocol FileReader {
+    /// The whole content of a file.
+    ///
+    /// - Parameter bytesMax: a longer file is refused, with ``FileReadError/tooLarge``; the loader passes its bounds.
+    func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8]
+}
+
+/// Why a file could not be read.
+public struct FileReadError: Error, Sendable, Equatable {
+    /// In words, as the system says it: `No such file or directory`.
+    public var reason: String
+
+    public init(reason: String) { self.reason = reason }
+
+    public static func tooLarge(bytesMax: Int) -> Self { Self(reason: "it has more than \(bytesMax) bytes") }
+}
+
+/// A reader for text that names no files: every file is refused.
+public struct NoFiles: FileReader {
+    public init() {}
+    public func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
+        throw FileReadError(reason: "files cannot be read here")
+    }
+}
+
+/// Paths as text, without looking at the file system.
+enum FilePath {
+    /// `path` as seen from the folder of `file`.
+    static func resolve(_ path: String, beside file: String) -> String {
+        path.hasPrefix("/") ? path : folder(of: file) + path
+    }
+
+    /// Everything up to the last slash, and that; empty where there is none.
+    static func folder(of file: String) -> String {
+        file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
+    }
+
+    /// Without `.`, `//` and `folder/..`: equal texts mean the same file, links aside.
+    static func normalised(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }
+        }
+        return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
+    }
+}

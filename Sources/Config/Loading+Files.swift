@@ -1,0 +1,140 @@
+import PoiseModel
+import PoiseYAML
+
+/// What the main file and the files it includes say, section by section.
+struct FileParts {
+    var process: YAMLNode?
+    var logs: YAMLNode?
+    var defaults: YAMLNode?
+    var loadBalancers: [YAMLNode] = []
+    var listeners: [YAMLNode] = []
+    var ruleSets: [YAMLNode] = []
+    var targetGroups: [YAMLNode] = []
+}
+
+extension Loading {
+    /// Files that include each other, from the main file down.
+    static let includeDepthMax = 8
+    /// Files of one configuration.
+    static let fileCountMax = 256
+
+    func readMainFile(_ path: String) {
+        let text: SourceText
+        do throws(FileReadError) {
+            text = SourceText(try reader.read(path: path, bytesMax: YAMLLimits().bytesMax))
+        } catch {
+            let file = add(name: path, text: SourceText(""))
+            let start = SourcePosition(line: 1, column: 1)
+            isIncomplete = true
+            self.error(
+                .unreadable, at: SourceRange(file: file, start: start, end: start), path: "",
+                "the file cannot be read: \(error.reason)", fix: "check its path and permissions")
+            return
+        }
+        readMainFile(path, text: text)
+    }
+
+    func readMainFile(_ path: String, text: SourceText) {
+        readFile(path, text, below: [], isMain: true)
+    }
+
+    /// - Parameter below: the normalised paths of the files that led here.
+    private func readFile(_ path: String, _ text: SourceText, below: [String], isMain: Bool) {
+        let file = add(name: path, text: text)
+        let document = YAMLDocument(parsing: text, file: file)
+        document.problems.forEach { add($0) }
+        guard let root = document.root else {
+            isIncomplete = true
+            if document.problems.isEmpty {
+                let start = SourcePosition(line: 1, column: 1)
+                error(
+                    .missing, at: SourceRange(file: file, start: start, end: start), path: "", "the file is empty",
+                    fix: "start with 'listeners:'")
+            }
+            return
+        }
+        // All keys are known everywhere: an included file hears where these belong and not "no such key".
+        let once = ["process", "logs", "defaults"]
+        guard
+            let section = section(
+                root, at: "", "the file", keys: ObjectKeys.top.names, later: LaterFeatures.top, allowsExtensions: true)
+        else {
+            isIncomplete = true
+            return
+        }
+        readVersion(section)
+        if isMain {
+            (parts.process, parts.logs, parts.defaults) = (section["process"], section["logs"], section["defaults"])
+        } else {
+            for key in section.written(once) {
+                error(
+                    .conflict, at: section.keyRange(key), path: key, "'\(key)' belongs into the main file",
+                    fix: "move it to \(files[0].name)")
+            }
+        }
+        gather(section, "load_balancers", "load balancers", into: \.loadBalancers)
+        gather(section, "listeners", "listeners", into: \.listeners)
+        gather(section, "rule_sets", "rule sets", into: \.ruleSets)
+        gather(section, "target_groups", "target groups", into: \.targetGroups)
+        if let include = section["include"] {
+            readIncludes(include, at: "include", from: path, below: below + [FilePath.normalised(path)])
+        }
+    }
+
+    private func gather(
+        _ section: Section, _ key: String, _ noun: String, into list: WritableKeyPath<FileParts, [YAMLNode]>
+    ) {
+        guard let node = section[key] else { return }
+        guard let items = self.list(node, at: key, of: noun) else {
+            isIncomplete = true
+            return
+        }
+        parts[keyPath: list] += items
+    }
+
+    private func readVersion(_ section: Section) {
+        guard let node = section["version"], let text = text(node, at: "version", expected: "1") else { return }
+        guard text.value != "1" else { return }
+        let isNumber = Int(text.value) != nil
+        error(
+            isNumber ? .notAvailable : .wrongType, at: text.range, path: "version",
+            isNumber ? "version \(text.value) is not available in this version of Poise" : "the version is a number",
+            fix: "write 'version: 1'")
+    }
+
+    private func readIncludes(_ node: YAMLNode, at path: String, from including: String, below: [String]) {
+        for item in items(node, at: path) {
+            guard let text = text(item.node, at: item.path, expected: "the path of a file") else {
+                isIncomplete = true
+                continue
+            }
+            let resolved = FilePath.resolve(text.value, beside: including)
+            let normalised = FilePath.normalised(resolved)
+            if let problem = includeProblem(normalised, below: below) {
+                isIncomplete = true
+                error(.conflict, at: text.range, path: item.path, problem, fix: "remove this line")
+                continue
+            }
+            do throws(FileReadError) {
+                let bytes = try reader.read(path: resolved, bytesMax: YAMLLimits().bytesMax)
+                readFile(resolved, SourceText(bytes), below: below, isMain: false)
+            } catch {
+                isIncomplete = true
+                self.error(
+                    .unreadable, at: text.range, path: item.path,
+                    "the file '\(text.reference ?? resolved)' cannot be read: \(error.reason)",
+                    fix: "check the path (relative to this file) and its permissions")
+            }
+        }
+    }
+
+    private func includeProblem(_ path: String, below: [String]) -> String? {
+        if below.contains(path) { return "the file includes itself: \((below + [path]).joined(separator: " -> "))" }
+        if below.count >= Self.includeDepthMax {
+            return "files include each other deeper than \(Self.includeDepthMax) levels"
+        }
+        if files.count >= Self.fileCountMax { return "there are more than \(Self.fileCountMax) files" }
+        if files.contains(where: { FilePath.normalised($0.name) == path }) { return "the file is included already" }
+        return nil
+    }
+}

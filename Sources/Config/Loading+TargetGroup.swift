@@ -1,0 +1,185 @@
+import PoiseModel
+import PoiseYAML
+
+/// A target group while it is read, on top of what `defaults` says.
+struct GroupDraft: Sendable {
+    var group = TargetGroup(id: "", targets: [])
+    var health = HealthDraft()
+
+    func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
+        var group = self.group
+        (group.id, group.name, group.targets) = (id, name, targets)
+        group.healthCheck = health.finished()
+        return group
+    }
+}
+
+extension Loading {
+    private static let groupSections = ["health_check", "passive_checks", "sorry_response"]
+
+    func readGroupDefaults(_ node: YAMLNode, at path: String) {
+        guard
+            let section = section(
+                node, at: path, "the default of target groups",
+                keys: SettingsTable.targetGroup.keys + Self.groupSections,
+                later: LaterFeatures.targetGroup)
+        else { return }
+        readSettings(section, into: &groupDefaults, inDefaults: true)
+    }
+
+    func readTargetGroups() -> [TargetGroup] {
+        let groups = parts.targetGroups.enumerated().map { readTargetGroup($1, at: "target_groups[\($0)]") }
+        namedGroupCount = groups.count
+        groupNames = Set(groups.compactMap(\.name))
+        return groups
+    }
+
+    private func readTargetGroup(_ node: YAMLNode, at path: String) -> TargetGroup {
+        let keys = ObjectKeys.targetGroup.names + SettingsTable.targetGroup.keys
+        guard let section = section(node, at: path, "a target group", keys: keys, later: LaterFeatures.targetGroup)
+        else {
+            isIncomplete = true
+            return TargetGroup(id: "(unreadable \(path))", targets: [])
+        }
+        var name: String?
+        if let node = section["name"] {
+            name = self.name(node, at: section.path("name"))
+        } else {
+            error(
+                .missing, at: section.range, path: section.path("name"), "the target group has no name",
+                fix: "add 'name: …'")
+        }
+        if name == nil { isIncomplete = true }
+        var draft = groupDefaults
+        readSettings(section, into: &draft, inDefaults: false)
+        var targets: [Target] = []
+        if let node = section["targets"] {
+            if let items = list(node, at: section.path("targets"), of: "targets") {
+                targets = readTargets(items, at: section.path("targets"))
+            }
+        } else {
+            error(
+                .missing, at: section.range, path: section.path("targets"), "the target group has no targets",
+                fix: "add 'targets: [127.0.0.1:7001]'")
+        }
+        return draft.finished(id: name ?? "(unreadable \(path))", name: name, targets: targets)
+    }
+
+    /// The group of `forward: [ … ]`: all its settings are defaults.
+    func readInPlaceGroup(_ items: [YAMLNode], _ node: YAMLNode, id: String) -> TargetGroup {
+        let path = "target_groups[\(namedGroupCount + inPlaceGroups.count)]"
+        note(path, at: node.range)
+        note("\(path).targets", at: node.range)
+        let group = groupDefaults.finished(id: id, name: nil, targets: readTargets(items, at: "\(path).targets"))
+        inPlaceGroups.append(group)
+        return group
+    }
+
+    private func readSettings(_ section: Section, into draft: inout GroupDraft, inDefaults: Bool) {
+        read(SettingsTable.targetGroup, from: section, into: &draft.group, inDefaults: inDefaults)
+        if let node = section["health_check"] {
+            readHealthCheck(node, at: section.path("health_check"), into: &draft.health, inDefaults: inDefaults)
+        }
+        if let node = section["passive_checks"],
+            let checks = self.section(
+                node, at: section.path("passive_checks"), "'passive_checks'", keys: SettingsTable.passiveChecks.keys)
+        {
+            read(SettingsTable.passiveChecks, from: checks, into: &draft.group.passive, inDefaults: inDefaults)
+        }
+        if let node = section["sorry_response"] {
+            readSorryResponse(node, at: section.path("sorry_response"), into: &draft.group)
+        }
+    }
+
+    private func readHealthCheck(_ node: YAMLNode, at path: String, into draft: inout HealthDraft, inDefaults: Bool) {
+        if isOff(node) {
+            note(path, at: node.range)
+            draft.isOff = true
+            return
+        }
+        let probeKeys = SettingsTable.httpProbe.keys
+        guard
+            let section = section(
+                node, at: path, "a health check", keys: SettingsTable.healthCheck.keys + probeKeys,
+                later: LaterFeatures.healthCheck)
+        else { return }
+        draft.isOff = false
+        let ownProbeKeys = section.written(probeKeys)
+        if !ownProbeKeys.isEmpty { (draft.hasProbeKeys, draft.chosen) = (true, nil) }
+        read(SettingsTable.healthCheck, from: section, into: &draft, inDefaults: inDefaults)
+        if draft.chosen == .tcp, let key = ownProbeKeys.first {
+            error(
+                .conflict, at: section.keyRange(key), path: section.path(key),
+                "a TCP check sends no request, so it has no '\(key)'",
+                fix: "remove '\(key)', or write 'protocol: HTTP'")
+        }
+        read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
+    }
+
+    private func readSorryResponse(_ node: YAMLNode, at path: String, into group: inout TargetGroup) {
+        if isOff(node) {
+            note(path, at: node.range)
+            group.sorryResponse = nil
+            return
+        }
+        guard let section = section(node, at: path, "a sorry response", keys: SettingsTable.fixedResponse.keys) else {
+            return
+        }
+        var response = group.sorryResponse ?? FixedResponse(status: 503)
+        read(SettingsTable.fixedResponse, from: section, into: &response)
+        group.sorryResponse = response
+    }
+
+    /// The word `off`, which turns a whole section off.
+    private func isOff(_ node: YAMLNode) -> Bool {
+        if case .scalar(let scalar) = node.content { scalar.text == "off" } else { false }
+    }
+
+    // MARK: - Targets
+
+    private func readTargets(_ items: [YAMLNode], at path: String) -> [Target] {
+        items.enumerated().map { index, node in
+            let itemPath = "\(path)[\(index)]"
+            // Keeps the index; its address equals no other.
+            return readTarget(node, at: itemPath) ?? Target(address: .unix(path: "(unreadable \(itemPath))"))
+        }
+    }
+
+    private func readTarget(_ node: YAMLNode, at path: String) -> Target? {
+        guard case .mapping = node.content else {
+            guard let text = text(node, at: path, expected: "a target such as 10.0.0.11:8080") else { return nil }
+            return readAddress(text, at: path).map { Target(address: $0) }
+        }
+        guard
+            let section = section(
+                node, at: path, "a target", keys: ObjectKeys.target.names + SettingsTable.target.keys,
+                later: LaterFeatures.target)
+        else { return nil }
+        var target = Target(address: .unix(path: "(unreadable \(path))"))
+        read(SettingsTable.target, from: section, into: &target)
+        guard let node = section["address"] else {
+            error(
+                .missing, at: section.range, path: section.path("address"), "the target has no address",
+                fix: "add 'address: 10.0.0.11:8080'")
+            return nil
+        }
+        guard let text = text(node, at: section.path("address"), expected: "an address such as 10.0.0.11:8080"),
+            let address = readAddress(text, at: section.path("address"))
+        else { return nil }
+        target.address = address
+        return target
+    }
+
+    private func readAddress(_ text: Text, at path: String) -> TargetAddress? {
+        if groupNames.contains(text.value), text.reference == nil {
+            error(
+                .wrongType, at: text.range, path: path, "'\(text.value)' is a target group, and a list holds targets",
+                fix: "write 'forward: \(text.value)', or 'forward: { groups: { \(text.value): 1 } }' for several")
+            return nil
+        }
+        do throws(ConfigError) { return try TargetAddress(parsing: text.value) } catch {
+            refused(error, text, at: path, expected: "the address of a target, with a port")
+            return nil
+        }
+    }
+}

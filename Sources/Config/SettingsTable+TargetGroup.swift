@@ -1,0 +1,219 @@
+import PoiseModel
+
+extension SettingsTable {
+    static let targetGroup = SettingsPlace<TargetGroup>(
+        "target_groups[]",
+        [
+            .choice(
+                "algorithm", at: \.algorithm, later: LaterFeatures.algorithms,
+                attribute: "load_balancing.algorithm.type",
+                "How a target is chosen."),
+            .choice(
+                "fail_open", at: \.failOpen,
+                attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+                "Whether all targets are tried when none is usable and nothing else can answer."),
+            .init(
+                keys: ["host_header"], type: .text(form: "keep, target or a host name"), unset: nil,
+                attribute: "routing.http.preserve_host_header.enabled",
+                summary: "Host as the client sent it (keep), the target's own name, or this one.",
+                get: {
+                    switch $0.hostHeader {
+                    case .keep: .text("keep")
+                    case .target: .text("target")
+                    case .fixed(let name): .text(name)
+                    }
+                },
+                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
+                    guard case .text(let text)? = value else { return }
+                    switch text {
+                    case "keep": root.hostHeader = .keep
+                    case "target": root.hostHeader = .target
+                    default:
+                        try TextForm.hostAndPort(text)
+                        root.hostHeader = .fixed(text)
+                    }
+                }),
+            .duration(
+                "slow_start", at: \.slowStart, in: .zero ... .seconds(86_400), attribute: "slow_start.duration_seconds",
+                "A target that becomes healthy takes its full share after this time; 0s turns it off."),
+            .duration(
+                "deregistration_delay", at: \.deregistrationDelay, in: .zero ... .seconds(86_400),
+                attribute: "deregistration_delay.timeout_seconds",
+                "How long a removed or drained target may finish what it has."),
+            .duration(
+                "resolve_interval", at: \.resolveInterval, in: .seconds(1) ... .seconds(86_400),
+                "How often a target's name is resolved again."),
+            .duration(
+                "timeouts", "connect", at: \.timeouts.connect, in: .milliseconds(1) ... .seconds(300),
+                "To open a connection to a target."),
+            .duration(
+                "timeouts", "response_idle", at: \.timeouts.responseIdle, in: .milliseconds(10) ... .seconds(86_400),
+                attribute: "idle_timeout.timeout_seconds",
+                "Without a byte of the response, or of the body in either direction."),
+            .duration(
+                "timeouts", "keep_alive_idle", at: \.timeouts.keepAliveIdle, in: .zero ... .seconds(86_400),
+                "An unused connection to a target is closed after this, or earlier where the target says so."),
+            .integer(
+                "limits", "max_connections", at: \.limits.connectionsMax, in: 1...10_000_000, unset: "unlimited",
+                "Exchanges in flight per target over all workers."),
+            .integer(
+                "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
+                "Exchanges of the group that wait for a slot; beyond it 503."),
+            .duration(
+                "limits", "queue_timeout", at: \.limits.queueTimeout, in: .zero ... .seconds(3600),
+                "How long an exchange waits for a slot; then 503."),
+            .integer(
+                "retries", "max_tries", at: \.retries.triesMax, in: 1...20,
+                "Tries in all, the first included; 1 turns retries off."),
+            .init(
+                keys: ["retries", "retry_on"], type: .list(form: "a list of timeout and statuses from 500 to 599"),
+                unset: nil,
+                attribute: nil,
+                summary: "Further reasons to try elsewhere, for idempotent requests only: timeout, 500...599.",
+                get: { .texts(($0.retries.onTimeout ? ["timeout"] : []) + $0.retries.onStatuses.map(String.init)) },
+                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
+                    guard case .texts(let texts)? = value else { return }
+                    var statuses: [Int] = []
+                    for (index, text) in texts.enumerated() where text != "timeout" {
+                        guard let status = Int(text), (500...599).contains(status), text.utf8.count == 3 else {
+                            throw ConfigError(
+                                code: .invalid, path: "[\(index)]", problem: "'\(text)' is not a reason to retry",
+                                fix: "use timeout, or a status from 500 to 599")
+                        }
+                        if !statuses.contains(status) { statuses.append(status) }
+                    }
+                    root.retries.onTimeout = texts.contains("timeout")
+                    root.retries.onStatuses = statuses
+                }),
+            .integer(
+                "retries", "budget_percent", at: \.retries.budgetPercent, in: 0...100,
+                "Retries other than refused connections, as a share of the group's requests in the last 10 s."),
+            .integer(
+                "retries", "min_budget_per_second", at: \.retries.budgetMinPerSecond, in: 0...1_000_000,
+                "The budget never falls below this many per second."),
+        ])
+
+    static let healthCheck = SettingsPlace<HealthDraft>(
+        "target_groups[].health_check",
+        [
+            .init(
+                keys: ["protocol"], type: .choice(["TCP", "HTTP"], later: LaterFeatures.healthCheckProtocols),
+                unset: nil,
+                attribute: "HealthCheckProtocol",
+                summary: "TCP connects; HTTP sends a request. HTTP where one of its keys is set.",
+                get: { .text($0.isHTTP ? "HTTP" : "TCP") },
+                set: { root, value in if case .text(let text)? = value { root.chosen = text == "HTTP" ? .http : .tcp } }
+            ),
+            .duration(
+                "interval", at: \.check.interval, in: .milliseconds(100) ... .seconds(3600),
+                attribute: "HealthCheckIntervalSeconds", "From the start of one probe to the start of the next."),
+            .init(
+                keys: ["timeout"], type: .duration(.milliseconds(10) ... .seconds(3600)), unset: nil,
+                attribute: "HealthCheckTimeoutSeconds",
+                summary:
+                    "Until a probe has failed; not longer than the interval, which it also is where that is shorter.",
+                get: { .duration($0.check.timeout) },
+                set: { root, value in
+                    if case .duration(let timeout)? = value {
+                        (root.check.timeout, root.isTimeoutSet) = (timeout, true)
+                    }
+                }),
+            .integer(
+                "healthy", at: \.check.healthyThreshold, in: 1...1000, attribute: "HealthyThresholdCount",
+                "Successes in a row that make a target healthy."),
+            .integer(
+                "unhealthy", at: \.check.unhealthyThreshold, in: 1...1000, attribute: "UnhealthyThresholdCount",
+                "Failures in a row that make a target unhealthy."),
+            .init(
+                keys: ["edge_interval"], type: .duration(.milliseconds(10) ... .seconds(3600)), unset: nil,
+                attribute: nil,
+                summary:
+                    "The interval after a result that differs from the target's state; not longer than the interval, "
+                    + "which it also is where that is shorter.",
+                get: { .duration($0.check.edgeInterval) },
+                set: { root, value in
+                    if case .duration(let edge)? = value { (root.check.edgeInterval, root.isEdgeSet) = (edge, true) }
+                }),
+            .init(
+                keys: ["port"], type: .integer(1...65_535), unset: "target", attribute: "HealthCheckPort",
+                summary: "The port to probe; target is the target's own.",
+                get: { $0.check.port.map { .integer(Int($0)) } },
+                set: { root, value in
+                    if case .integer(let port)? = value {
+                        root.check.port = UInt16(port)
+                    } else {
+                        root.check.port = nil
+                    }
+                }),
+        ])
+
+    /// Rows of the same mapping as ``healthCheck``; each of them makes the check an HTTP check.
+    static let httpProbe = SettingsPlace<HTTPProbe>(
+        "target_groups[].health_check",
+        [
+            .text("method", at: \.method, form: "a method such as GET", "HTTP: the method.", check: TextForm.method),
+            .text(
+                "path", at: \.path, form: "a path that starts with /", attribute: "HealthCheckPath",
+                "HTTP: the path, with its query if it needs one.", check: TextForm.probePath),
+            .text(
+                "host", at: \.host, form: "a host name", unset: "target",
+                "HTTP: the Host field; target is the target's own name.",
+                check: TextForm.hostAndPort),
+            .init(
+                keys: ["headers"], type: .pairs(form: "a mapping of field names to values"), unset: nil, attribute: nil,
+                summary: "HTTP: further fields of the request.",
+                get: { .pairs($0.headers.map { .init(name: $0.name, value: $0.value) }) },
+                set: { (root: inout HTTPProbe, value: SettingValue?) throws(ConfigError) in
+                    guard case .pairs(let pairs)? = value else { return }
+                    for pair in pairs {
+                        do throws(ConfigError) { try TextForm.field(pair.name, pair.value) } catch {
+                            throw error.under(pair.name)
+                        }
+                    }
+                    root.headers = pairs.map { .init(name: $0.name, value: $0.value) }
+                }),
+            .init(
+                keys: ["matcher"], type: .text(form: "statuses such as \"200-299,404\""), unset: nil,
+                attribute: "Matcher.HttpCode", summary: "HTTP: statuses that mean healthy.",
+                get: { .text(StatusRanges.format($0.matcher)) },
+                set: { (root: inout HTTPProbe, value: SettingValue?) throws(ConfigError) in
+                    if case .text(let text)? = value { root.matcher = try StatusRanges.parse(text) }
+                }),
+            .text(
+                "body_contains", at: \.bodyContains, form: "a text",
+                "HTTP: the first 64 KiB of the answer's body must contain this.", check: TextForm.bodyContains),
+        ])
+
+    static let passiveChecks = SettingsPlace<PassiveChecks>(
+        "target_groups[].passive_checks",
+        [
+            .integer(
+                "consecutive_failures", at: \.consecutiveFailures, in: 0...1_000_000,
+                "Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off."),
+            .integer(
+                "failure_percent", at: \.failurePercent, in: 1...100, unset: "off",
+                "Share of failed exchanges within the window that ejects a target."),
+            .integer(
+                "min_requests", at: \.failurePercentMinRequests, in: 1...1_000_000,
+                "Fewer exchanges than this within the window prove nothing."),
+            .duration(
+                "window", at: \.window, in: .seconds(1) ... .seconds(3600), "The time that failure_percent looks back."),
+            .duration(
+                "ejection_time", at: \.ejectionTime, in: .milliseconds(100) ... .seconds(86_400),
+                "The first ejection; the n-th in a row lasts n times as long."),
+            .duration(
+                "max_ejection_time", at: \.ejectionTimeMax, in: .milliseconds(100) ... .seconds(86_400),
+                "The longest ejection."),
+            .integer(
+                "max_ejected_percent", at: \.ejectedPercentMax, in: 0...100,
+                "At most this share of a group is ejected at once; one of two targets always may be."),
+        ])
+
+    static let target = SettingsPlace<Target>(
+        "target_groups[].targets[]",
+        [
+            .integer(
+                "weight", at: \.weight, in: 0...256, attribute: nil, "Share of the traffic; 0 takes no new requests."),
+            .boolean("backup", at: \.isBackup, "Takes traffic only when no ordinary target is usable."),
+        ])
+}

@@ -1,0 +1,84 @@
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+
+/// The worker threads, as control sees them: places to post to.
+@ControlActor
+final class WorkerPool {
+    /// One worker, reachable from other threads by mailbox only.
+    struct Member: Sendable {
+        let mailbox: Mailbox
+        let worker: LoopBound<Worker>
+        let ring: RecordRing?
+
+        func post(_ letter: @escaping @Sendable (Worker) -> Void) {
+            let worker = worker
+            mailbox.post { letter(worker.open()) }
+        }
+    }
+
+    private(set) var members: [Member] = []
+    private var threads: [Thread] = []
+    let bell = Bell()
+
+    var count: Int { members.count }
+
+    /// Starts `count` threads and waits until their loops stand.
+    ///
+    /// - Parameter ringBytes: per worker, for the access log; `nil` without one.
+    func start(count: Int, ringBytes: Int?, limits: ProcessLimiter, events: WorkerEvents) async throws(SystemError) {
+        for index in 0..<count {
+            let seed = SystemRandom.word
+            let ring = ringBytes.map { RecordRing(capacity: $0) }
+            let bell = self.bell
+            var failure: SystemError?
+            let member: Member? = await withCheckedContinuation { continuation in
+                do throws(SystemError) {
+                    let thread = try Thread.start(name: "worker-\(index)") {
+                        let loop = EventLoop()
+                        let worker = Worker(
+                            index: index, loop: loop, seed: seed, events: events,
+                            log: ring.map { AccessLog(ring: $0, bell: bell) }, limits: limits)
+                        continuation.resume(
+                            returning: Member(
+                                mailbox: loop.mailbox, worker: LoopBound(worker, on: loop), ring: ring))
+                        loop.run()
+                    }
+                    threads.append(thread)
+                } catch let error {
+                    failure = error
+                    continuation.resume(returning: nil)
+                }
+            }
+            guard let member else { throw failure! }
+            members.append(member)
+        }
+    }
+
+    func postToAll(_ letter: @escaping @Sendable (Worker) -> Void) {
+        for member in members { member.post(letter) }
+    }
+
+    /// Asks each worker and waits for all answers.
+    func ask<Answer: Sendable>(_ question: @escaping @Sendable (Worker) -> Answer) async -> [Answer] {
+        var answers: [Answer] = []
+        for member in members {
+            answers.append(
+                await withCheckedContinuation { continuation in
+                    member.post { continuation.resume(returning: question($0)) }
+                })
+        }
+        return answers
+    }
+
+    /// Ends the loops and waits for the threads.
+    func stop() {
+        postToAll { worker in
+            worker.closeAll()
+            worker.loop.stop()
+        }
+        for thread in threads { thread.join() }
+    }
+}

@@ -1,0 +1,129 @@
+import PoiseModel
+
+/// What the probes of one address say, and when the next one is due. Groups with the same address and the same
+/// check share one.
+///
+///                   first success                 unhealthyThreshold failures in a row
+///     initial ─────────────────────────> healthy ──────────────────────────────────────> unhealthy
+///        │                                  ^                                               │ ^
+///        │                                  └────────── healthyThreshold successes ─────────┘ │
+///        └── failure: the first one (whole group new), or unhealthyThreshold (joining) ───────┘
+///
+/// The first result of a target that came with its group decides at once, as HAProxy's does: nobody knows more
+/// about it, and until then it takes traffic. One that joins a running group takes none until a success, and one
+/// success is enough, as with ALB; a server that is still booting is `initial`, not `unhealthy`, for its first failures.
+///
+/// Times: a probe is due `interval` after the *start* of the last one, `edgeInterval` after a result that differs from
+/// the verdict, never before the last one has ended. Jitter only shortens an interval, by up to a tenth, so that
+/// `HealthCheck.detectionTimeMax` holds; the first regular interval is cut at random anywhere, so that ten
+/// thousand checks that began together do not stay together.
+public struct ActiveCheck: Sendable, Equatable {
+    public enum Verdict: Sendable, Hashable {
+        /// No result decides yet.
+        case initial(takesTraffic: Bool)
+        case healthy
+        /// Why the latest failure failed.
+        case unhealthy(TargetReason)
+    }
+    public enum Arrival: Sendable {
+        /// At the start of the process, or with a new group: nobody else could answer.
+        case withGroup
+        /// Into a group that serves already.
+        case joining
+    }
+
+    public private(set) var policy: ProbePolicy
+    public private(set) var verdict: Verdict
+    /// When the next probe shall start; `nil` while one is under way.
+    public private(set) var nextProbe: MonotonicTime?
+
+    private enum Streak: Equatable {
+        case none
+        case successes(Int)
+        case failures(Int)
+    }
+    private var streak = Streak.none
+    private var lastStart: MonotonicTime
+    /// The next regular interval is the first one.
+    private var isFirstInterval = true
+
+    /// The first probe is due at once.
+    public init(policy: ProbePolicy, arrival: Arrival, at now: MonotonicTime) {
+        self.policy = policy
+        verdict = .initial(takesTraffic: arrival == .withGroup)
+        (nextProbe, lastStart) = (now, now)
+    }
+
+    /// For a target that was healthy without checks: it stays so until failures say otherwise.
+    public init(healthyWith policy: ProbePolicy, at now: MonotonicTime) {
+        self.policy = policy
+        verdict = .healthy
+        (nextProbe, lastStart) = (now, now)
+    }
+
+    public mutating func probeStarted(at now: MonotonicTime) { (nextProbe, lastStart) = (nil, now) }
+
+    /// - Parameter random: 64 fresh random bits, for the jitter.
+    /// - Returns: whether the verdict changed.
+    public mutating func probeSucceeded(at now: MonotonicTime, random: UInt64) -> Bool {
+        let old = verdict
+        let count = if case .successes(let count) = streak { count + 1 } else { 1 }
+        streak = .successes(count)
+        switch verdict {
+        case .initial: verdict = .healthy
+        case .healthy: break
+        case .unhealthy: if count >= policy.healthyThreshold { verdict = .healthy }
+        }
+        scheduleNext(at: now, random: random)
+        return verdict != old
+    }
+
+    /// - Parameters:
+    ///   - reason: what `unhealthy` will say.
+    ///   - random: 64 fresh random bits, for the jitter.
+    /// - Returns: whether the verdict changed, its reason included.
+    public mutating func probeFailed(_ reason: TargetReason, at now: MonotonicTime, random: UInt64) -> Bool {
+        let old = verdict
+        let count = if case .failures(let count) = streak { count + 1 } else { 1 }
+        streak = .failures(count)
+        switch verdict {
+        case .initial(let takesTraffic):
+            if takesTraffic || count >= policy.unhealthyThreshold { verdict = .unhealthy(reason) }
+        case .healthy: if count >= policy.unhealthyThreshold { verdict = .unhealthy(reason) }
+        case .unhealthy: verdict = .unhealthy(reason)
+        }
+        scheduleNext(at: now, random: random)
+        return verdict != old
+    }
+
+    /// A probe that could not be tried for reasons of our own (no descriptor left): it proves nothing and is due again
+    /// after the edge interval.
+    public mutating func probeAbandoned(at now: MonotonicTime) { nextProbe = max(now, lastStart + policy.edgeInterval) }
+
+    /// Verdict and streak stay; new thresholds count from the next result on. The next probe comes within the new
+    /// interval.
+    public mutating func policyChanged(to policy: ProbePolicy, at now: MonotonicTime) {
+        self.policy = policy
+        nextProbe = nextProbe.map { min($0, max(now, lastStart + policy.interval)) }
+    }
+
+    private mutating func scheduleNext(at now: MonotonicTime, random: UInt64) {
+        let differs =
+            switch (verdict, streak) {
+            case (.initial, _), (.healthy, .failures), (.unhealthy, .successes): true
+            case (.healthy, _), (.unhealthy, _): false
+            }
+        var interval = differs ? policy.edgeInterval : policy.interval
+        let share = Int64(random >> 44)  // 0..<2^20
+        if !differs, isFirstInterval {
+            isFirstInterval = false
+            interval = Nanoseconds(part(share + 1, of: interval.count))
+        } else {
+            interval = interval - Nanoseconds(part(share, of: interval.count / 10))
+        }
+        nextProbe = max(now, lastStart + interval)
+    }
+
+    /// `share` / 2^20 of `whole`, which may be years of nanoseconds.
+    private func part(_ share: Int64, of whole: Int64) -> Int64 { Int64((Int128(whole) * Int128(share)) >> 20) }
+}

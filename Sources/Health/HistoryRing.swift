@@ -1,0 +1,32 @@
+import PoiseModel
+
+/// The last changes of a target's state: what it was, why, since when.
+///
+/// Memory grows with the entries, 16 bytes each, up to the capacity.
+public struct HistoryRing: Sendable {
+    public let capacity: Int
+    private var entries: [TargetHealth.Status] = []
+    /// Where the oldest entry stands once the ring is full.
+    private var oldest = 0
+    /// All entries ever added, the forgotten ones included.
+    public private(set) var added = 0
+
+    /// - Parameter capacity: 1 or more.
+    public init(capacity: Int = 100) {
+        precondition(capacity > 0, "a history of nothing")
+        self.capacity = capacity
+    }
+
+    public var count: Int { entries.count }
+
+    /// Forgets the oldest entry when full.
+    public mutating func append(_ status: TargetHealth.Status) {
+        added += 1
+        guard entries.count == capacity else { return entries.append(status) }
+        entries[oldest] = status
+        oldest = (oldest + 1) % capacity
+    }
+
+    /// Oldest first: 0 is the oldest one kept.
+    public subscript(index: Int) -> TargetHealth.Status { entries[(oldest + index) % entries.count] }
+}

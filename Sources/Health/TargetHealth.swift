@@ -1,0 +1,158 @@
+import PoiseModel
+
+/// The state of one target in one group, from everything that bears on it.
+///
+/// The strongest word wins: an operator's or the API's (draining, unused), then the name that does not resolve, then
+/// the probes, then what traffic told. What is hidden is kept: an ejected target that is drained and put
+/// back is still ejected.
+public struct TargetHealth: Sendable, Equatable {
+    public struct Status: Sendable, Hashable {
+        public var state: TargetState
+        public var reason: TargetReason
+        /// When state or reason last changed.
+        public var since: MonotonicTime
+
+        public init(state: TargetState, reason: TargetReason, since: MonotonicTime) {
+            (self.state, self.reason, self.since) = (state, reason, since)
+        }
+    }
+    /// A change of state, reason or usability, for history, log and metrics.
+    public struct Change: Sendable, Equatable {
+        public var from: Status
+        public var to: Status
+        public var isUsable: Bool
+        /// Whether the target has just begun to take new flows: slow start counts from here.
+        public var becameUsable: Bool
+    }
+
+    public private(set) var status: Status
+
+    private enum Membership: Equatable {
+        case serving
+        /// `noTraffic`: no rule leads to the group.
+        case unused(TargetReason)
+        case draining(TargetReason)
+    }
+    private var membership = Membership.serving
+    private var resolves: Bool
+    /// `nil`: the group has no active check.
+    private var verdict: ActiveCheck.Verdict?
+    private var ejection: TargetReason?
+
+    /// - Parameters:
+    ///   - verdict: of the target's active check; `nil` when its group has none.
+    ///   - resolves: false for a name that has no address (yet).
+    public init(verdict: ActiveCheck.Verdict?, resolves: Bool = true, at now: MonotonicTime) {
+        (self.verdict, self.resolves) = (verdict, resolves)
+        status = Status(state: .initial, reason: .initialChecks, since: now)
+        _ = settle(at: now, wasUsable: false)
+    }
+
+    /// Whether new flows may go here.
+    public var isUsable: Bool {
+        guard membership == .serving, resolves, ejection == nil else { return false }
+        return switch verdict {
+        case nil, .healthy: true
+        case .initial(let takesTraffic): takesTraffic
+        case .unhealthy: false
+        }
+    }
+
+    /// Whether new flows may go here when no target of the group is usable: everything that has an address and
+    /// is not on its way out.
+    public var takesFailOpen: Bool { membership == .serving && resolves }
+
+    /// Whether probing makes sense now. A draining target is probed no more, as with ELBv2.
+    public var wantsProbes: Bool { membership == .serving && resolves }
+
+    /// The verdict of the active check changed, or the group's check was turned on or off (`nil`).
+    public mutating func checked(_ verdict: ActiveCheck.Verdict?, at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.verdict = verdict }
+    }
+
+    /// - Parameter reason: `consecutiveFailures` or `failureRate`.
+    public mutating func ejected(_ reason: TargetReason, at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.ejection = reason }
+    }
+
+    /// The ejection is over.
+    public mutating func returned(at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.ejection = nil }
+    }
+
+    /// - Parameter reason: `deregistration` or `drainedByOperator`. The first one stays.
+    public mutating func drain(_ reason: TargetReason, at now: MonotonicTime) -> Change? {
+        change(at: now) {
+            switch $0.membership {
+            case .serving: $0.membership = .draining(reason)
+            case .draining, .unused: break
+            }
+        }
+    }
+
+    /// The last flow of a draining target ended, or its deadline passed.
+    public mutating func drained(at now: MonotonicTime) -> Change? {
+        change(at: now) {
+            switch $0.membership {
+            case .draining(let reason): $0.membership = .unused(reason)
+            case .serving, .unused: break
+            }
+        }
+    }
+
+    /// Back into service after `drain`, `drained` or `groupUnused`.
+    public mutating func undrain(at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.membership = .serving }
+    }
+
+    /// No rule leads to the group any more: `unused`, reason `noTraffic`. A draining target goes on draining.
+    public mutating func groupUnused(at now: MonotonicTime) -> Change? {
+        change(at: now) {
+            switch $0.membership {
+            case .serving: $0.membership = .unused(.noTraffic)
+            case .draining, .unused: break
+            }
+        }
+    }
+
+    public mutating func nameUnresolvable(at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.resolves = false }
+    }
+
+    /// The name has an address again. What is known of the old one's health is void: tell the verdict of the new one.
+    public mutating func nameResolved(_ verdict: ActiveCheck.Verdict?, at now: MonotonicTime) -> Change? {
+        change(at: now) { ($0.resolves, $0.verdict, $0.ejection) = (true, verdict, nil) }
+    }
+
+    private mutating func change(at now: MonotonicTime, _ event: (inout Self) -> Void) -> Change? {
+        let wasUsable = isUsable
+        event(&self)
+        return settle(at: now, wasUsable: wasUsable)
+    }
+
+    private mutating func settle(at now: MonotonicTime, wasUsable: Bool) -> Change? {
+        let (state, reason) = word
+        let old = status
+        if (state, reason) != (old.state, old.reason) { status = Status(state: state, reason: reason, since: now) }
+        guard status != old || isUsable != wasUsable else { return nil }
+        return Change(from: old, to: status, isUsable: isUsable, becameUsable: isUsable && !wasUsable)
+    }
+
+    /// State and reason, the strongest first.
+    private var word: (TargetState, TargetReason) {
+        switch membership {
+        case .draining(let reason): return (.draining, reason)
+        case .unused(let reason): return (.unused, reason)
+        case .serving: break
+        }
+        guard resolves else { return (.unhealthy, .dns) }
+        if case .unhealthy(let reason) = verdict { return (.unhealthy, reason) }
+        if let ejection { return (.unhealthy, ejection) }
+        return switch verdict {
+        case nil: (.healthy, .checksDisabled)
+        case .initial: (.initial, .initialChecks)
+        case .healthy: (.healthy, .none)
+        case .unhealthy(let reason): (.unhealthy, reason)
+        }
+    }
+}

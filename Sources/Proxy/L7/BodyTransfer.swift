@@ -1,0 +1,268 @@
+import PoiseHTTP
+import PoiseLoop
+import PoiseModel
+
+/// One message body on its way from one connection to another, with back-pressure: bytes leave the source's input
+/// buffer only as the sink takes them, and nothing more is received meanwhile.
+///
+///     source.input --(length | chunked | until close)--> sink.output (framing, small pieces) + source.input (large)
+///
+/// Chunked content is decoded and framed again: extensions go, sizes are ours, trailers stay.
+struct BodyTransfer {
+    enum Source: Equatable { case none, length, chunked, untilClose }
+    enum Sink: Equatable { case asIs, chunked }
+
+    enum Outcome: Equatable {
+        /// All of the body, and everything staged before it, is with the kernel.
+        case complete
+        /// The source has nothing to give now.
+        case needInput
+        case sinkBlocked
+        /// The work limit of this turn: call again.
+        case yield
+        /// The source ended inside the body.
+        case sourceEnded
+        case sourceFailed
+        case sinkFailed
+        /// The source's framing is faulty.
+        case refused(Refusal)
+        /// More than ``bytesMax``.
+        case tooLarge
+    }
+
+    private(set) var source = Source.none
+    private(set) var sink = Sink.asIs
+    /// Content bytes that the sink has taken.
+    private(set) var bytes = 0
+    /// The whole body was read and staged; only sending may be left.
+    private(set) var sourceIsDone = true
+    var bytesMax = Int.max
+    /// Keep what was read, for another try, as long as it is at hand.
+    var keepsInput = false
+
+    private var remaining = 0
+    private var decoder = ChunkedDecoder()
+    /// Content in the source's input that goes out next, in front of the cursor.
+    private var pendingStart = 0
+    private var pendingEnd = 0
+    private var owesLineEnd = false
+    /// The decoder has seen all input and needs more.
+    private var waitsForMore = false
+
+    /// Bytes moved per turn: a busy peer must not starve the others.
+    private static var turnBytes: Int { 1 << 20 }
+    private static var smallPiece: Int { 4096 }
+    /// More than this is not kept for another try. Less than a large buffer, which such a body is read into.
+    static var keptBytesMax: Int { 64 * 1024 }
+
+    mutating func begin(_ framing: BodyFraming, sink: Sink) {
+        self.sink = sink
+        bytes = 0
+        remaining = 0
+        (pendingStart, pendingEnd, owesLineEnd) = (0, 0, false)
+        sourceIsDone = false
+        switch framing {
+        case .none:
+            source = .none
+            sourceIsDone = true
+        case .length(let count):
+            source = count > 0 ? .length : .none
+            remaining = count
+            sourceIsDone = count == 0
+        case .chunked:
+            source = .chunked
+            decoder.reset()
+        case .untilClose:
+            source = .untilClose
+        }
+    }
+
+    /// Whether much of a body of known length is still to come.
+    private var isBulk: Bool { source == .length && remaining > BufferPool.standardBytes }
+
+    /// Moves what can be moved now.
+    mutating func pump(from: Connection, to: Connection) -> Outcome {
+        let stopAt = bytes &+ Self.turnBytes
+        while true {
+            // Content is taken in before anything is sent, so that a head leaves together with it.
+            if pendingStart == pendingEnd, !sourceIsDone {
+                if case .refused(let refusal) = readSource(from, to) { return .refused(refusal) }
+            }
+            if to.hasOutput || pendingEnd > pendingStart {
+                guard to.canSend else { return .sinkBlocked }
+                let (count, flush) = to.send(from.input, pendingStart, pendingEnd)
+                pendingStart += count
+                bytes += count
+                if !keepsInput, count > 0 { consume(from) }
+                switch flush {
+                case .done: break
+                case .blocked: return .sinkBlocked
+                case .failed: return .sinkFailed
+                }
+            }
+            if bytes > bytesMax { return .tooLarge }
+            if sourceIsDone { return .complete }
+            if bytes >= stopAt { return .yield }
+            if sourceHasMore(from) { continue }
+            guard from.mayHaveInput else { return .needInput }
+            switch receive(from, to) {
+            case .bytes: continue
+            case .blocked: return .needInput
+            case .failed: return .sourceFailed
+            case .endOfStream:
+                guard source == .untilClose else { return .sourceEnded }
+                sourceIsDone = true
+                if sink == .chunked { stageEnd(to) }
+            case .full: preconditionFailure("room was made before")
+            }
+        }
+    }
+
+    /// Unread input that another turn can use. Chunked content may wait for the rest of its trailer section.
+    private func sourceHasMore(_ from: Connection) -> Bool {
+        from.inputCursor < from.inputEnd && !(source == .chunked && waitsForMore)
+    }
+
+    private enum Read { case staged, empty, refused(Refusal) }
+
+    /// Takes the next content out of the source's input: small pieces into the sink's output, a large one as pending.
+    private mutating func readSource(_ from: Connection, _ to: Connection) -> Read {
+        guard from.inputCursor < from.inputEnd, let buffer = from.input else { return .empty }
+        switch source {
+        case .none: return .empty
+        case .length:
+            let count = min(remaining, from.inputEnd - from.inputCursor)
+            takePending(from, count)
+            remaining -= count
+            sourceIsDone = remaining == 0
+            return .staged
+        case .untilClose:
+            let count = from.inputEnd - from.inputCursor
+            stageLineEnd(to)
+            if sink == .chunked { stageSize(count, to) }
+            takePending(from, count)
+            owesLineEnd = sink == .chunked
+            return .staged
+        case .chunked:
+            return decode(buffer, from, to)
+        }
+    }
+
+    private mutating func decode(_ buffer: Buffer, _ from: Connection, _ to: Connection) -> Read {
+        waitsForMore = false
+        let input = buffer.bytes(0, from.inputEnd)
+        while true {
+            var position = from.inputCursor
+            let event = decoder.next(input, position: &position, end: from.inputEnd)
+            switch event {
+            case .data(let data):
+                if data.count > Self.smallPiece || to.outputRoom < data.count + 64 {
+                    stageLineEnd(to)
+                    if sink == .chunked { stageSize(data.count, to) }
+                    from.inputCursor = position
+                    (pendingStart, pendingEnd) = (data.start, data.end)
+                    owesLineEnd = sink == .chunked
+                    return .staged
+                }
+                stageLineEnd(to)
+                if sink == .chunked { stageSize(data.count, to) }
+                var writer = to.stage(room: data.count)
+                writer.append(buffer.bytes(data.start, data.end))
+                to.commit(writer)
+                owesLineEnd = sink == .chunked
+                bytes += data.count
+                from.inputCursor = position
+                if !keepsInput { from.inputStart = position }
+                if bytes > bytesMax { return .empty }
+            case .needMore:
+                waitsForMore = true
+                from.inputCursor = position
+                if !keepsInput { from.inputStart = position }
+                // A chunk's line end is due with its data: who reads lines must not wait for the next chunk.
+                if owesLineEnd { stageLineEnd(to) }
+                return to.hasOutput ? .staged : .empty
+            case .end:
+                from.inputCursor = position
+                sourceIsDone = true
+                stageLineEnd(to)
+                if sink == .chunked { stageTrailers(buffer, to) }
+                if !keepsInput { from.inputStart = position }
+                return .staged
+            case .refused(let refusal):
+                return .refused(refusal)
+            }
+        }
+    }
+
+    private mutating func takePending(_ from: Connection, _ count: Int) {
+        (pendingStart, pendingEnd) = (from.inputCursor, from.inputCursor + count)
+        from.inputCursor += count
+    }
+
+    /// Frees what was sent; an emptied buffer is used from its start again.
+    private mutating func consume(_ from: Connection) {
+        from.inputStart = pendingStart
+        if pendingStart == pendingEnd, from.inputCursor == from.inputEnd {
+            (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
+            (pendingStart, pendingEnd) = (0, 0)
+        }
+    }
+
+    /// Receives into the source's input, making room first.
+    private mutating func receive(_ from: Connection, _ to: Connection) -> Connection.Fill {
+        if !keepsInput {
+            if from.inputCursor == from.inputEnd {
+                if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
+                (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
+            } else if let buffer = from.input, from.inputEnd == buffer.capacity {
+                _ = from.compactInput()
+            }
+        } else if from.inputEnd - from.inputStart > Self.keptBytesMax {
+            keepsInput = false
+            from.inputStart = from.inputCursor
+            return receive(from, to)
+        }
+        return from.fill(large: isBulk)
+    }
+
+    // MARK: Chunk framing of ours
+
+    private func stageSize(_ count: Int, _ to: Connection) {
+        var writer = to.stage(room: 20)
+        writer.appendHex(UInt64(count))
+        writer.append(0x0D)
+        writer.append(0x0A)
+        to.commit(writer)
+    }
+
+    private mutating func stageLineEnd(_ to: Connection) {
+        guard owesLineEnd else { return }
+        owesLineEnd = false
+        var writer = to.stage(room: 2)
+        writer.append(0x0D)
+        writer.append(0x0A)
+        to.commit(writer)
+    }
+
+    private mutating func stageEnd(_ to: Connection) {
+        stageLineEnd(to)
+        var writer = to.stage(room: 5)
+        writer.append(text: "0\r\n\r\n")
+        to.commit(writer)
+    }
+
+    private func stageTrailers(_ buffer: Buffer, _ to: Connection) {
+        var room = 5
+        for field in decoder.trailers { room += field.name.count + field.value.count + 4 }
+        var writer = to.stage(room: room)
+        writer.append(text: "0\r\n")
+        for field in decoder.trailers where !field.isHopByHop {
+            writer.append(buffer.bytes(field.name.start, field.name.end))
+            writer.append(text: ": ")
+            writer.append(buffer.bytes(field.value.start, field.value.end))
+            writer.append(text: "\r\n")
+        }
+        writer.append(text: "\r\n")
+        to.commit(writer)
+    }
+}

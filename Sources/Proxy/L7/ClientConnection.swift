@@ -1,0 +1,381 @@
+import PoiseBalancing
+import PoiseHTTP
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePackets
+import PoisePlatform
+
+/// A client's connection: reads requests one after another and runs one exchange at a time.
+///
+///     reading --head complete--> exchanging --answer sent--> reading | lingering | closed
+///                                    `--101--> (the exchange is a tunnel) --> closed
+///
+/// Pipelined requests wait in the input buffer, so answers are in order by construction.
+final class ClientConnection: Connection {
+    enum Phase { case preamble, reading, exchanging, lingering }
+    /// What the one timer stands for.
+    private enum Wait { case none, head, idle, linger }
+
+    let listener: ListenerRuntime
+    private(set) var phase = Phase.reading
+    private var wait = Wait.none
+    /// Holds the head that is being read, and then the exchange; `nil` between requests.
+    private var exchange: Exchange?
+    /// The peer of the socket, or whom the PROXY protocol names.
+    private(set) var address: IPAddress?
+    private(set) var port: UInt16
+    /// The address as text, for X-Forwarded-For.
+    private(set) var addressText = ClientAddressText()
+    /// Of the socket itself: what limits per client count by.
+    private let peer: IPAddress?
+    private let openedAt: MonotonicTime
+    private(set) var isTrusted = false
+    private var isOverClientLimit = false
+    private var isCountedPerClient = false
+    /// The port that the client connected to.
+    private(set) var localPort: UInt16 = 0
+    /// Index in the listener's list.
+    var position = 0
+    private(set) var requests = 0
+    /// In ``readRequests()``: an exchange that ends at once returns there instead of recursing.
+    private var isReading = false
+
+    init(listener: ListenerRuntime, accepting: Acceptor, accepted: Accepted) {
+        self.listener = listener
+        address = accepted.peer?.ip.unmapped
+        peer = address
+        port = accepted.peer?.port ?? 0
+        localPort = accepting.port
+        openedAt = listener.worker.loop.now
+        super.init(worker: listener.worker)
+    }
+
+    /// Reads straight away: the request is often there with the handshake's last packet.
+    func start(_ socket: consuming FileDescriptor) {
+        open(socket)
+        listener.enter(self)
+        let settings = listener.compiled.settings
+        if let limit = settings.limits.connectionsPerClientMax, let peer {
+            isCountedPerClient = true
+            isOverClientLimit = !worker.limits.enter(client: peer, limit: limit)
+        }
+        if settings.proxyProtocol == .required { phase = .preamble }
+        identify()
+        armTimer(at: loop.now + settings.timeouts.head)
+        wait = .head
+        if phase == .preamble { readPreamble() } else { readRequests() }
+        if isOpen { watch([.readable]) }
+    }
+
+    private func identify() {
+        addressText = ClientAddressText(address)
+        isTrusted = address.map { address in
+            listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
+        } ?? false
+    }
+
+    // MARK: Events
+
+    override func ready(_ readiness: Readiness) {
+        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
+        if readiness.contains(.peerClosed) { peerClosed = true }
+        if readiness.contains(.writable) { canSend = true }
+        switch phase {
+        case .preamble: readPreamble()
+        case .reading: readRequests()
+        case .exchanging: exchange?.clientIsReady(readiness)
+        case .lingering: linger()
+        }
+    }
+
+    override func timerFired() {
+        if phase == .exchanging {
+            exchange?.clientTimedOut()
+            return
+        }
+        switch wait {
+        case .none: break
+        case .idle, .linger: end(reset: false)
+        case .head:
+            // The request may be here, only not read yet.
+            if mayHaveInput { readRequests() }
+            guard isOpen, phase == .reading || phase == .preamble else { return }
+            if let exchange, exchange.head.hasBegun {
+                wait = .none
+                phase = .exchanging
+                exchange.refuse(.headTimeout)
+            } else {
+                end(reset: false)
+            }
+        }
+    }
+
+    // MARK: Reading requests
+
+    private func readRequests() {
+        guard !isReading else { return }
+        isReading = true
+        defer { isReading = false }
+        while phase == .reading, isOpen {
+            if unreadCount > 0 {
+                guard parseHead() else { continue }
+            }
+            guard mayHaveInput else { return waitForRequest() }
+            if inputStart == inputCursor, inputCursor == inputEnd { (inputStart, inputCursor, inputEnd) = (0, 0, 0) }
+            switch fill() {
+            case .bytes: continue
+            case .blocked: return waitForRequest()
+            case .full:
+                // A head that began behind another request, or one larger than a standard buffer.
+                let distance = compactInput(large: inputStart == 0)
+                exchange?.head.shift(by: distance)
+            case .endOfStream, .failed:
+                return end(reset: false)
+            }
+        }
+    }
+
+    /// - Returns: true when more bytes are needed.
+    private func parseHead() -> Bool {
+        let exchange = self.exchange ?? beginReading()
+        // Bound first: a span of an optional property's value makes the optimiser fail.
+        guard let buffer = input else { return true }
+        let result = exchange.head.parse(buffer.bytes(0, inputEnd), from: inputStart, limits: listener.limits)
+        switch result {
+        case .needMore:
+            return true
+        case .complete:
+            inputCursor = exchange.head.headEnd
+            wait = .none
+            cancelTimer()
+            phase = .exchanging
+            requests += 1
+            if isOverClientLimit { exchange.refuse(.tooManyConnections) } else { exchange.begin() }
+            return false
+        case .refused(let refusal):
+            wait = .none
+            cancelTimer()
+            phase = .exchanging
+            exchange.refuse(.refusedRequest, refusal)
+            return false
+        }
+    }
+
+    private func beginReading() -> Exchange {
+        let exchange = worker.takeExchange()
+        exchange.reset(client: self, listener: listener)
+        self.exchange = exchange
+        return exchange
+    }
+
+    /// Nothing more to read now: the head's deadline runs from its first byte, else the idle time.
+    private func waitForRequest() {
+        if let exchange, exchange.head.hasBegun {
+            if wait != .head {
+                wait = .head
+                armTimer(at: loop.now + listener.compiled.settings.timeouts.head)
+            }
+            return
+        }
+        if let exchange, unreadCount == 0 {
+            self.exchange = nil
+            exchange.release()
+        }
+        releaseInputIfEmpty()
+        guard wait != .idle, requests > 0 else { return }
+        wait = .idle
+        let idle = listener.compiled.settings.timeouts.idle
+        let spread = idle.count / 100 * listener.compiled.idleJitterPercent
+        let jitter = spread > 0 ? Int64(worker.random() % UInt64(2 * spread + 1)) - spread : 0
+        armTimer(at: loop.now + idle + Nanoseconds(jitter))
+    }
+
+    // MARK: The end of an exchange
+
+    /// The answer is with the kernel and the request was read to its end.
+    ///
+    /// - Parameter requestIsRead: false when some of the request's body may still come.
+    func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
+        exchange = nil
+        guard keepAlive, isOpen else { return finish(requestIsRead: requestIsRead) }
+        phase = .reading
+        inputStart = inputCursor
+        if isReading { return }
+        if unreadCount > 0 || mayHaveInput { readRequests() } else { waitForRequest() }
+    }
+
+    /// The exchange had to cut: nothing more can be said on this connection.
+    func exchangeAbandoned(reset: Bool) {
+        exchange = nil
+        end(reset: reset)
+    }
+
+    /// For `source_hash`: the same for all connections of one address.
+    var addressKey: UInt64 { addressText.hash }
+
+    /// The client's side broke, so that nobody waits for an answer.
+    var peerFailed: Bool { failure != 0 }
+
+    /// Whether another request may follow on this connection.
+    var mayContinue: Bool {
+        !listener.isRetired && loop.now < openedAt + listener.compiled.settings.timeouts.connectionAge
+    }
+
+    /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
+    /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6
+    private func finish(requestIsRead: Bool) {
+        guard isOpen else { return }
+        let isDrained = requestIsRead && unreadCount == 0 && !mayHaveInput
+        dropInput()
+        guard !isDrained else { return end(reset: false) }
+        phase = .lingering
+        wait = .linger
+        shutdownWrite()
+        armTimer(at: loop.now + .seconds(2))
+        linger()
+    }
+
+    private func linger() {
+        var budget = 64
+        while mayHaveInput, budget > 0, isOpen {
+            budget -= 1
+            switch fill() {
+            case .bytes: (inputStart, inputCursor, inputEnd) = (0, 0, 0)
+            case .blocked: break
+            case .full, .endOfStream, .failed: return end(reset: false)
+            }
+        }
+        if mayHaveInput { again() } else { dropInput() }
+    }
+
+    /// Closes for good. The exchange, if any, has ended already.
+    func end(reset: Bool) {
+        guard isOpen else { return }
+        if let exchange {
+            self.exchange = nil
+            exchange.clientVanished()
+        }
+        closeConnection(reset: reset)
+        listener.leave(self)
+        if isCountedPerClient, let peer {
+            worker.limits.leave(client: peer)
+        }
+    }
+
+    /// The listener is gone: an idle connection closes, a busy one ends with its answer.
+    func listenerRetired() {
+        if phase == .reading, exchange == nil || exchange?.head.hasBegun == false {
+            // What has arrived is still answered.
+            if mayHaveInput { readRequests() }
+            if isOpen, phase == .reading, exchange == nil { end(reset: false) }
+        }
+    }
+
+    // MARK: PROXY protocol
+
+    /// The header must come first and whole; it names the client. Anything else ends the connection.
+    private func readPreamble() {
+        while isOpen, phase == .preamble {
+            if unreadCount > 0, let buffer = input {
+                switch ProxyProtocolHeader.parse(buffer.bytes(inputCursor, inputEnd)) {
+                case .complete(let header, let consumed):
+                    inputCursor += consumed
+                    inputStart = inputCursor
+                    if header.command == .proxy, let endpoints = header.endpoints {
+                        address = endpoints.source.address.unmapped
+                        port = endpoints.source.port
+                        localPort = endpoints.destination.port
+                    }
+                    identify()
+                    phase = .reading
+                    return readRequests()
+                case .refused:
+                    listener.counters.add(ListenerCounter.refusedConnections)
+                    return end(reset: true)
+                case .needMore: break
+                }
+            }
+            guard mayHaveInput else { return }
+            switch fill() {
+            case .bytes: continue
+            case .blocked: return
+            case .full, .endOfStream, .failed: return end(reset: false)
+            }
+        }
+    }
+}
+
+/// A client's address as text, in place: 46 bytes are enough for any.
+struct ClientAddressText {
+    private var text = InlineArray<46, UInt8>(repeating: 0)
+    private(set) var count = 0
+
+    init() {}
+
+    init(_ address: IPAddress?) {
+        guard let address else { return }
+        append(address)
+    }
+
+    /// Equal for equal addresses, on every machine.
+    var hash: UInt64 { hash64(text.span.extracting(0..<count)) }
+
+    func append(to writer: inout some ByteSink) { writer.append(text.span.extracting(0..<count)) }
+
+    private mutating func put(_ byte: UInt8) {
+        text[count] = byte
+        count += 1
+    }
+
+    private mutating func append(_ address: IPAddress) {
+        switch address.family {
+        case .v4:
+            for shift in [24, 16, 8, 0] {
+                let octet = Int(address.bits >> UInt128(shift)) & 0xFF
+                if octet >= 100 { put(UInt8(octet / 100) + 0x30) }
+                if octet >= 10 { put(UInt8(octet / 10 % 10) + 0x30) }
+                put(UInt8(octet % 10) + 0x30)
+                if shift > 0 { put(0x2E) }
+            }
+        case .v6:
+            appendV6(address.bits)
+        }
+    }
+
+    /// RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups as `::`.
+    private mutating func appendV6(_ bits: UInt128) {
+        func group(_ index: Int) -> Int { Int(bits >> UInt128(112 - 16 * index)) & 0xFFFF }
+        var (bestStart, bestCount) = (-1, 1)
+        var index = 0
+        while index < 8 {
+            var end = index
+            while end < 8, group(end) == 0 { end += 1 }
+            if end - index > bestCount { (bestStart, bestCount) = (index, end - index) }
+            index = max(end, index + 1)
+        }
+        index = 0
+        while index < 8 {
+            if index == bestStart {
+                put(0x3A)
+                put(0x3A)
+                index += bestCount
+                continue
+            }
+            if index > 0, index != bestStart + bestCount { put(0x3A) }
+            appendHex(group(index))
+            index += 1
+        }
+    }
+
+    private mutating func appendHex(_ value: Int) {
+        var started = false
+        for shift in [12, 8, 4, 0] {
+            let digit = value >> shift & 15
+            if digit != 0 || started || shift == 0 {
+                put(UInt8(digit < 10 ? digit + 0x30 : digit + 0x57))
+                started = true
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+
+/// One side's connection: its unread input and its staged output, both in pooled buffers.
+///
+/// Input is `start ..< cursor ..< end`: what is kept for a retry, then what is unread. Output is what must leave
+/// before anything else: heads, chunk framing, small bodies. Large bodies never enter it: they go out of the other
+/// side's input. Idle connections hold no buffer.
+class Connection: Channel {
+    enum Fill { case bytes, blocked, full, endOfStream, failed }
+    enum Flush { case done, blocked, failed }
+
+    final let worker: Worker
+
+    final var input: Buffer?
+    final var inputStart = 0
+    final var inputCursor = 0
+    final var inputEnd = 0
+    /// A receive may find something: set by an event, cleared by a short read.
+    final var mayHaveInput = true
+    /// FIN was announced: after the last bytes comes the end.
+    final var peerClosed = false
+
+    final var output: Buffer?
+    final var outputStart = 0
+    final var outputEnd = 0
+    /// Cleared when the kernel refused bytes; set by an event.
+    final var canSend = true
+    /// Bytes that the kernel has taken, all in all.
+    final var sentBytes = 0
+    /// The errno that ended the connection, 0 before.
+    final var failure: CInt = 0
+
+    init(worker: Worker) {
+        self.worker = worker
+        super.init(loop: worker.loop)
+    }
+
+    // MARK: Input
+
+    final var unreadCount: Int { inputEnd - inputCursor }
+
+    /// One receive behind what is there.
+    ///
+    /// - Parameter large: take a large buffer when a new one is needed.
+    final func fill(large: Bool = false) -> Fill {
+        if input == nil {
+            input = large ? loop.buffers.takeLarge() : loop.buffers.takeStandard()
+            (inputStart, inputCursor, inputEnd) = (0, 0, 0)
+        }
+        let buffer = input!
+        let room = buffer.capacity - inputEnd
+        guard room > 0 else { return .full }
+        let result = receive(into: buffer, inputEnd, buffer.capacity)
+        let count = result.count
+        if count > 0 {
+            inputEnd += count
+            // A short read has drained the socket; after FIN one more read brings the end.
+            if count < room, !peerClosed { mayHaveInput = false }
+            return .bytes
+        }
+        mayHaveInput = false
+        if result.isBlocked { return .blocked }
+        if let code = result.failure {
+            failure = code
+            return .failed
+        }
+        peerClosed = true
+        return .endOfStream
+    }
+
+    /// Moves what is unread to the front of its buffer, or of a larger one.
+    ///
+    /// - Returns: how far all positions moved (0 or negative).
+    final func compactInput(large: Bool = false) -> Int {
+        guard let buffer = input else { return 0 }
+        let distance = -inputStart
+        if large, buffer.capacity < BufferPool.largeBytes {
+            let bigger = loop.buffers.takeLarge()
+            buffer.move(inputStart, inputEnd, to: bigger, at: 0)
+            loop.buffers.release(buffer)
+            input = bigger
+        } else if inputStart > 0 {
+            buffer.move(inputStart, inputEnd, to: buffer, at: 0)
+        }
+        inputStart = 0
+        inputCursor += distance
+        inputEnd += distance
+        return distance
+    }
+
+    /// Goes on in another buffer with what is unread.
+    ///
+    /// - Returns: the old buffer, which is the caller's now.
+    final func continueInput(large: Bool) -> Buffer {
+        let old = input!
+        let next = large ? loop.buffers.takeLarge() : loop.buffers.takeStandard()
+        old.move(inputCursor, inputEnd, to: next, at: 0)
+        (inputStart, inputCursor, inputEnd) = (0, 0, inputEnd - inputCursor)
+        input = next
+        return old
+    }
+
+    /// Returns the buffer when nothing unread is in it.
+    final func releaseInputIfEmpty() {
+        guard inputCursor == inputEnd, let buffer = input else { return }
+        input = nil
+        loop.buffers.release(buffer)
+    }
+
+    final func dropInput() {
+        if let buffer = input { loop.buffers.release(buffer) }
+        input = nil
+        (inputStart, inputCursor, inputEnd) = (0, 0, 0)
+    }
+
+    // MARK: Output
+
+    final var hasOutput: Bool { outputEnd > outputStart }
+
+    /// A writer behind what is staged; give it back with ``commit(_:)``.
+    ///
+    /// - Parameter room: bytes that must fit.
+    final func stage(room: Int) -> BufferWriter {
+        if output == nil {
+            output = room <= BufferPool.standardBytes ? loop.buffers.takeStandard() : loop.buffers.takeLarge()
+            (outputStart, outputEnd) = (0, 0)
+        } else if output!.capacity - outputEnd < room {
+            makeOutputRoom(room)
+        }
+        return BufferWriter(output!, at: outputEnd)
+    }
+
+    private final func makeOutputRoom(_ room: Int) {
+        let buffer = output!
+        let staged = outputEnd - outputStart
+        if buffer.capacity - staged >= room {
+            buffer.move(outputStart, outputEnd, to: buffer, at: 0)
+        } else {
+            let bigger = loop.buffers.takeLarge()
+            buffer.move(outputStart, outputEnd, to: bigger, at: 0)
+            loop.buffers.release(buffer)
+            output = bigger
+        }
+        (outputStart, outputEnd) = (0, staged)
+    }
+
+    final func commit(_ writer: BufferWriter) {
+        precondition(!writer.overflowed, "staged more than was asked room for")
+        outputEnd = writer.end
+    }
+
+    /// Free bytes behind what is staged.
+    final var outputRoom: Int { output.map { $0.capacity - outputEnd } ?? BufferPool.standardBytes }
+
+    /// Sends what is staged, then `start..<end` of `body`; one call where the kernel takes all.
+    ///
+    /// - Returns: how many of the body's bytes went out, and whether everything did.
+    final func send(_ body: Buffer?, _ start: Int, _ end: Int) -> (count: Int, flush: Flush) {
+        var position = start
+        while true {
+            let result: IOResult
+            let staged = outputEnd - outputStart
+            let offered = staged + (end - position)
+            if staged > 0, let output {
+                if position < end, let body {
+                    if end - position <= Self.copyMax, end - position <= output.capacity - outputEnd {
+                        // One plain send of a copy is cheaper than a gathering one.
+                        output.write(body.bytes(position, end), at: outputEnd)
+                        outputEnd += end - position
+                        position = end
+                        continue
+                    }
+                    result = send(output, outputStart, outputEnd, then: body, position, end)
+                } else {
+                    result = send(output, outputStart, outputEnd)
+                }
+            } else if position < end, let body {
+                result = send(body, position, end)
+            } else {
+                releaseOutput()
+                return (position - start, .done)
+            }
+            let count = result.count
+            if count > 0 {
+                sentBytes += count
+                let fromStaged = min(count, staged)
+                outputStart += fromStaged
+                position += count - fromStaged
+                if count == offered { continue }
+                // A short send: the socket is full, the event will tell.
+                canSend = false
+                watchWritable()
+                if staged > 0, !hasOutput { releaseOutput() }
+                return (position - start, .blocked)
+            }
+            if result.isBlocked {
+                canSend = false
+                watchWritable()
+                return (position - start, .blocked)
+            }
+            failure = result.failure ?? Errno.brokenPipe
+            return (position - start, .failed)
+        }
+    }
+
+    /// Bodies up to this size are copied behind the head.
+    private static var copyMax: Int { 8 * 1024 }
+
+    final func flushOutput() -> Flush {
+        guard hasOutput else { return .done }
+        guard canSend else { return .blocked }
+        return send(nil, 0, 0).flush
+    }
+
+    final func releaseOutput() {
+        if let buffer = output { loop.buffers.release(buffer) }
+        output = nil
+        (outputStart, outputEnd) = (0, 0)
+    }
+
+    /// Closes and gives everything back.
+    final func closeConnection(reset: Bool = false) {
+        dropInput()
+        releaseOutput()
+        if reset { self.reset() } else { close() }
+    }
+}

@@ -1,0 +1,140 @@
+import PoiseBalancing
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+
+/// One target group on one worker: the algorithm's state, the weights in force, and the pools of connections.
+final class GroupRuntime {
+    unowned let worker: Worker
+    private(set) var compiled: CompiledGroup
+    private(set) var counters: CounterRow
+    private(set) var totalTime: HistogramRow
+    private(set) var targetTime: HistogramRow
+    private(set) var pools: [TargetPool]
+    private var weights: [Int32]
+    private(set) var isFailOpen: Bool
+    private var scheduler: TieredScheduler
+    var retryBudget: RetryBudget
+    /// Whether any target has `max_connections`.
+    private(set) var isLimited: Bool
+
+    init(worker: Worker, compiled: CompiledGroup, _ availability: GroupAvailability?) {
+        self.worker = worker
+        self.compiled = compiled
+        counters = compiled.counters.row(worker.index)
+        totalTime = compiled.totalTime.row(worker.index)
+        targetTime = compiled.targetTime.row(worker.index)
+        let now = availability ?? Self.configured(compiled)
+        weights = now.weights
+        isFailOpen = now.isFailOpen
+        scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
+        retryBudget = Self.budget(compiled)
+        isLimited = compiled.queue != nil
+        pools = []
+        pools = compiled.targets.map { TargetPool(worker: worker, group: compiled, target: $0) }
+    }
+
+    private static func configured(_ compiled: CompiledGroup) -> GroupAvailability {
+        GroupAvailability(weights: compiled.targets.map { Int32(EffectiveWeight.of($0.settings.weight)) })
+    }
+
+    private static func budget(_ compiled: CompiledGroup) -> RetryBudget {
+        RetryBudget(
+            percent: compiled.settings.retries.budgetPercent,
+            minPerSecond: compiled.settings.retries.budgetMinPerSecond)
+    }
+
+    /// Built with the configured weights, as Maglev's table must not depend on health; then told what is in force.
+    private static func scheduler(
+        for compiled: CompiledGroup, weights: [Int32], worker: Worker
+    ) -> TieredScheduler {
+        let configured = compiled.targets.map { EffectiveWeight.of($0.settings.weight) }
+        var scheduler = TieredScheduler(
+            algorithm: compiled.settings.algorithm, identities: compiled.targets.map(\.identity),
+            weights: configured, isBackup: compiled.targets.map(\.settings.isBackup), start: worker.random())
+        for (index, weight) in weights.enumerated() where Int(weight) != configured[index] {
+            scheduler.weightChanged(at: index, to: Int(weight))
+        }
+        return scheduler
+    }
+
+    /// Changed settings or targets. Pools of targets that stay keep their connections.
+    func replace(with compiled: CompiledGroup, _ availability: GroupAvailability?) {
+        var old: [UInt64: TargetPool] = [:]
+        for pool in pools { old[pool.target.identity] = pool }
+        self.compiled = compiled
+        counters = compiled.counters.row(worker.index)
+        totalTime = compiled.totalTime.row(worker.index)
+        targetTime = compiled.targetTime.row(worker.index)
+        let now = availability ?? Self.configured(compiled)
+        weights = now.weights
+        isFailOpen = now.isFailOpen
+        scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
+        retryBudget = Self.budget(compiled)
+        isLimited = compiled.queue != nil
+        pools = compiled.targets.map { target in
+            guard let pool = old.removeValue(forKey: target.identity), pool.target.address == target.address else {
+                return TargetPool(worker: worker, group: compiled, target: target)
+            }
+            pool.replace(group: compiled, target: target)
+            return pool
+        }
+        for (_, pool) in old { pool.retire() }
+    }
+
+    /// Idle connections are closed; flows in progress end by themselves.
+    func retire() {
+        for pool in pools { pool.retire() }
+    }
+
+    func setAvailability(_ availability: GroupAvailability) {
+        guard availability.weights.count == weights.count else { return }
+        for index in weights.indices { setWeight(availability.weights[index], of: index) }
+        isFailOpen = availability.isFailOpen
+    }
+
+    func setWeight(_ weight: Int32, of target: Int) {
+        guard target < weights.count, weights[target] != weight else { return }
+        weights[target] = weight
+        scheduler.weightChanged(at: target, to: Int(weight))
+        // A target that is no longer used must not keep connections that may be half dead.
+        if weight == 0 { pools[target].closeIdle() }
+    }
+
+    /// - Parameter key: for `source_hash`.
+    /// - Returns: an index into ``pools``; `nil` when no target is left for this flow.
+    func pick(key: UInt64, excluding excluded: Exclusions) -> Int? {
+        if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
+        return scheduler.pick(
+            from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
+    }
+
+    private struct View: TargetView {
+        let weights: [Int32]
+        let group: CompiledGroup
+        var count: Int { weights.count }
+        func weight(at index: Int) -> Int { Int(weights[index]) }
+        func load(at index: Int) -> Int { max(0, group.targets[index].counters.gauge(TargetCounter.inFlight)) }
+    }
+}
+
+/// Which group of a weighted `forward` takes the next request: smooth weighted round robin, per worker.
+struct GroupChoice {
+    private var schedule: SmoothWeightedRoundRobin
+    private let weights: [Int]
+
+    init(_ shares: [CompiledAction.Share], start: UInt64) {
+        weights = shares.map(\.weight)
+        schedule = SmoothWeightedRoundRobin(weights: weights, start: start)
+    }
+
+    /// - Returns: an index into the shares; `nil` when all weights are 0.
+    mutating func next() -> Int? { schedule.pick(from: View(weights: weights)) }
+
+    private struct View: TargetView {
+        let weights: [Int]
+        var count: Int { weights.count }
+        func weight(at index: Int) -> Int { weights[index] }
+        func load(at index: Int) -> Int { 0 }
+    }
+}

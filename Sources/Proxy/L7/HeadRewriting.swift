@@ -1,0 +1,351 @@
+import PoiseHTTP
+import PoiseLoop
+import PoiseModel
+import PoiseRouting
+
+/// Copies field lines from a parsed head, each as `name: value CRLF`.
+///
+/// Lines that already stand so in the buffer, one behind the other, are copied together: the bytes are the same.
+struct FieldCopier {
+    private let buffer: Buffer
+    private var runStart = 0
+    private var runEnd = 0
+
+    init(_ buffer: Buffer) { self.buffer = buffer }
+
+    @inline(__always)
+    mutating func copy(_ field: FieldLine, to writer: inout BufferWriter) {
+        let isCanonical = field.value.start == field.name.end + 2 && buffer[field.name.end + 1] == 0x20
+        if isCanonical, field.name.start == runEnd + 2, runEnd > runStart {
+            runEnd = field.value.end
+            return
+        }
+        flush(to: &writer)
+        if isCanonical {
+            (runStart, runEnd) = (field.name.start, field.value.end)
+        } else {
+            writer.append(buffer.bytes(field.name.start, field.name.end))
+            writer.append(0x3A)
+            writer.append(0x20)
+            if !field.value.isEmpty { writer.append(buffer.bytes(field.value.start, field.value.end)) }
+            writer.append(0x0D)
+            writer.append(0x0A)
+        }
+    }
+
+    mutating func flush(to writer: inout BufferWriter) {
+        guard runEnd > runStart else { return }
+        writer.append(buffer.bytes(runStart, runEnd))
+        writer.append(0x0D)
+        writer.append(0x0A)
+        (runStart, runEnd) = (0, 0)
+    }
+}
+
+extension Exchange {
+    /// Bytes that the target's head may need beyond the client's.
+    private static var requestHeadExtra: Int { 1536 }
+
+    /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
+    func stageRequestHead(to target: TargetConnection) {
+        let buffer = headBuffer
+        let settings = listener.compiled.settings
+        let fixedHost = hostForTarget(target)
+        var writer = target.stage(
+            room: head.headEnd - head.headStart + Self.requestHeadExtra + (fixedHost?.utf8.count ?? 0))
+        writer.append(buffer.bytes(head.methodRange.start, head.methodRange.end))
+        writer.append(0x20)
+        writeTarget(to: &writer, buffer)
+        writer.append(text: " HTTP/1.1\r\nHost: ")
+        if let fixedHost {
+            writer.append(text: fixedHost)
+        } else {
+            writer.append(buffer.bytes(head.authority.start, head.authority.end))
+        }
+        writer.append(0x0D)
+        writer.append(0x0A)
+
+        let forwarding = settings.forwarding
+        var copier = FieldCopier(buffer)
+        for field in head.fields where !field.isHopByHop {
+            switch field.id {
+            case .host, .contentLength:
+                continue
+            case .xForwardedFor, .xForwardedProto, .xForwardedPort, .xForwardedHost, .xRealIP, .forwarded:
+                // A trusted proxy's own fields stay; X-Forwarded-For is written anew with the proxy appended.
+                guard client.isTrusted, field.id != .xForwardedFor || !forwarding.xForwarded,
+                    field.id != .forwarded || !forwarding.forwarded
+                else { continue }
+            case .xRequestID:
+                if forwarding.requestID { continue }
+            case .xAmznTraceID:
+                if forwarding.amazonTraceID { continue }
+            case .maxForwards:
+                if maxForwards != nil { continue }
+            case .other:
+                if isUnderscoreTwin(buffer, field.name) { continue }
+            default:
+                break
+            }
+            copier.copy(field, to: &writer)
+        }
+        copier.flush(to: &writer)
+
+        writeForwarding(forwarding, to: &writer, buffer)
+        if let maxForwards {
+            writer.append(text: "Max-Forwards: ")
+            writer.appendDecimal(maxForwards)
+            writer.append(text: "\r\n")
+        }
+        writer.append(text: head.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+        switch head.framing {
+        case .none: break
+        case .length(let count):
+            writer.append(text: "Content-Length: ")
+            writer.appendDecimal(count)
+            writer.append(text: "\r\n")
+        case .chunked, .untilClose:
+            writer.append(text: "Transfer-Encoding: chunked\r\n")
+        }
+        if wantsUpgrade {
+            writer.append(text: "Connection: Upgrade\r\nUpgrade: ")
+            writer.append(buffer.bytes(head.upgradeValue.start, head.upgradeValue.end))
+            writer.append(text: "\r\n")
+        } else if head.acceptsTrailers {
+            writer.append(text: "Connection: TE\r\nTE: trailers\r\n")
+        }
+        writer.append(0x0D)
+        writer.append(0x0A)
+        target.commit(writer)
+    }
+
+    /// Origin-form, or `*`. RFC 9112 §3.2
+    private func writeTarget(to writer: inout BufferWriter, _ buffer: Buffer) {
+        if head.path.isEmpty {
+            // An absolute-form without a path: OPTIONS of the server as a whole, else the root. RFC 9112 §3.2.4
+            writer.append(head.method == .options && !head.hasQuery ? 0x2A : 0x2F)
+        } else {
+            writer.append(buffer.bytes(head.path.start, head.path.end))
+        }
+        if head.hasQuery {
+            writer.append(0x3F)
+            if !head.query.isEmpty { writer.append(buffer.bytes(head.query.start, head.query.end)) }
+        }
+    }
+
+    /// `nil`: the client's own.
+    private func hostForTarget(_ target: TargetConnection) -> String? {
+        switch target.pool.group.settings.hostHeader {
+        case .keep: head.authority.isEmpty ? target.pool.target.hostHeader : nil
+        case .target: target.pool.target.hostHeader
+        case .fixed(let name): name
+        }
+    }
+
+    /// Twins such as `X_Forwarded_For` become the real field in many a framework (CGI's rules).
+    private func isUnderscoreTwin(_ buffer: Buffer, _ name: ByteRange) -> Bool {
+        switch name.count {
+        case 9, 12, 14, 15, 16, 17: break
+        default: return false
+        }
+        let bytes = buffer.bytes(name.start, name.end)
+        var hasUnderscore = false
+        for index in bytes.indices where bytes[index] == 0x5F { hasUnderscore = true }
+        guard hasUnderscore else { return false }
+        for twin in [
+            "x-real-ip", "x-request-id", "content-length", "x-forwarded-for", "x-amzn-trace-id", "x-forwarded-port",
+            "x-forwarded-host", "x-forwarded-proto", "transfer-encoding",
+        ] {
+            if equalsFoldingUnderscores(bytes, twin) { return true }
+        }
+        return false
+    }
+
+    private func equalsFoldingUnderscores(_ bytes: Span<UInt8>, _ text: String) -> Bool {
+        let text = text.utf8.span
+        guard bytes.count == text.count else { return false }
+        for index in bytes.indices {
+            var byte = bytes[index]
+            if byte == 0x5F { byte = 0x2D }
+            if byte &- 0x41 < 26 { byte |= 0x20 }
+            if byte != text[index] { return false }
+        }
+        return true
+    }
+
+    /// `X-Forwarded-*`, `Forwarded`, `X-Request-Id`, `X-Amzn-Trace-Id`.
+    private func writeForwarding(_ forwarding: ForwardingHeaders, to writer: inout BufferWriter, _ buffer: Buffer) {
+        if forwarding.xForwarded {
+            writer.append(text: "X-Forwarded-For: ")
+            if client.isTrusted {
+                for field in head.fields where field.id == .xForwardedFor && !field.value.isEmpty {
+                    writer.append(buffer.bytes(field.value.start, field.value.end))
+                    writer.append(text: ", ")
+                }
+            }
+            client.addressText.append(to: &writer)
+            writer.append(text: "\r\n")
+            if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedProto }) {
+                writer.append(text: "X-Forwarded-Proto: http\r\n")
+            }
+            if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
+                writer.append(text: "X-Forwarded-Port: ")
+                writer.appendDecimal(UInt(client.localPort))
+                writer.append(text: "\r\n")
+            }
+        }
+        if forwarding.requestID {
+            writer.append(text: "X-Request-Id: ")
+            writeRequestID(to: &writer, buffer)
+            writer.append(text: "\r\n")
+        }
+        if forwarding.amazonTraceID {
+            writer.append(text: "X-Amzn-Trace-Id: ")
+            if keptTraceID.isEmpty {
+                RequestIDRules.appendTraceID(
+                    unixSeconds: UInt32(truncatingIfNeeded: worker.wallTime / 1_000_000_000), requestIDHigh,
+                    requestIDLow, to: &writer)
+            } else {
+                writer.append(buffer.bytes(keptTraceID.start, keptTraceID.end))
+            }
+            writer.append(text: "\r\n")
+        }
+        if forwarding.forwarded, let address = client.address {
+            writer.append(text: "Forwarded: ")
+            if client.isTrusted {
+                for field in head.fields where field.id == .forwarded && !field.value.isEmpty {
+                    writer.append(buffer.bytes(field.value.start, field.value.end))
+                    writer.append(text: ", ")
+                }
+            }
+            ForwardedElement(client: address, scheme: .http).append(
+                host: buffer.bytes(head.authority.start, head.authority.end), to: &writer)
+            writer.append(text: "\r\n")
+        }
+    }
+
+    /// The id of this request: the client's, or 32 hexadecimal digits of our own.
+    func writeRequestID(to writer: inout some ByteSink, _ buffer: Buffer?) {
+        if !keptRequestID.isEmpty, let buffer {
+            writer.append(buffer.bytes(keptRequestID.start, keptRequestID.end))
+        } else {
+            RequestIDRules.appendRequestID(requestIDHigh, requestIDLow, to: &writer)
+        }
+    }
+
+    // MARK: Answers
+
+    private static var answerHeadExtra: Int { 256 }
+
+    /// Stages the answer's head for the client. RFC 9110 §7.6, RFC 9112 §6
+    ///
+    /// - Parameter isFinal: false for 1xx, which carry their fields and nothing of ours.
+    func stageAnswerHead(_ buffer: Buffer, isFinal: Bool) {
+        var writer = client.stage(room: answer.headEnd - answer.headStart + Self.answerHeadExtra)
+        writer.append(text: "HTTP/1.1 ")
+        writer.appendDecimal(UInt(answer.status))
+        writer.append(0x20)
+        if !answer.reason.isEmpty { writer.append(buffer.bytes(answer.reason.start, answer.reason.end)) }
+        writer.append(0x0D)
+        writer.append(0x0A)
+        var copier = FieldCopier(buffer)
+        for field in answer.fields where !field.isHopByHop {
+            if field.id == .contentLength, !mayKeepContentLength { continue }
+            copier.copy(field, to: &writer)
+        }
+        copier.flush(to: &writer)
+        if answer.status == 101 {
+            writer.append(text: "Connection: Upgrade\r\nUpgrade: ")
+            writer.append(buffer.bytes(answer.upgradeValue.start, answer.upgradeValue.end))
+            writer.append(text: "\r\n")
+        }
+        if isFinal {
+            if !answer.hasDate {
+                writer.append(text: "Date: ")
+                writer.append(worker.currentDate().span)
+                writer.append(text: "\r\n")
+            }
+            writer.append(text: answer.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+            if answerBody.sink == .chunked { writer.append(text: "Transfer-Encoding: chunked\r\n") }
+            if !keepAlive {
+                writer.append(text: "Connection: close\r\n")
+            } else if head.version == .http10 {
+                writer.append(text: "Connection: keep-alive\r\n")
+            }
+        }
+        writer.append(0x0D)
+        writer.append(0x0A)
+        client.commit(writer)
+    }
+
+    /// A body of known length keeps its field; HEAD and 304 may say what the length would be. RFC 9110 §8.6
+    private var mayKeepContentLength: Bool {
+        switch answer.framing {
+        case .length: true
+        case .none: answer.status == 304 || (head.method == .head && answer.status >= 200 && answer.status != 204)
+        case .chunked, .untilClose: false
+        }
+    }
+
+    // MARK: Answers that Poise makes
+
+    /// Stages a whole answer of our own.
+    func stageGenerated(
+        status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
+    ) {
+        var writer = client.stage(room: 512 + body.count + (location?.count ?? 0))
+        writer.append(text: "HTTP/1.1 ")
+        writer.appendDecimal(UInt(status))
+        writer.append(0x20)
+        writer.append(text: reasonPhrase(status))
+        writer.append(text: "\r\nServer: poise\r\nDate: ")
+        writer.append(worker.currentDate().span)
+        if let location {
+            writer.append(text: "\r\nLocation: ")
+            writer.append(location.span)
+        }
+        if let allow {
+            writer.append(text: "\r\nAllow: ")
+            writer.append(text: allow)
+        }
+        writer.append(text: "\r\nCache-Control: no-store\r\n")
+        let hasBody = status != 204 && status != 304
+        if hasBody {
+            if !body.isEmpty {
+                writer.append(text: "Content-Type: ")
+                writer.append(text: contentType)
+                writer.append(text: "\r\n")
+            }
+            writer.append(text: "Content-Length: ")
+            writer.appendDecimal(UInt(body.count))
+            writer.append(text: "\r\n")
+        }
+        if !keepAlive {
+            writer.append(text: "Connection: close\r\n")
+        } else if head.version == .http10 {
+            writer.append(text: "Connection: keep-alive\r\n")
+        }
+        writer.append(text: "\r\n")
+        if hasBody, head.method != .head { writer.append(body.span) }
+        client.commit(writer)
+    }
+
+    /// The body of an error answer: the reason and the request id, for the person who has to find it in a log.
+    func errorBody(_ reason: EndReason, _ refusal: Refusal?) -> (contentType: String, body: [UInt8]) {
+        var body: [UInt8] = []
+        let code = refusal?.reason.name ?? reason.name
+        switch listener.compiled.settings.errorFormat {
+        case .text:
+            body.append(text: "\(reason.status == 0 ? 500 : status) \(reasonPhrase(status))\n")
+            body.append(text: "\(reason.words) (\(code))\nrequest ")
+            writeRequestID(to: &body, hasHead ? headBuffer : nil)
+            body.append(text: "\n")
+            return ("text/plain; charset=utf-8", body)
+        case .json:
+            body.append(text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words)\",\"request_id\":\"")
+            writeRequestID(to: &body, hasHead ? headBuffer : nil)
+            body.append(text: "\"}\n")
+            return ("application/json", body)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+
+/// A connection to a target: carries one exchange at a time, or waits in its pool for the next.
+final class TargetConnection: Connection {
+    let pool: TargetPool
+    /// `nil` while pooled.
+    private(set) var exchange: Exchange?
+    var poolPosition = 0
+    private(set) var isPooled = false
+    /// The socket has carried bytes: it is connected for certain.
+    private(set) var isConnected = false
+    /// It has served an exchange before: a failure may be that the target closed it meanwhile.
+    private(set) var isReused = false
+    /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
+    var announcedIdle: Nanoseconds?
+
+    init(pool: TargetPool) {
+        self.pool = pool
+        super.init(worker: pool.worker)
+    }
+
+    /// Starts to connect. Bytes may be sent at once: on fast paths the handshake is over before this returns.
+    func start(_ socket: consuming FileDescriptor, for exchange: Exchange) {
+        self.exchange = exchange
+        open(socket)
+        pool.counters.add(TargetCounter.connections)
+    }
+
+    func attach(_ exchange: Exchange) {
+        self.exchange = exchange
+        isReused = true
+        pool.counters.add(TargetCounter.reuses)
+    }
+
+    func markConnected() { isConnected = true }
+
+    /// The exchange is over: back into the pool, or closed.
+    func detach(reusable: Bool) {
+        exchange = nil
+        if reusable, !peerClosed, !mayHaveInput, unreadCount == 0, !hasOutput, isOpen {
+            dropInput()
+            releaseOutput()
+            pool.put(self)
+        } else {
+            end()
+        }
+    }
+
+    func end(reset: Bool = false) {
+        exchange = nil
+        guard isOpen else { return }
+        closeConnection(reset: reset)
+        pool.counters.subtract(TargetCounter.connections)
+    }
+
+    /// How long it may stay idle: the setting, or less where the target says so.
+    func idleTime(_ setting: Nanoseconds) -> Nanoseconds { announcedIdle.map { min($0, setting) } ?? setting }
+
+    func enterPool(until deadline: MonotonicTime) {
+        isPooled = true
+        armTimer(at: deadline)
+    }
+
+    func leavePool() {
+        isPooled = false
+        cancelTimer()
+    }
+
+    // MARK: Events
+
+    override func ready(_ readiness: Readiness) {
+        if isPooled {
+            // Whatever an idle connection has to say, it cannot carry another request.
+            pool.remove(self)
+            leavePool()
+            return end()
+        }
+        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
+        if readiness.contains(.peerClosed) { peerClosed = true }
+        if readiness.contains(.writable) { canSend = true }
+        guard let exchange else { return end() }
+        exchange.targetIsReady(readiness)
+    }
+
+    override func timerFired() {
+        if isPooled {
+            pool.remove(self)
+            leavePool()
+            return end()
+        }
+        exchange?.targetTimedOut()
+    }
+}

@@ -1,0 +1,74 @@
+import PoiseLive
+import PoiseModel
+
+/// One target of one group on one worker: its idle connections and its failures in a row.
+final class TargetPool {
+    unowned let worker: Worker
+    private(set) var target: CompiledTarget
+    private(set) var group: CompiledGroup
+    private(set) var counters: CounterRow
+    /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
+    private var idle: [TargetConnection] = []
+    private var failuresInARow = 0
+    private(set) var isRetired = false
+
+    /// Idle connections kept per target and worker.
+    private static var idleMax: Int { 1024 }
+
+    init(worker: Worker, group: CompiledGroup, target: CompiledTarget) {
+        (self.worker, self.group, self.target) = (worker, group, target)
+        counters = target.counters.row(worker.index)
+    }
+
+    func replace(group: CompiledGroup, target: CompiledTarget) {
+        (self.group, self.target) = (group, target)
+        counters = target.counters.row(worker.index)
+    }
+
+    // MARK: Connections
+
+    func takeIdle() -> TargetConnection? {
+        guard let connection = idle.popLast() else { return nil }
+        connection.leavePool()
+        return connection
+    }
+
+    func put(_ connection: TargetConnection) {
+        guard !isRetired, idle.count < Self.idleMax else { return connection.end() }
+        connection.poolPosition = idle.count
+        idle.append(connection)
+        connection.enterPool(until: worker.loop.now + connection.idleTime(group.settings.timeouts.keepAliveIdle))
+    }
+
+    /// An idle connection was closed by its target or its timer.
+    func remove(_ connection: TargetConnection) {
+        let last = idle.removeLast()
+        guard last !== connection else { return }
+        idle[connection.poolPosition] = last
+        last.poolPosition = connection.poolPosition
+    }
+
+    func closeIdle() {
+        while let connection = idle.popLast() {
+            connection.leavePool()
+            connection.end()
+        }
+    }
+
+    func retire() {
+        isRetired = true
+        closeIdle()
+    }
+
+    // MARK: Passive health
+
+    func succeeded() { failuresInARow = 0 }
+
+    func failed(groupIndex: Int) {
+        failuresInARow += 1
+        let limit = group.settings.passive.consecutiveFailures
+        guard limit > 0, failuresInARow >= limit else { return }
+        worker.events.targetFailed(group.slot, groupIndex, target.identity, failuresInARow)
+        failuresInARow = 0
+    }
+}

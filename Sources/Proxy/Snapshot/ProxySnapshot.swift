@@ -1,0 +1,122 @@
+import PoiseLive
+import PoiseModel
+import PoisePlatform
+import PoiseRouting
+
+/// One immutable compiled configuration of the data plane: built by control, adopted by each worker.
+///
+/// Listeners and groups carry a slot: their place in every worker's tables, the same over all snapshots in which
+/// the object lives. An unchanged object is the same reference in both snapshots, and a worker leaves it alone.
+public final class ProxySnapshot: Sendable {
+    public let generation: Int
+    public let listeners: [CompiledListener]
+    public let groups: [CompiledGroup]
+
+    public init(generation: Int, listeners: [CompiledListener], groups: [CompiledGroup]) {
+        (self.generation, self.listeners, self.groups) = (generation, listeners, groups)
+    }
+}
+
+/// A listener with everything that a request needs worked out beforehand.
+public final class CompiledListener: Sendable {
+    public let slot: Int
+    public let settings: Listener
+    public let routes: RouteTable
+    /// One per rule, in order.
+    public let actions: [CompiledAction]
+    /// `nil`: 404, `no_rule`.
+    public let defaultAction: CompiledAction?
+    public let counters: CounterBlock
+    /// One per rule, then one for the default action.
+    public let ruleCounters: [CounterBlock]
+    /// From the end of the request's head to the end of the response.
+    public let totalTime: Histogram
+    /// From the request's first byte at a target to the first byte of its answer.
+    public let targetTime: Histogram
+    /// The idle time of client connections is spread by this much around the setting.
+    public let idleJitterPercent: Int64 = 10
+
+    public init(
+        slot: Int, settings: Listener, actions: [CompiledAction], defaultAction: CompiledAction?,
+        counters: CounterBlock, ruleCounters: [CounterBlock], totalTime: Histogram, targetTime: Histogram
+    ) {
+        precondition(actions.count == settings.rules.count && ruleCounters.count == actions.count + 1)
+        self.slot = slot
+        self.settings = settings
+        routes = RouteTable(rules: settings.rules)
+        (self.actions, self.defaultAction) = (actions, defaultAction)
+        (self.counters, self.ruleCounters) = (counters, ruleCounters)
+        (self.totalTime, self.targetTime) = (totalTime, targetTime)
+    }
+}
+
+public enum CompiledAction: Sendable {
+    /// Slots of groups, and their weights.
+    case forward([Share])
+    case redirect(RedirectTemplate)
+    case fixedResponse(FixedResponse)
+
+    public struct Share: Sendable, Equatable {
+        public let groupSlot: Int
+        public let weight: Int
+        public init(groupSlot: Int, weight: Int) { (self.groupSlot, self.weight) = (groupSlot, weight) }
+    }
+}
+
+/// A target group whose names are resolved.
+public final class CompiledGroup: Sendable {
+    public let slot: Int
+    public let settings: TargetGroup
+    public let targets: [CompiledTarget]
+    public let counters: CounterBlock
+    public let totalTime: Histogram
+    public let targetTime: Histogram
+    /// Waiting exchanges of a group with `max_connections`; `nil` without that limit.
+    public let queue: SlotQueue?
+
+    public init(
+        slot: Int, settings: TargetGroup, targets: [CompiledTarget], counters: CounterBlock, totalTime: Histogram,
+        targetTime: Histogram, queue: SlotQueue?
+    ) {
+        (self.slot, self.settings, self.targets, self.counters) = (slot, settings, targets, counters)
+        (self.totalTime, self.targetTime, self.queue) = (totalTime, targetTime, queue)
+    }
+}
+
+/// One address of a group.
+public final class CompiledTarget: Sendable {
+    public let address: SocketAddress
+    /// As configured; a name's addresses all carry it.
+    public let settings: Target
+    /// `10.0.0.1:8080`, as logs and metrics show it.
+    public let label: String
+    /// What `Host` is with `host_header: target`.
+    public let hostHeader: String
+    /// Equal for equal addresses on every machine.
+    public let identity: UInt64
+    public let counters: CounterBlock
+    /// Exchanges in flight over all workers; `nil` without `max_connections`.
+    public let inFlight: SlotLimiter?
+
+    public init(
+        address: SocketAddress, settings: Target, label: String, hostHeader: String, identity: UInt64,
+        counters: CounterBlock, inFlight: SlotLimiter?
+    ) {
+        (self.address, self.settings, self.label, self.hostHeader) = (address, settings, label, hostHeader)
+        (self.identity, self.counters, self.inFlight) = (identity, counters, inFlight)
+    }
+}
+
+/// What health has to say about a group: which targets take new flows, and what to do when none can.
+///
+/// Control publishes the whole value or single changes; workers only pick by the weights.
+public struct GroupAvailability: Sendable, Equatable {
+    /// Effective weights as ``EffectiveWeight``, one per target; 0 takes no new flows.
+    public var weights: [Int32]
+    /// Weights are those of fail-open: no target is known to be good.
+    public var isFailOpen = false
+
+    public init(weights: [Int32], isFailOpen: Bool = false) {
+        (self.weights, self.isFailOpen) = (weights, isFailOpen)
+    }
+}

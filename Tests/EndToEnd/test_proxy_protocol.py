@@ -1,0 +1,113 @@
+"""PROXY protocol, versions 1 and 2: required or off, never guessed."""
+import socket
+import struct
+
+import pytest
+
+from client import Client, request
+from wire import Ended
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v2(command=1, family=0x11, payload=None, version=2):
+    if payload is None:
+        payload = socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack("!HH", 4711, 443)
+    return SIGNATURE + bytes([version << 4 | command, family]) + struct.pack("!H", len(payload)) + payload
+
+
+V6 = socket.inet_pton(socket.AF_INET6, "2001:db8::7") + socket.inet_pton(socket.AF_INET6, "2001:db8::1") \
+    + struct.pack("!HH", 4711, 443)
+
+GOOD = {
+    "v1 TCP4": (b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n", "192.0.2.7"),
+    "v1 TCP6": (b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n", "2001:db8::7"),
+    "v1 UNKNOWN": (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+    "v1 UNKNOWN with addresses": (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n", "127.0.0.1"),
+    "v2 IPv4": (v2(), "192.0.2.7"),
+    "v2 IPv6": (v2(family=0x21, payload=V6), "2001:db8::7"),
+    "v2 LOCAL": (v2(command=0, family=0, payload=b""), "127.0.0.1"),
+    "v2 LOCAL with addresses": (v2(command=0), "127.0.0.1"),
+    "v2 with fields after the addresses": (
+        v2(payload=v2()[16:] + b"\x05\x00\x03abc" + b"\x04\x00\x02\0\0"), "192.0.2.7"),
+    "v2 unspecified": (v2(family=0, payload=b"\1\2\3"), "127.0.0.1"),
+}
+BAD = {
+    "no header": b"",
+    "v1 lower case": b"proxy TCP4 192.0.2.7 198.51.100.1 4711 443\r\n",
+    "v1 bare LF": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\n",
+    "v1 without an end": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443" + b" " * 200,
+    "v1 bad address": b"PROXY TCP4 192.0.2.777 198.51.100.1 4711 443\r\n",
+    "v1 wrong family": b"PROXY TCP4 2001:db8::7 2001:db8::1 4711 443\r\n",
+    "v1 bad port": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 65536\r\n",
+    "v1 leading zeros": b"PROXY TCP4 192.0.2.7 198.51.100.1 04711 443\r\n",
+    "v1 missing port": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711\r\n",
+    "v1 too many words": b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443 1\r\n",
+    "v1 two spaces": b"PROXY TCP4  192.0.2.7 198.51.100.1 4711 443\r\n",
+    "v1 TCP5": b"PROXY TCP5 192.0.2.7 198.51.100.1 4711 443\r\n",
+    "v2 version 3": v2(version=3),
+    "v2 command 2": v2(command=2),
+    "v2 too short for its family": v2(payload=b"\1\2\3\4"),
+    "v2 length without an end": SIGNATURE + b"\x21\x11\xff\xff" + b"x" * 70000,
+    "v2 signature broken": SIGNATURE[:-1] + b"\r" + v2()[12:],
+}
+
+
+@pytest.fixture(scope="module")
+def required(shared):
+    origin = shared.origin()
+    return shared.proxy(origin, proxy_protocol="required", head="500ms"), origin
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("whole", [True, False], ids=["at once", "in pieces"])
+def test_the_header_names_the_client(required, name, whole):
+    poise, origin = required
+    header, client_address = GOOD[name]
+    data = header + request("/" + name.replace(" ", "-"))
+    with Client(poise.port) as client:
+        if whole:
+            client.send(data)
+        else:
+            for index in range(0, len(data), 7):
+                client.send(data[index:index + 7])
+        assert client.response().status == 200
+        assert client.ask(request("/again")).status == 200, "the header comes once per connection"
+    seen = origin.requests[-2:]
+    assert [r.get("X-Forwarded-For") for r in seen] == [client_address] * 2
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_without_a_good_header_nothing_is_served(required, name):
+    poise, origin = required
+    before = len(origin.requests)
+    with Client(poise.port) as client:
+        try:
+            client.send(BAD[name] + request("/never"))
+        except ConnectionError:
+            pass
+        try:
+            answer = client.to_end()
+        except Ended:
+            answer = b""
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert len(origin.requests) == before
+
+
+def test_a_header_that_does_not_come_is_not_waited_for(required):
+    poise, _ = required
+    with Client(poise.port) as client:
+        client.send(b"PROXY TCP4 ")
+        try:
+            client.to_end()
+        except Ended:
+            pass
+
+
+def test_a_trusted_range_is_about_the_peer_that_speaks_to_us(start):
+    """The address in the header is the client's: what it claims itself is not believed."""
+    origin = start.origin()
+    poise = start.proxy(origin, proxy_protocol="required")
+    with Client(poise.port) as client:
+        client.ask(GOOD["v1 TCP4"][0] + request("/", fields=[("X-Forwarded-For", "1.1.1.1")]), "GET")
+    assert origin.requests[0].get("X-Forwarded-For") == "192.0.2.7"
