@@ -65,6 +65,7 @@ import CPoise
         func put(_ buffer: Buffer) { free.append(buffer) }
 
         func grow() {
+            // SAFETY: fresh zeroed pages, kept for ever.
             guard let block = unsafe poise_map(bytes * perBlock) else {
                 // The limit on connections keeps the number of buffers bounded; beyond it the machine is out of
                 // address space and nothing sensible is left to do.

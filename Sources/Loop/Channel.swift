@@ -9,6 +9,9 @@ import PoisePlatform
 ///
 /// The loop keeps an open channel alive; after ``close()`` it lives at least until the end of the wake-up, so that
 /// methods up the stack may go on.
+///
+/// SAFETY: each receive and send checks its range against the buffer before its address is handed on; a buffer's
+/// memory is never unmapped while its loop lives.
 open class Channel {
     public let loop: EventLoop
     /// -1 when closed.
