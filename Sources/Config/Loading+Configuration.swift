@@ -55,7 +55,7 @@ extension Loading {
 
     private func readDefaults() {
         guard let node = parts.defaults,
-            let section = section(node, at: "defaults", "'defaults'", keys: ["listener", "target_group"])
+            let section = section(node, at: "defaults", "'defaults'", keys: ObjectKeys.defaults.names)
         else { return }
         if let node = section["listener"],
             let listener = self.section(
@@ -70,7 +70,7 @@ extension Loading {
     private func readRuleSets() {
         for (index, node) in parts.ruleSets.enumerated() {
             let path = "rule_sets[\(index)]"
-            guard let section = section(node, at: path, "a rule set", keys: ["name", "rules"]) else {
+            guard let section = section(node, at: path, "a rule set", keys: ObjectKeys.ruleSet.names) else {
                 isIncomplete = true
                 continue
             }
@@ -111,7 +111,7 @@ extension Loading {
             let path = "load_balancers[\(index)]"
             guard
                 let section = section(
-                    node, at: path, "a load balancer", keys: ["name", "type", "listeners"],
+                    node, at: path, "a load balancer", keys: ObjectKeys.loadBalancer.names,
                     later: LaterFeatures.loadBalancer)
             else {
                 fronts.append(("(unreadable \(index))", []))

@@ -2,10 +2,10 @@ import PoiseModel
 import PoiseYAML
 
 extension Loading {
-    static let actionKeys = ["forward", "redirect", "fixed_response"]
+    static let actionKeys = ObjectKeys.actions.names
 
     func readListener(_ node: YAMLNode, at path: String, balancer: String) -> Listener {
-        let keys = ["name", "address"] + SettingsTable.listener.keys + ["rules", "default"] + Self.actionKeys
+        let keys = ObjectKeys.listener.names + Self.actionKeys + SettingsTable.listener.keys
         guard let section = section(node, at: path, "a listener", keys: keys, later: LaterFeatures.listener) else {
             return Listener(id: "(unreadable \(path))", addresses: [], rules: [], defaultAction: nil)
         }
@@ -31,13 +31,15 @@ extension Loading {
                 fix: "add 'address: \":8080\"'")
             return []
         }
-        return items(node, at: path).compactMap { item in
+        return items(node, at: path).map { item in
+            // Keeps the index; it equals no other.
+            let unreadable = ListenAddress.unix(path: "(unreadable \(item.path))")
             guard let text = text(item.node, at: item.path, expected: "an address such as \":8080\"") else {
-                return nil
+                return unreadable
             }
             do throws(ConfigError) { return try ListenAddress(parsing: text.value) } catch {
                 refused(error, text, at: item.path, expected: "an address to listen on")
-                return nil
+                return unreadable
             }
         }
     }

@@ -8,7 +8,7 @@ extension Loading {
         for node in nodes {
             let rulePath = "\(path)[\(rules.count)]"
             if let name = ruleSetName(node, at: rulePath) {
-                include(name, node, at: path, rulePath, listener: listener, into: &rules, set: set)
+                useSet(name, node, at: path, rulePath, listener: listener, into: &rules, set: set)
                 continue
             }
             rules.append(readRule(node, at: rulePath, listener: listener))
@@ -21,7 +21,7 @@ extension Loading {
         return entries.first { $0.key == "rule_set" }?.value
     }
 
-    private func include(
+    private func useSet(
         _ nameNode: YAMLNode, _ node: YAMLNode, at path: String, _ rulePath: String, listener: String,
         into rules: inout [Rule], set: String?
     ) {
@@ -57,7 +57,7 @@ extension Loading {
             action: .fixedResponse(FixedResponse(status: 500)))
         guard
             let section = section(
-                node, at: path, "a rule", keys: ["name", "when", "rule_set"] + Self.actionKeys,
+                node, at: path, "a rule", keys: ObjectKeys.rule.names + Self.actionKeys,
                 later: LaterFeatures.rule)
         else { return unreadable }
         let name = section["name"].flatMap { self.name($0, at: section.path("name")) }
@@ -81,11 +81,15 @@ extension Loading {
 
     /// - Returns: `nil` when one of them cannot be read: then nobody knows what the rule matches.
     private func readConditions(_ node: YAMLNode, at path: String) -> [Condition]? {
-        guard let section = section(node, at: path, "'when'", keys: ["host", "path"], later: LaterFeatures.condition)
+        guard
+            let section = section(
+                node, at: path, "'when'", keys: ObjectKeys.conditions.names, later: LaterFeatures.condition)
         else {
             return nil
         }
-        guard case .mapping(let entries) = node.content, entries.count == section.written(["host", "path"]).count else {
+        guard case .mapping(let entries) = node.content,
+            entries.count == section.written(ObjectKeys.conditions.names).count
+        else {
             return nil
         }
         var conditions: [Condition] = []
@@ -186,7 +190,9 @@ extension Loading {
                 error(.invalid, at: node.range, path: path, "'forward' has no groups", fix: fix)
                 return nil
             }
-            guard let section = section(node, at: path, "'forward'", keys: ["groups"], later: LaterFeatures.forward)
+            guard
+                let section = section(
+                    node, at: path, "'forward'", keys: ObjectKeys.forward.names, later: LaterFeatures.forward)
             else {
                 return nil
             }

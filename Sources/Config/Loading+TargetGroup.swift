@@ -35,7 +35,7 @@ extension Loading {
     }
 
     private func readTargetGroup(_ node: YAMLNode, at path: String) -> TargetGroup {
-        let keys = ["name", "targets"] + SettingsTable.targetGroup.keys + Self.groupSections
+        let keys = ObjectKeys.targetGroup.names + SettingsTable.targetGroup.keys
         guard let section = section(node, at: path, "a target group", keys: keys, later: LaterFeatures.targetGroup)
         else {
             isIncomplete = true
@@ -152,7 +152,8 @@ extension Loading {
         }
         guard
             let section = section(
-                node, at: path, "a target", keys: ["address"] + SettingsTable.target.keys, later: LaterFeatures.target)
+                node, at: path, "a target", keys: ObjectKeys.target.names + SettingsTable.target.keys,
+                later: LaterFeatures.target)
         else { return nil }
         var target = Target(address: .unix(path: "(unreadable \(path))"))
         read(SettingsTable.target, from: section, into: &target)

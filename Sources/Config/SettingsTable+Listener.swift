@@ -60,10 +60,10 @@ extension SettingsTable {
                 "timeouts", "idle", at: \.timeouts.idle, in: .milliseconds(100) ... .seconds(86_400),
                 attribute: "idle_timeout.timeout_seconds", "Between two requests on a connection; varied by 10 %."),
             .duration(
-                "timeouts", "connection_age", at: \.timeouts.connectionAge, in: .seconds(1) ... .seconds(604_800),
+                "timeouts", "connection_age", at: \.timeouts.connectionAge, in: .milliseconds(100) ... .seconds(604_800),
                 attribute: "client_keep_alive.seconds", "After this age a connection is closed with its next response."),
             .duration(
-                "timeouts", "upgraded_idle", at: \.timeouts.upgradedIdle, in: .seconds(1) ... .seconds(604_800),
+                "timeouts", "upgraded_idle", at: \.timeouts.upgradedIdle, in: .milliseconds(100) ... .seconds(604_800),
                 "A tunnel (WebSocket) without a byte in either direction."),
             .duration(
                 "timeouts", "body_rate_grace", at: \.timeouts.bodyRateGrace, in: .milliseconds(100) ... .seconds(3600),

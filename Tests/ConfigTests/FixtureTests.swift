@@ -33,6 +33,22 @@ struct FixtureTests {
         #expect(Fixture.all.count - accepted >= 40)
     }
 
+    @Test(
+        "what YAML would take apart is answered with quotes",
+        arguments: [
+            ("trap-matcher-comma", "200-299,404"), ("trap-host-hash", "#{host}"), ("trap-host-star", "*.shop.test"),
+            ("trap-address-brackets", "[::]:443"), ("trap-address-colon-in-flow", ":8080"),
+            ("trap-variable-in-flow", "${DIR}/y"), ("trap-regex-braces", "a{1,3}"),
+        ])
+    func traps(name: String, value: String) {
+        guard case .failure(let report) = Fixture(name: name).load() else {
+            Issue.record("\(name) is accepted")
+            return
+        }
+        #expect(report.diagnostics.count == 1)
+        #expect(report.diagnostics.first?.fix.hasSuffix("put it in quotes: \"\(value)\"") == true)
+    }
+
     @Test("the canonical form loads as the same configuration", arguments: Fixture.all, [true, false])
     func roundTrip(fixture: Fixture, includingDefaults: Bool) throws {
         guard case .success(let loaded) = fixture.load() else { return }
@@ -45,7 +61,8 @@ struct FixtureTests {
         }
         #expect(second.configuration == loaded.configuration)
         // Once canonical, it stays as it is.
-        let third = CanonicalForm.render(second.configuration, origins: second.origins, includingDefaults: includingDefaults)
+        let third = CanonicalForm.render(
+            second.configuration, origins: second.origins, includingDefaults: includingDefaults)
         #expect(Fixture.withoutOrigins(third) == Fixture.withoutOrigins(canonical))
     }
 
@@ -89,7 +106,8 @@ struct Fixture: CustomTestStringConvertible, Sendable {
         do throws(ConfigReport) {
             if let text {
                 return .success(
-                    try ConfigLoader.load(text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
+                    try ConfigLoader.load(
+                        text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
             }
             return .success(
                 try ConfigLoader.load(path: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
@@ -101,7 +119,11 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     func compare(_ kind: String, _ text: String) throws {
         let file = URL(fileURLWithPath: "\(Self.folder)/\(name).\(kind)")
         if Self.isUpdating {
-            if text.isEmpty { try? FileManager.default.removeItem(at: file) } else { try Data(text.utf8).write(to: file) }
+            if text.isEmpty {
+                try? FileManager.default.removeItem(at: file)
+            } else {
+                try Data(text.utf8).write(to: file)
+            }
             return
         }
         let expected = (try? Data(contentsOf: file)).map { String(decoding: $0, as: UTF8.self) } ?? ""
