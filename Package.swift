@@ -83,6 +83,12 @@ let package = Package(
         .executableTarget(
             name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
             swiftSettings: house),
+        // The HTTP/1.1 codec behind standard input and output, for Tests/Differential. Not a product.
+        .executableTarget(
+            name: "codec-driver",
+            dependencies: ["PoiseHTTP"],
+            path: "Tests/Differential/Driver",
+            swiftSettings: house),
 
         // ns per access-log record, worker's side and writer's side: `swift run -c release log-bench`.
         .executableTarget(

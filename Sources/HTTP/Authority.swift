@@ -6,7 +6,8 @@ public struct Authority: Sendable, Equatable {
     public let port: UInt16?
 
     /// - Returns: nil for an empty host, user information, white space, a port above 65535, a broken IPv6 literal, an
-    ///   IPvFuture literal, a zone, or any byte that the grammar has not. Cost: one pass.
+    ///   IPvFuture literal, a zone, or any byte that the grammar has not; also for `a..b` and `.a`, which the grammar has
+    ///   but no name server, and which become path traversal where a host names a directory.
     public init?(_ bytes: Span<UInt8>, _ range: ByteRange) {
         var position = range.start
         let end = range.end
@@ -18,15 +19,22 @@ public struct Authority: Sendable, Equatable {
             guard position < end, isIPv6Address(bytes, ByteRange(start..<position)) else { return nil }
             position += 1
         } else {
-            while position < end, bytes[position] != ASCII.colon {
-                if bytes[position] == ASCII.percent {
+            var labelStart = position
+            labels: while position < end {
+                switch bytes[position] {
+                case ASCII.dot:
+                    guard position > labelStart else { return nil }
+                    position += 1
+                    labelStart = position
+                case ASCII.percent:
                     guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
                         hexadecimalDigit(bytes[position + 2]) != nil
                     else { return nil }
                     position += 3
-                } else {
-                    guard ByteClass.registeredName.contains(bytes[position]) else { return nil }
-                    position += 1
+                default:
+                    let start = position
+                    while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
+                    if position == start { break labels }
                 }
             }
         }

@@ -10,6 +10,12 @@ public struct ByteRange: Sendable, Hashable {
 
     @inlinable public init(_ range: Range<Int>) { self.init(start: range.lowerBound, count: range.count) }
 
+    /// For the parsers' loops: no checks, as the bound of the buffer was checked once before.
+    @inline(__always) init(from start: Int, to end: Int) {
+        storedStart = Int32(truncatingIfNeeded: start)
+        storedCount = Int32(truncatingIfNeeded: end &- start)
+    }
+
     /// Position of the first byte.
     @inlinable public var start: Int {
         get { Int(storedStart) }

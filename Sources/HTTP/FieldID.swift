@@ -47,8 +47,49 @@ public enum FieldID: UInt8, Sendable {
 struct PackedName {
     private(set) var bits: UInt128 = 0
 
+    init() {}
+
+    /// Packs bytes of a field value too: a value holds no control bytes, and those are what else could become a `-`.
+    init(_ bytes: Span<UInt8>, _ range: ByteRange) {
+        for index in range.indices { append(bytes[index]) }
+    }
+
+    static var close: UInt128 { 0x63_6C6F_7365 }
+    static var keepAlive: UInt128 { 0x6B65_6570_2D61_6C69_7665 }
+
     @inline(__always) mutating func append(_ byte: UInt8) {
         bits = bits &<< 8 | UInt128(truncatingIfNeeded: byte | 0x20)
+    }
+
+    /// Appends as many letters and hyphens as stand at `position`, eight bytes at a time.
+    /// - Returns: the position of the first byte that was not taken; that may be one more of them near `end`.
+    @inline(__always) mutating func appendWords(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
+        var position = position
+        while position + 8 <= end {
+            let word = littleEndianWord(bytes, at: position)
+            let lower = word | 0x2020_2020_2020_2020
+            // Each line sets the top bit of the bytes it speaks of. The additions are made without top bits, so that
+            // no carry leaves its byte.
+            let seven = lower & 0x7F7F_7F7F_7F7F_7F7F
+            let fromA = seven &+ 0x1F1F_1F1F_1F1F_1F1F
+            let beyondZ = seven &+ 0x0505_0505_0505_0505
+            let notHyphen = (seven ^ 0x2D2D_2D2D_2D2D_2D2D) &+ 0x7F7F_7F7F_7F7F_7F7F
+            // A carriage return would become a hyphen.
+            let control = ~((word & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x6060_6060_6060_6060)
+            let isTaken = ((fromA & ~beyondZ) | (~notHyphen & ~control)) & ~word & 0x8080_8080_8080_8080
+            let count = (isTaken ^ 0x8080_8080_8080_8080).trailingZeroBitCount >> 3
+            if count == 8 {
+                bits = bits &<< 64 | UInt128(truncatingIfNeeded: lower.byteSwapped)
+                position += 8
+                continue
+            }
+            if count > 0 {
+                let taken = lower.byteSwapped &>> UInt64(64 - 8 * count)
+                bits = bits &<< UInt128(8 * count) | UInt128(truncatingIfNeeded: taken)
+            }
+            return position + count
+        }
+        return position
     }
 
     /// The field called so. The numbers are the names in ASCII; `FieldNameTests` compares each with its text.
@@ -148,16 +189,32 @@ struct PackedName {
             default: return .other
             }
         case 17:
-            if equalsIgnoringCase(bytes, name, "transfer-encoding") { return .transferEncoding }
-            if equalsIgnoringCase(bytes, name, "x-forwarded-proto") { return .xForwardedProto }
-            return .other
+            switch bits {
+            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where starts(bytes, name, with: "t"):
+                return .transferEncoding
+            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where starts(bytes, name, with: "x"): return .xForwardedProto
+            default: return .other
+            }
         case 18:
-            if equalsIgnoringCase(bytes, name, "proxy-authenticate") { return .proxyAuthenticate }
-            return .other
+            guard bits == 0x6F78_792D_6175_7468_656E_7469_6361_7465 else { return .other }
+            return starts(bytes, name, with: "pr") ? .proxyAuthenticate : .other
         case 19:
-            if equalsIgnoringCase(bytes, name, "proxy-authorization") { return .proxyAuthorization }
-            return .other
+            guard bits == 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E else { return .other }
+            return starts(bytes, name, with: "pro") ? .proxyAuthorization : .other
         default: return .other
         }
+    }
+
+    /// What `bits` no longer holds of a name of more than 16 bytes.
+    private func starts(_ bytes: Span<UInt8>, _ name: ByteRange, with prefix: String) -> Bool {
+        equalsIgnoringCase(bytes, ByteRange(start: name.start, count: prefix.utf8.count), prefix)
+    }
+
+    /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its
+    /// kin see both as one.
+    static func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+        var packed = PackedName()
+        for index in name.indices { packed.append(bytes[index] == 0x5F ? 0x2D : bytes[index]) }
+        return packed.fieldID(bytes, name) != .other
     }
 }

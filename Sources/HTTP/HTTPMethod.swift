@@ -43,5 +43,8 @@ public enum HTTPMethod: UInt8, Sendable {
 public enum HTTPVersion: UInt8, Sendable, Comparable {
     case http10, http11
 
+    /// `HTTP/1.1` in ASCII, the first byte lowest.
+    static var http11Word: UInt64 { 0x312E_312F_5054_5448 }
+
     public static func < (left: HTTPVersion, right: HTTPVersion) -> Bool { left.rawValue < right.rawValue }
 }

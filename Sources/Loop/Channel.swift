@@ -12,11 +12,11 @@ import PoisePlatform
 open class Channel {
     public let loop: EventLoop
     /// -1 when closed.
-    @usableFromInline var descriptor: CInt = -1
-    var generation: UInt32 = 0
-    private var interest: Readiness = []
-    var isQueued = false
-    private var timer = TimerID.none
+    final var descriptor: CInt = -1
+    final var generation: UInt32 = 0
+    private final var interest: Readiness = []
+    final var isQueued = false
+    private final var timer = TimerID.none
 
     public init(loop: EventLoop) { self.loop = loop }
 

@@ -19,6 +19,7 @@ final class WaitChannel: Channel {
     private var seen: Readiness = []
     private var waitNumber: UInt64 = 0
     private var cancelledNumber: UInt64 = 0
+    private var hasEnded = false
 
     override init(loop: EventLoop) {
         guard let executor = loop.executor else { preconditionFailure("this loop runs no async code") }
@@ -27,13 +28,12 @@ final class WaitChannel: Channel {
     }
 
     /// To be called right before a system call is tried: edges up to here are answered by it.
-    func willTry(_ readiness: Readiness) { seen.subtract(readiness) }
+    func willTry(_ readiness: Readiness) { seen.subtract(readiness.union([.failed, .hungUp])) }
 
     /// Waits for an edge of `wanted`, or an end of the connection, or `deadline`; ``MonotonicTime/distantFuture``
     /// is never. The deadline's result is final only after one more try: readiness comes before expiry.
     func wait(for wanted: Readiness, until deadline: MonotonicTime) async -> Outcome {
         precondition(waiter == nil, "one task at a time waits on a channel")
-        if !seen.isDisjoint(with: wanted) { return .ready }
         waitNumber += 1
         let carried = Carried(value: self, number: waitNumber)
         return await withTaskCancellationHandler {
@@ -45,6 +45,7 @@ final class WaitChannel: Channel {
 
     /// Closes and lets a waiting task know.
     func end() {
+        hasEnded = true
         close()
         releaseTimer()
         resume(.closed)
@@ -53,9 +54,12 @@ final class WaitChannel: Channel {
     private func park(
         _ continuation: CheckedContinuation<Outcome, Never>, for wanted: Readiness, until deadline: MonotonicTime
     ) {
-        guard cancelledNumber != waitNumber else { return continuation.resume(returning: .cancelled) }
-        waiter = continuation
+        // Others may have run since the caller tried its system call: the runtime is free to suspend on the way here.
         interest = wanted.union([.failed, .hungUp])
+        if hasEnded { return continuation.resume(returning: .closed) }
+        if cancelledNumber == waitNumber { return continuation.resume(returning: .cancelled) }
+        if !seen.isDisjoint(with: interest) { return continuation.resume(returning: .ready) }
+        waiter = continuation
         if deadline < .distantFuture { armTimer(at: deadline) }
     }
 

@@ -84,3 +84,10 @@ def shared():
     starter = Starter()
     yield starter
     starter.end()
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Long values by their length: the name of a test is also an environment variable while it runs."""
+    if isinstance(val, (bytes, str)) and len(val) > 60:
+        return f"{argname} of {len(val)}"
+    return None

@@ -8,6 +8,7 @@
     origin = Origin(handler)      # or no handler: `answer`, which tells what it received until the peer leaves
 """
 import dataclasses
+import errno
 import json
 import os
 import socket
@@ -88,6 +89,10 @@ class Connection(Stream):
         if length:
             lines.append(b"Content-Length: %d" % len(body))
         self.send(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+
+    def expect_end(self, deadline=None):
+        self.how = super().expect_end(deadline)
+        return self.how
 
     def wait_over(self, seconds=None):
         """Waits until the handler is done; returns how the connection ended."""
@@ -188,7 +193,7 @@ class Origin:
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
-        how = "handler"
+        how = None
         try:
             self.handler(conn)
         except Ended as end:
@@ -196,7 +201,9 @@ class Origin:
         except ConnectionError:
             how = "reset"
         except OSError as error:
-            if not self.listening._closed:
+            if error.errno == errno.ENOTCONN:
+                how = "reset"  # the peer was quicker
+            elif not self.listening._closed:
                 self.errors.append(f"connection {conn.number}: {error!r}")
         except Exception:
             self.errors.append(f"connection {conn.number}: {traceback.format_exc()}")
@@ -206,7 +213,7 @@ class Origin:
             except OSError:
                 pass
             with self.changed:
-                conn.how = how
+                conn.how = how or conn.how or "handler"
                 conn.over.set()
                 self.changed.notify_all()
 

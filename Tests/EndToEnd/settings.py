@@ -8,20 +8,20 @@ LISTENER = {
     "age": "timeouts.connection_age",
     "upgraded_idle": "timeouts.upgraded_idle",
     "body_rate_grace": "timeouts.body_rate_grace",
-    "head_bytes": "limits.head_bytes_max",
-    "field_count": "limits.field_count_max",
-    "uri_bytes": "limits.uri_bytes_max",
-    "body_bytes": "limits.body_bytes_max",
-    "body_rate": "limits.body_rate_min",
-    "connections": "limits.connections_max",
-    "connections_per_client": "limits.connections_per_client_max",
+    "head_bytes": "limits.max_head_size",
+    "field_count": "limits.max_fields",
+    "uri_bytes": "limits.max_uri_size",
+    "body_bytes": "limits.max_body_size",
+    "body_rate": "limits.min_body_rate",
+    "connections": "limits.max_connections",
+    "connections_per_client": "limits.max_connections_per_client",
     "proxy_protocol": "proxy_protocol",
-    "trusted": "forwarding.trusted_proxies",
+    "trusted": "trusted_proxies",
     "x_forwarded": "forwarding.x_forwarded",
     "forwarded": "forwarding.forwarded",
     "request_id": "forwarding.request_id",
     "amazon_trace_id": "forwarding.amazon_trace_id",
-    "trace": "allows_trace",
+    "trace": "allow_trace",
     "upgrades": "upgrades",
     "error_format": "error_format",
     "rules": "rules",
@@ -33,19 +33,19 @@ GROUP = {
     "targets": "targets",
     "algorithm": "algorithm",
     "health_check": "health_check",
-    "passive": "passive",
+    "passive": "passive_checks",
     "fail_open": "fail_open",
     "sorry": "sorry_response",
     "connect": "timeouts.connect",
     "response_idle": "timeouts.response_idle",
     "keep_alive_idle": "timeouts.keep_alive_idle",
-    "connections": "limits.connections_max",
-    "queue": "limits.queue_max",
+    "connections": "limits.max_connections",
+    "queue": "limits.max_queue",
     "queue_timeout": "limits.queue_timeout",
-    "tries": "retries.tries_max",
-    "retry_on": "retries.on",
+    "tries": "retries.max_tries",
+    "retry_on": "retries.retry_on",
     "budget_percent": "retries.budget_percent",
-    "budget_min": "retries.budget_min_per_second",
+    "budget_min": "retries.min_budget_per_second",
     "host_header": "host_header",
     "slow_start": "slow_start",
     "deregistration_delay": "deregistration_delay",
@@ -54,11 +54,11 @@ GROUP = {
 PROCESS = {
     "workers": "process.workers",
     "admin_socket": "process.admin.socket",
-    "max_connections": "process.max_connections",
+    "max_connections": "process.limits.max_connections",
     "shutdown_deadline": "process.shutdown_deadline",
-    "metrics": "process.metrics_address",
-    "access_log": "logs.access",
-    "access_format": "logs.access_format",
+    "metrics": "process.admin.metrics",
+    "access_log": "logs.access.destination",
+    "access_format": "logs.access.format",
 }
 
 # A target that fails on purpose must not be ejected under the test that makes it fail.
@@ -66,24 +66,17 @@ NO_PASSIVE = {"consecutive_failures": 0}
 
 
 def place(spelling, settings):
-    """{"head": "1s"} → {"timeouts": {"head": "1s"}}. A setting nobody knows is the test's mistake."""
+    """{"head": "1s"} → {"timeouts": {"head": "1s"}}; None leaves a setting out. One nobody knows is the test's mistake."""
     tree = {}
     for name, value in settings.items():
+        if value is None:
+            continue
         node = tree
         *way, last = spelling[name].split(".")
         for part in way:
             node = node.setdefault(part, {})
         node[last] = value
     return tree
-
-
-def merge(a, b):
-    for key, value in b.items():
-        if isinstance(value, dict) and isinstance(a.get(key), dict):
-            merge(a[key], value)
-        else:
-            a[key] = value
-    return a
 
 
 def listener(name="web", **settings):

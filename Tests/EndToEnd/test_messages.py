@@ -166,7 +166,7 @@ CHUNKED = [("Transfer-Encoding", "chunked")]
     (b"5;a=\"b;c\";d\r\nhello\r\n0\r\n\r\n", b"hello"),
     (b"1\r\na\r\n" * 300 + b"0\r\n\r\n", b"a" * 300),
     (b"40000\r\n" + b"x" * 0x40000 + b"\r\n0\r\n\r\n", b"x" * 0x40000),
-])
+], ids=["plain", "empty", "leading zeros", "letters", "extensions", "quoted extension", "many", "large"])
 def test_chunks_pass_both_ways_without_their_extensions(start, sent, body):
     def handler(conn):
         conn.request()

@@ -89,6 +89,27 @@ struct SmugglingTests {
         #expect(parseRequest("GET / HTTP/1.1\r\n\(fields)Host: a\r\n\r\n") == .refused(400, reason))
     }
 
+    /// Names and values are read eight bytes at a time: the place within a word must not matter, nor its end.
+    @Test("every byte is judged alike at every place of a name and a value", arguments: 0...255)
+    func judgesBytesAlikeAtEveryPlace(value: Int) {
+        let byte = UInt8(value)
+        let isControl = value < 0x20 || value == 0x7F
+        let isToken = bytes("!#$%&'*+-.^_`|~").contains(byte) || (value < 0x80 && Character(latin1([byte])).isLetter)
+        for before in 0...9 {
+            for after in 0...9 {
+                let inside =
+                    Array(repeating: UInt8(0x61), count: before) + [byte] + Array(repeating: 0x62, count: after)
+                let start = bytes("GET / HTTP/1.1\r\nHost: a\r\n")
+                let inValue = parseRequest(start + bytes("A: x") + inside + bytes("y\r\n\r\n"))
+                #expect((inValue.summary != nil) == (!isControl || value == 0x09), "\(before) before, \(after) after")
+                let inName = parseRequest(start + bytes("A") + inside + bytes(": x\r\n\r\n"))
+                let isDigit = (0x30...0x39).contains(value)
+                #expect(
+                    (inName.summary != nil) == (isToken || isDigit || byte == 0x3A), "\(before) before, \(after) after")
+            }
+        }
+    }
+
     @Test("every control byte in a name, a value and a target is refused", arguments: 0...255)
     func refusesControlBytesEverywhere(value: Int) {
         let byte = latin1([UInt8(value)])

@@ -45,6 +45,29 @@ struct VocabularyTests {
         }
     }
 
+    @Test(
+        "tells underscore twins from other names with underscores",
+        arguments: [
+            ("X_Forwarded_For", true), ("x-forwarded_for", true), ("X_FORWARDED_PROTO", true), ("Content_Length", true),
+            ("Transfer_Encoding", true), ("proxy_authorization", true), ("X-Forwarded-For", false), ("X_Custom", false),
+            ("_Host", false), ("Host_", false), ("X__Forwarded_For", false), ("q_oxy_authorization", false),
+        ])
+    func knowsUnderscoreTwin(name: String, isTwin: Bool) throws {
+        let input = bytes("HTTP/1.1 200 OK\r\n\(name): 1\r\nX-After: 2\r\n\r\n")
+        var head = ResponseHead()
+        #expect(head.parse(input.span, from: 0, limits: HeadLimits(), requestMethod: .head) == .complete)
+        #expect(head.fields.map(\.isUnderscoreTwin) == [isTwin, false])
+        if isTwin { #expect(head.fields[0].id == .other) }
+    }
+
+    @Test func findsTheFirstLineOfAField() throws {
+        let input = bytes("GET / HTTP/1.1\r\nHost: a\r\nCookie: 1\r\nCookie: 2\r\n\r\n")
+        var head = RequestHead()
+        #expect(head.parse(input.span, from: 0, limits: HeadLimits()) == .complete)
+        #expect(text(input, try #require(head.fields.first(.cookie)).value) == "1")
+        #expect(head.fields.first(.authorization) == nil)
+    }
+
     @Test func theTableAboveIsComplete() {
         #expect(Set(Self.names.map(\.1.rawValue)) == Set(1...FieldID.cacheControl.rawValue))
         #expect(FieldID(rawValue: FieldID.cacheControl.rawValue + 1) == nil)

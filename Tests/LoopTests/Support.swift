@@ -27,7 +27,9 @@ final class StillSystem: SimulatedSystem {
     func resetOnClose(_ descriptor: CInt) {}
     func shutdownWrite(_ descriptor: CInt) {}
     func takeError(_ descriptor: CInt) -> CInt { 0 }
-    func connect(to address: SocketAddress) throws(SystemError) -> CInt { throw SystemError(call: "connect", code: 111) }
+    func connect(to address: SocketAddress) throws(SystemError) -> CInt {
+        throw SystemError(call: "connect", code: 111)
+    }
     func accept(_ descriptor: CInt) -> Accepted? { nil }
     func listen(on address: SocketAddress) throws(SystemError) -> CInt { throw SystemError(call: "bind", code: 98) }
 }
@@ -36,7 +38,7 @@ extension EventLoop {
     /// Moves a simulated clock on and runs what is due.
     func advance(to time: MonotonicTime) {
         beCurrent {
-            now = time
+            setClock(time)
             finishWakeUp(hasMail: false)
         }
     }
@@ -56,9 +58,9 @@ struct SocketPair: ~Copyable {
     let theirs: FileDescriptor
 
     init() {
-    var pair: [CInt] = [-1, -1]
-    let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-    precondition(unsafe socketpair(AF_UNIX, type, 0, &pair) == 0)
+        var pair: [CInt] = [-1, -1]
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        precondition(unsafe socketpair(AF_UNIX, type, 0, &pair) == 0)
         ours = FileDescriptor(adopting: pair[0])
         theirs = FileDescriptor(adopting: pair[1])
     }

@@ -14,7 +14,18 @@ struct ConnectionOptions {
     init?(_ bytes: Span<UInt8>, marking fields: inout [FieldLine]) {
         var count = 0
         for index in fields.indices where fields[index].id == .connection {
-            var elements = ListElements(fields[index].value)
+            // The two that nearly all senders write, without a look at the other fields.
+            let value = fields[index].value
+            switch value.count <= 16 ? PackedName(bytes, value).bits : 0 {
+            case PackedName.close:
+                close = true
+                continue
+            case PackedName.keepAlive:
+                keepAlive = true
+                continue
+            default: break
+            }
+            var elements = ListElements(value)
             while let option = elements.next(bytes) {
                 count += 1
                 guard count <= Self.countMax, take(option, bytes, &fields) else { return nil }
@@ -29,8 +40,7 @@ struct ConnectionOptions {
             guard ByteClass.token.contains(bytes[index]) else { return false }
             packed.append(bytes[index])
         }
-        // "close" and "keep-alive" in ASCII, as in `PackedName.fieldID`.
-        if option.count == 5, packed.bits == 0x63_6C6F_7365 {
+        if option.count == 5, packed.bits == PackedName.close {
             close = true
             return true
         }

@@ -19,10 +19,11 @@ struct FieldSection: Sendable {
 
     private var phase = Phase.lineStart
     private var packed = PackedName()
-    private var name = ByteRange.empty
     private var id = FieldID.other
+    private var hasUnderscore = false
+    private var nameStart = 0
+    private var nameEnd = 0
     private var valueStart = 0
-    private var valueEnd = 0
 
     /// - Parameters:
     ///   - cursor: the first unread byte; moved over what was read.
@@ -30,9 +31,11 @@ struct FieldSection: Sendable {
     mutating func parse(
         _ bytes: Span<UInt8>, cursor: inout Int, end: Int, countMax: Int, into fields: inout [FieldLine]
     ) -> Outcome {
+        precondition(end <= Int32.max, "a ByteRange reaches 2 GiB")
         var position = cursor
         defer { cursor = position }
         while position < end {
+            // A line that is there as a whole runs through all cases without coming back to the switch.
             switch phase {
             case .lineStart:
                 let byte = bytes[position]
@@ -44,61 +47,63 @@ struct FieldSection: Sendable {
                 if isBlank(byte) { return .refused(.obsFold) }
                 if byte == ASCII.colon { return .refused(.emptyFieldName) }
                 if fields.count >= countMax { return .refused(.tooManyFields) }
-                name = ByteRange(start: position, count: 0)
+                nameStart = position
                 packed = PackedName()
+                hasUnderscore = false
                 phase = .name
                 fallthrough
 
             case .name:
                 var packed = self.packed
-                var byte = bytes[position]
-                while ByteClass.token.contains(byte) {
-                    packed.append(byte)
+                position = packed.appendWords(bytes, from: position, to: end)
+                while position < end, ByteClass.token.contains(bytes[position]) {
+                    if bytes[position] == ASCII.underscore { hasUnderscore = true }
+                    packed.append(bytes[position])
                     position += 1
-                    if position == end { break }
-                    byte = bytes[position]
                 }
-                name.count = position - name.start
                 guard position < end else {
                     self.packed = packed
                     return .ranOut
                 }
-                guard byte == ASCII.colon else {
+                guard bytes[position] == ASCII.colon else {
+                    let byte = bytes[position]
                     return .refused(
                         isBlank(byte) ? .spaceBeforeColon : .init(unexpected: byte, otherwise: .badFieldName))
                 }
-                id = packed.fieldID(bytes, name)
+                nameEnd = position
+                id = packed.fieldID(bytes, ByteRange(from: nameStart, to: nameEnd))
                 position += 1
                 phase = .valueStart
+                fallthrough
 
             case .valueStart:
                 while position < end, isBlank(bytes[position]) { position += 1 }
                 guard position < end else { return .ranOut }
-                (valueStart, valueEnd) = (position, position)
+                valueStart = position
                 phase = .value
                 fallthrough
 
             case .value:
-                var byte = bytes[position]
-                while isFieldValueByte(byte) {
-                    position += 1
-                    if position == end { return .ranOut }
-                    byte = bytes[position]
+                position = endOfFieldValue(bytes, from: position, to: end)
+                guard position < end else { return .ranOut }
+                guard bytes[position] == ASCII.carriageReturn else {
+                    return .refused(.init(unexpected: bytes[position], otherwise: .controlByte))
                 }
-                guard byte == ASCII.carriageReturn else {
-                    return .refused(.init(unexpected: byte, otherwise: .controlByte))
-                }
-                valueEnd = position
                 position += 1
                 phase = .lineEnd
+                fallthrough
 
             case .lineEnd:
+                guard position < end else { return .ranOut }
                 guard bytes[position] == ASCII.lineFeed else { return .refused(.bareCR) }
-                position += 1
+                var valueEnd = position - 1
                 while valueEnd > valueStart, isBlank(bytes[valueEnd - 1]) { valueEnd -= 1 }
-                fields.append(
-                    FieldLine(
-                        name: name, value: ByteRange(valueStart..<valueEnd), id: id, isHopByHop: id.isHopByHop))
+                var field = FieldLine(
+                    name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
+                    id: id, isHopByHop: id.isHopByHop)
+                if hasUnderscore { field.isUnderscoreTwin = PackedName.isUnderscoreTwin(bytes, field.name) }
+                fields.append(field)
+                position += 1
                 phase = .lineStart
 
             case .sectionEnd:
@@ -112,8 +117,8 @@ struct FieldSection: Sendable {
 
     /// The bytes moved within their buffer, or to another one.
     mutating func shift(by distance: Int) {
-        name.start += distance
+        nameStart += distance
+        nameEnd += distance
         valueStart += distance
-        valueEnd += distance
     }
 }

@@ -120,8 +120,12 @@ extension RequestHead {
         }
     }
 
-    /// `HTTP/1.1` CR LF, byte by byte: it is ten bytes.
+    /// `HTTP/1.1` CR LF; byte by byte where it is another version or not there as a whole.
     private mutating func readVersion(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
+        if cursor == mark, cursor + 8 <= end, littleEndianWord(bytes, at: cursor) == HTTPVersion.http11Word {
+            version = .http11
+            cursor += 8
+        }
         while cursor < end {
             let byte = bytes[cursor]
             let isExpected: Bool

@@ -37,6 +37,10 @@ extension ResponseHead {
     /// `HTTP/1.1 200` byte by byte. The space behind the status is part of the grammar even without a phrase, but
     /// many servers leave it out, and nothing can be read into that.
     private mutating func readStatusLine(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
+        if cursor == mark, cursor + 8 <= end, littleEndianWord(bytes, at: cursor) == HTTPVersion.http11Word {
+            version = .http11
+            cursor += 8
+        }
         while cursor < end {
             let byte = bytes[cursor]
             let offset = cursor - mark
@@ -76,7 +80,7 @@ extension ResponseHead {
     }
 
     private mutating func readReason(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
-        while cursor < end, isFieldValueByte(bytes[cursor]) { cursor += 1 }
+        cursor = endOfFieldValue(bytes, from: cursor, to: end)
         guard cursor < end else { return nil }
         guard bytes[cursor] == ASCII.carriageReturn else {
             return .init(unexpected: bytes[cursor], otherwise: .controlByte)

@@ -46,6 +46,8 @@ struct BodyTransfer {
     private var pendingStart = 0
     private var pendingEnd = 0
     private var owesLineEnd = false
+    /// The decoder has seen all input and needs more.
+    private var waitsForMore = false
 
     /// Bytes moved per turn: a busy peer must not starve the others.
     private static var turnBytes: Int { 1 << 20 }
@@ -82,7 +84,10 @@ struct BodyTransfer {
     mutating func pump(from: Connection, to: Connection) -> Outcome {
         let stopAt = bytes &+ Self.turnBytes
         while true {
-            // What is staged or pending goes first.
+            // Content is taken in before anything is sent, so that a head leaves together with it.
+            if pendingStart == pendingEnd, !sourceIsDone {
+                if case .refused(let refusal) = readSource(from, to) { return .refused(refusal) }
+            }
             if to.hasOutput || pendingEnd > pendingStart {
                 guard to.canSend else { return .sinkBlocked }
                 let (count, flush) = to.send(from.input, pendingStart, pendingEnd)
@@ -95,15 +100,10 @@ struct BodyTransfer {
                 case .failed: return .sinkFailed
                 }
             }
+            if bytes > bytesMax { return .tooLarge }
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
-            switch readSource(from, to) {
-            case .staged: continue
-            case .empty: break
-            case .refused(let refusal): return .refused(refusal)
-            }
-            if to.hasOutput { continue }
-            if bytes > bytesMax { return .tooLarge }
+            if sourceHasMore(from) { continue }
             guard from.mayHaveInput else { return .needInput }
             switch receive(from, to) {
             case .bytes: continue
@@ -116,6 +116,11 @@ struct BodyTransfer {
             case .full: preconditionFailure("room was made before")
             }
         }
+    }
+
+    /// Unread input that another turn can use. Chunked content may wait for the rest of its trailer section.
+    private func sourceHasMore(_ from: Connection) -> Bool {
+        from.inputCursor < from.inputEnd && !(source == .chunked && waitsForMore)
     }
 
     private enum Read { case staged, empty, refused(Refusal) }
@@ -144,6 +149,7 @@ struct BodyTransfer {
     }
 
     private mutating func decode(_ buffer: Buffer, _ from: Connection, _ to: Connection) -> Read {
+        waitsForMore = false
         let input = buffer.bytes(0, from.inputEnd)
         while true {
             var position = from.inputCursor
@@ -169,6 +175,7 @@ struct BodyTransfer {
                 if !keepsInput { from.inputStart = position }
                 if bytes > bytesMax { return .empty }
             case .needMore:
+                waitsForMore = true
                 from.inputCursor = position
                 if !keepsInput { from.inputStart = position }
                 // A chunk's line end is due with its data: who reads lines must not wait for the next chunk.

@@ -264,6 +264,15 @@ final class ClientConnection: Connection {
         }
     }
 
+    /// The exchange whose answer is not over; `nil` while a request is awaited or read.
+    var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
+
+    /// The listener or the target has had its time to drain: whatever is in progress is cut.
+    func endByDeadline() {
+        exchangeInProgress?.endByDeadline()
+        end(reset: false)
+    }
+
     /// The listener is gone: an idle connection closes, a busy one ends with its answer.
     func listenerRetired() {
         if phase == .reading, exchange == nil || exchange?.head.hasBegun == false {

@@ -56,7 +56,8 @@ final class Exchange {
     private var requestWasWritten = false
     private var requestIsSent = false
     private var answerBegan = false
-    private var holdsSlot = false
+    /// What a slot was taken of; the target's limit may change meanwhile.
+    private var slot: SlotLimiter?
     private var ticket: UInt64?
     private var clientWait = ClientWait.none
     private var serial: UInt64 = 0
@@ -89,7 +90,7 @@ final class Exchange {
         (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
-        (requestWasWritten, requestIsSent, answerBegan, holdsSlot, ticket) = (false, false, false, false, nil)
+        (requestWasWritten, requestIsSent, answerBegan, slot, ticket) = (false, false, false, nil, nil)
         clientWait = .none
         (requestIDHigh, requestIDLow) = (0, 0)
         beganAt = now
@@ -271,7 +272,7 @@ final class Exchange {
                     if passedOver.count == Exclusions.capacity { return enterQueue() }
                     continue
                 }
-                holdsSlot = true
+                slot = limiter
             }
             targetIndex = index
             return connect(pool)
@@ -713,7 +714,7 @@ final class Exchange {
         let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
         if !isStale { pool.failed(groupIndex: targetIndex) }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
-        if isStale { tries -= 1 } else { excluded.insert(targetIndex) }
+        if isStale { tries -= 1 } else { exclude(&excluded) }
         again(pool)
     }
 
@@ -734,12 +735,15 @@ final class Exchange {
         return true
     }
 
+    /// Adds the target that was tried, unless its group has it no more.
+    private func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
+
     private func mayRetry(status: Int) -> Bool {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
         guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
         var others = excluded
-        others.insert(targetIndex)
+        exclude(&others)
         guard others.count < group.pools.count else { return false }
         return group.retryBudget.allowsRetry(at: now)
     }
@@ -747,7 +751,7 @@ final class Exchange {
     /// An answer that counts as a failed try.
     private func retry(from target: TargetConnection, failed: Bool) {
         let pool = target.pool
-        excluded.insert(targetIndex)
+        exclude(&excluded)
         self.target = nil
         leaveTarget(pool)
         pool.counters.add(TargetCounter.failures)
@@ -770,9 +774,9 @@ final class Exchange {
         pool.counters.subtract(TargetCounter.inFlight)
         pool.counters.add(TargetCounter.bytesToTarget, UInt64(requestBody.bytes))
         pool.counters.add(TargetCounter.bytesFromTarget, UInt64(answerBody.bytes))
-        if holdsSlot {
-            holdsSlot = false
-            pool.target.inFlight?.giveBack()
+        if let slot {
+            self.slot = nil
+            slot.giveBack()
             group?.compiled.queue?.wakeOne()
         }
         if answerBegan, let offset = statusClassOffset(status) {
@@ -1000,6 +1004,21 @@ final class Exchange {
         let isCut = phase == .answering
         end(reason)
         client.exchangeAbandoned(reset: isCut)
+    }
+
+    /// The time to drain is over, of the target or of the listener.
+    func endByDeadline() { abandon(.shutdown) }
+
+    /// The configuration changed: indices of rules and targets mean others now.
+    func renumber(_ renumbering: Renumbering) {
+        if rule >= 0, let rules = renumbering.rules[ObjectIdentifier(listener)] { rule = rules[rule] }
+        guard let group, let targets = renumbering.targets[ObjectIdentifier(group)] else { return }
+        if targetIndex >= 0 { targetIndex = targets[targetIndex] }
+        var stillExcluded = Exclusions()
+        for position in 0..<excluded.count where targets[excluded[position]] >= 0 {
+            stillExcluded.insert(targets[excluded[position]])
+        }
+        excluded = stillExcluded
     }
 
     /// The client's connection was closed under the exchange.

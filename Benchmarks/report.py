@@ -1,0 +1,127 @@
+"""Figures to a document: every target beside what was reached, the missed ones marked."""
+from statistics import median
+
+PEERS = ("haproxy", "nginx")
+
+
+def spread(values, digits=2, unit=""):
+    """Median and range."""
+    middle = f"{median(values):,.{digits}f}{unit}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
+
+
+def ratios(rounds, key, ours="poise", against=PEERS):
+    """Ours over the better of the others, round by round."""
+    return [row[ours][key] / min(row[p][key] for p in against if p in row)
+            for row in rounds if ours in row and any(p in row for p in against)]
+
+
+def judged(value, most):
+    return "met" if value <= most else "**missed**"
+
+
+def summary(case, result):
+    """(target, reached, verdict) for the first table; None where Poise was not measured."""
+    kind, target = result["kind"], case.target
+    if kind == "failed":
+        return "", "could not be measured", "**failed**"
+    if kind == "traffic":
+        found = ratios(result["rounds"], "cpu_us")
+        if not found:
+            return None
+        parts, fine = [f"CPU ≤ {target['ratio']:.2f}"], median(found) <= target["ratio"]
+        reached = spread(found)
+        if "p99" in target:
+            late = ratios(result["rounds"], "p99")
+            parts.append(f"p99 ≤ {target['p99']:.2f}")
+            reached += f"; p99 {spread(late)}"
+            fine = fine and median(late) <= target["p99"]
+        return ", ".join(parts), reached, "met" if fine else "**missed**"
+    if kind == "groups":
+        one = ratios(result["rounds"], "cpu_us", "poise 1,000 groups", ("poise 1 group",))
+        other = ratios(result["rounds"], "cpu_us", "poise 1,000 groups", ("haproxy 1,000 groups",))
+        if not one:
+            return None
+        fine = median(one) <= target["ratio"] and (not other or median(other) <= 1)
+        return ("CPU ≤ 1.10 × one group, ≤ HAProxy", f"{spread(one)} × one group; {spread(other) if other else '?'} × HAProxy",
+                "met" if fine else "**missed**")
+    if kind == "log":
+        more = [row["on"]["cpu_us"] - row["off"]["cpu_us"] for row in result["rounds"]]
+        return "≤ 1 µs more", spread(more, 2, " µs"), judged(median(more), target["more"])
+    ours = result["rows"].get("poise")
+    if ours is None:
+        return None
+    if kind == "memory":
+        fine = ours["idle"] <= target["idle"] and ours["held"] <= target["held"]
+        return ("≤ 14 MB / ≤ 16 MB", f"{ours['idle'] / 1e6:.1f} MB / {ours['held'] / 1e6:.1f} MB ({ours['connections']:,} connections)",
+                "met" if fine else "**missed**")
+    if kind == "start":
+        return "≤ 20 ms", spread(ours, 1, " ms"), judged(median(ours), target["most"])
+    if kind == "reload":
+        errors = sum(row["errors"] for row in ours)
+        return "0 errors", f"{errors} of {sum(r['requests'] for r in ours):,}", judged(errors, target["errors"])
+    if kind == "calls":
+        return "≤ 4.2", f"{sum(ours.values()):.2f}", judged(sum(ours.values()), target["most"])
+    if kind == "instructions":
+        return "≤ 10,000", f"{ours:,.0f}", judged(ours, target["most"])
+    if kind == "probing":
+        return "≤ 15 % of one core", f"{100 * ours:.1f} %", judged(ours, target["most"])
+    raise ValueError(kind)
+
+
+def details(result):
+    """The figures of every program, as table rows."""
+    kind = result["kind"]
+    if kind == "failed":
+        return [result["why"]]
+    if "rounds" in result:
+        names = list(result["rounds"][0])
+        lines = ["| program | CPU µs per request | requests/s | p50 µs | p99 µs | errors | others on the core |",
+                 "|---|---|---|---|---|---|---|"]
+        for name in names:
+            rows = [row[name] for row in result["rounds"]]
+            lines.append(f"| {name} | {spread([r['cpu_us'] for r in rows])} | {spread([r['rate'] for r in rows], 0)} "
+                         f"| {spread([r['p50'] for r in rows], 0)} | {spread([r['p99'] for r in rows], 0)} "
+                         f"| {sum(r['errors'] for r in rows)} | {100 * median(r['foreign'] for r in rows):.0f} % |")
+        return lines
+    rows = result["rows"]
+    if kind == "memory":
+        return ["| program | idle | with idle connections | bytes per connection |", "|---|---|---|---|"] + [
+            f"| {n} | {r['idle'] / 1e6:.1f} MB | {r['held'] / 1e6:.1f} MB ({r['connections']:,}) "
+            f"| {(r['held'] - r['idle']) / r['connections']:,.0f} |" for n, r in rows.items()]
+    if kind == "start":
+        return [f"- {n}: {spread(r, 1, ' ms')}" for n, r in rows.items()]
+    if kind == "reload":
+        return [f"- {n}: {spread([x['ms'] for x in r], 0, ' ms')} until the new configuration answers; "
+                f"{sum(x['errors'] for x in r)} errors in {sum(x['requests'] for x in r):,} requests" for n, r in rows.items()]
+    if kind == "calls":
+        return [f"- {n}: {sum(r.values()):.2f} (" + ", ".join(
+            f"{c} {v:.2f}" for c, v in sorted(r.items(), key=lambda x: -x[1]) if v >= 0.005) + ")" for n, r in rows.items()]
+    if kind == "instructions":
+        return [f"- {n}: {r:,.0f}" for n, r in rows.items()]
+    return [f"- {n}: {100 * r:.1f} % of one core" for n, r in rows.items()]
+
+
+def document(results, machine, rounds, seconds):
+    lines = [
+        "# Benchmarks", "",
+        "Written by `make bench`; do not edit. Every case of the list is here, the lost ones too.", "",
+        "## Method", "",
+        f"One worker each, on a core of its own; load and target (nginx, static answers) share another. {rounds} rounds of "
+        f"{seconds} s after a warm-up of 1 s, in turn. The figure is CPU time per request: run time of all threads of the "
+        "program by the scheduler's own count, divided by answered requests. A ratio compares with the better of HAProxy and "
+        "nginx **in the same round**; median and range over the rounds. Differences below 5 % are noise. Rates are bounded by "
+        "the load's core and say little.", "",
+        "Same work for all: keep-alive to the target, X-Forwarded-For, no access log, plain HTTP/1.1 over loopback.", "",
+        f"Machine: {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, TCP {machine['tcp']}"
+        f"{', a network namespace of its own' if machine['namespace'] else ', the network of the host'}; {machine['date']}. "
+        f"HAProxy {machine['haproxy']}, nginx {machine['nginx']}, wrk {machine['wrk']}, Swift {machine['swift']}.", "",
+        "## Targets", "", "| case | what | target | reached | |", "|---|---|---|---|---|",
+    ]
+    for case, result in results:
+        row = summary(case, result) if result else None
+        lines.append(f"| {case.name} | {case.what} | " + (" | ".join(row) if row else "| Poise was not measured | ") + " |")
+    for case, result in results:
+        if result:
+            lines += ["", f"## {case.name}: {case.what}", "", *details(result)]
+    return "\n".join(lines) + "\n"

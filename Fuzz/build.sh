@@ -1,0 +1,33 @@
+#!/bin/sh
+# Builds one fuzz target: Fuzz/build.sh request-head -> out/fuzz/request-head
+set -eu
+cd "$(dirname "$0")/.."
+target=$1
+source=Fuzz/Targets/$target.swift
+[ -f "$source" ] || { echo "no fuzz target '$target'; there are: $(ls Fuzz/Targets | sed 's/\.swift$//' | tr '\n' ' ')" >&2; exit 2; }
+rooms=$(sed -n '1s|^// rooms: ||p' "$source")
+build=out/fuzz/build
+mkdir -p "$build"
+
+flags="-swift-version 6 -O -wmo -parse-as-library -strict-memory-safety -warnings-as-errors
+  -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
+  -sanitize=fuzzer,address -I $build"
+libraries=
+objects=
+for room in $rooms; do
+    if [ "$room" = YAML ]; then
+        flags="$flags -Xcc -fmodule-map-file=Sources/CYAML/module.modulemap $(pkg-config --cflags yaml-0.1)"
+        libraries=$(pkg-config --libs yaml-0.1)
+    fi
+    object=$build/Poise$room.o
+    # Built again only when a source of the room, or the compiler call, is newer.
+    if [ ! -f "$object" ] || [ -n "$(find "Sources/$room" Fuzz/build.sh -newer "$object" -print -quit)" ]; then
+        # shellcheck disable=SC2046,SC2086
+        swiftc $flags -module-name "Poise$room" -emit-module -emit-module-path "$build/Poise$room.swiftmodule" \
+            -c -o "$object" $(find "Sources/$room" -name '*.swift' | sort)
+    fi
+    objects="$objects $object"
+done
+# lld, as gold warns of every routine of the sanitizer.
+# shellcheck disable=SC2086
+swiftc $flags -use-ld=lld -module-name FuzzTarget "$source" Fuzz/Input.swift $objects $libraries -o "out/fuzz/$target"

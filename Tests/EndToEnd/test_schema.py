@@ -1,0 +1,56 @@
+"""`poise schema` prints a JSON Schema that accepts every example and refuses what the loader refuses."""
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+import yaml
+
+from poise import BINARY, ROOT
+
+
+class Loader(yaml.SafeLoader):
+    """Scalars as editors read them (YAML 1.2): `off` and `12:30` are texts."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:merge"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|false)\Z"), list("tf"))
+Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?[0-9]+\Z"), list("-0123456789"))
+
+
+@pytest.fixture(scope="module")
+def validator():
+    done = subprocess.run([BINARY, "schema"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    schema = json.loads(done.stdout)
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+
+
+def test_there_are_examples():
+    assert [e for e in EXAMPLES if e.name == "quickstart.yaml"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_an_example_fits(validator, path):
+    validator.validate(yaml.load(path.read_text(), Loader))
+
+
+@pytest.mark.parametrize("text", [
+    "listeners: [{address: ':8080', forwrad: [127.0.0.1:1]}]",
+    "listenres: []",
+    "listeners: {}",
+    "version: 2\nlisteners: [{address: ':8080', forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8080', protocol: FTP, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8080', forward: web}]\ntarget_groups: [{name: web, targets: [], algorithm: fastest}]",
+    "listeners: [{address: ':8080', forward: web, rules: [{when: {pth: [/a]}, forward: web}]}]",
+])
+def test_a_mistake_does_not_fit(validator, text):
+    assert list(validator.iter_errors(yaml.load(text, Loader)))
