@@ -257,7 +257,7 @@ public final class AdminServer {
     }
 
     private static func answer(_ request: HTTPRequest, _ summary: ApplySummary) -> HTTPResponse {
-        guard !wantsText(request) else { return HTTPResponse(text: summary.text) }
+        guard !wantsText(request) else { return HTTPResponse(text: summary.report) }
         var json = JSONText([UInt8]())
         summary.write(to: &json)
         return HTTPResponse(json: json.sink + [0x0A])

@@ -12,7 +12,7 @@ public protocol AdminSource: AnyObject, Sendable {
     /// - Throws: ``AdminRefusal`` with 422 when it cannot be, and why.
     func apply(_ loaded: LoadedConfiguration) async throws(AdminRefusal) -> ApplySummary
 
-    /// Reads the configuration file again and applies it, as HUP does.
+    /// Reads the configuration file again and applies it: also what HUP does.
     func reload() async throws(AdminRefusal) -> ApplySummary
 
     /// Takes a target out of service: no new flows, the ones it has may end.
@@ -67,42 +67,26 @@ public struct TargetReport: Sendable, Equatable {
     }
 }
 
-/// What an apply did.
-public struct ApplySummary: Sendable, Equatable {
-    public var generation: Int
-    public var listeners: Int
-    public var rules: Int
-    public var targetGroups: Int
-    public var targets: Int
-    /// Client connections that must end or have ended because of the change.
-    public var connectionsTouched: Int
-    /// Rendered as a compiler would; empty without any.
-    public var warnings: String
-
-    public init(
-        generation: Int, configuration: Configuration, connectionsTouched: Int, warnings: String = ""
-    ) {
-        self.generation = generation
-        listeners = configuration.listeners.count
-        rules = configuration.listeners.reduce(0) { $0 + $1.rules.count }
-        targetGroups = configuration.targetGroups.count
-        targets = configuration.targetGroups.reduce(0) { $0 + $1.targets.count }
-        (self.connectionsTouched, self.warnings) = (connectionsTouched, warnings)
-    }
-
-    var text: String {
-        "\(warnings)configuration \(generation) is in force: \(listeners) listeners, \(rules) rules, "
-            + "\(targetGroups) target groups, \(targets) targets; \(connectionsTouched) connections touched"
-    }
+extension ApplySummary {
+    /// As `poise apply` prints it.
+    var report: String { "\(warnings)configuration \(generation) is in force: \(text)" }
 
     func write(to json: inout JSONText<[UInt8]>) {
         json.beginObject()
         json.member("generation", generation)
-        json.member("listeners", listeners)
-        json.member("rules", rules)
-        json.member("target_groups", targetGroups)
-        json.member("targets", targets)
+        for (noun, counts) in [
+            ("listeners", listeners), ("rules", rules), ("target_groups", groups), ("targets", targets),
+        ] {
+            json.key(noun)
+            json.beginObject()
+            json.member("added", counts.added)
+            json.member("changed", counts.changed)
+            json.member("removed", counts.removed)
+            json.member("unchanged", counts.unchanged)
+            json.endObject()
+        }
         json.member("connections_touched", connectionsTouched)
+        json.member("flows_draining", flowsDraining)
         json.member("warnings", warnings)
         json.endObject()
     }
@@ -110,7 +94,7 @@ public struct ApplySummary: Sendable, Equatable {
 
 /// Why the admin API does not do what it was asked to.
 public struct AdminRefusal: Error, Sendable, Equatable {
-    /// 400, 404, 409, 422, 500
+    /// 400, 404, 409, 422, 503
     public var status: Int
     /// A word for programs: `unknown_target`.
     public var code: String
@@ -126,24 +110,22 @@ public struct AdminRefusal: Error, Sendable, Equatable {
         self.init(status: 422, code: "invalid_configuration", message: report.render())
     }
 
-    /// A configuration that is valid and cannot be put into force here, such as an address that is taken.
-    public init(_ error: ConfigError) {
+    init(_ refusal: ApplyRefusal) {
+        let (status, code) =
+            switch refusal.kind {
+            case .invalid: (422, "invalid_configuration")
+            case .needsRestart: (409, "needs_restart")
+            case .system: (422, "cannot_apply")
+            case .stopping: (503, "stopping")
+            }
+        self.init(status: status, code: code, message: refusal.description + "\n")
+    }
+
+    /// A group, target or weight that there is not.
+    init(_ error: ConfigError) {
+        let isUnknown = error.code == .unknownName
         self.init(
-            status: 422, code: "cannot_apply",
-            message: "error: \(error.path): \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)\n")
-    }
-
-    public static func unknownGroup(_ name: String, among names: [String]) -> Self {
-        Self(
-            status: 404, code: "unknown_target_group",
-            message: "no target group is called '\(name)'\nhelp: "
-                + Suggestion.fix(for: name, among: names, noneKnown: "there is none") + "\n")
-    }
-
-    public static func unknownTarget(_ name: String, in group: String, among names: [String]) -> Self {
-        Self(
-            status: 404, code: "unknown_target",
-            message: "the target group '\(group)' has no target '\(name)'\nhelp: "
-                + Suggestion.fix(for: name, among: names, noneKnown: "it has none") + "\n")
+            status: isUnknown ? 404 : 400, code: isUnknown ? "unknown_\(error.path)" : "bad_\(error.path)",
+            message: "\(error.problem)\nhelp: \(error.fix)\n")
     }
 }
