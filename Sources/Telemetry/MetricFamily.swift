@@ -46,10 +46,6 @@ struct MetricObjects: Sendable {
 
     func listener(_ index: Int) -> CompiledListener { overview.listeners[index].compiled }
     func group(_ index: Int) -> Overview.GroupFacts { overview.groups[index] }
-    func counters(ofTarget index: Int) -> CounterBlock {
-        let place = targets[index]
-        return overview.groups[place.group].compiled.targets[place.target].counters
-    }
     func facts(ofTarget index: Int) -> Overview.TargetFacts {
         overview.groups[targets[index].group].targets[targets[index].target]
     }
@@ -66,16 +62,17 @@ struct MetricObjects: Sendable {
         case .target:
             let place = targets[index]
             label(.group, place.group, &writer)
-            writer.label("target", group(place.group).compiled.targets[place.target].label)
+            writer.label("target", facts(ofTarget: index).label)
         }
     }
 
-    func counters(of subject: MetricFamily.Subject, _ index: Int) -> CounterBlock {
+    /// `nil` for a target that has no address and so no traffic.
+    func counters(of subject: MetricFamily.Subject, _ index: Int) -> CounterBlock? {
         switch subject {
         case .listener: listener(index).counters
         case .rule: listener(rules[index].listener).ruleCounters[rules[index].rule]
         case .group: group(index).compiled.counters
-        case .target: counters(ofTarget: index)
+        case .target: facts(ofTarget: index).counters
         case .process: preconditionFailure("the process has no block of counters")
         }
     }
@@ -85,25 +82,27 @@ extension MetricFamily {
     /// A counter of an object's block.
     static func counter(_ name: String, _ subject: Subject, _ counter: Int, _ help: String) -> MetricFamily {
         MetricFamily(name: name, kind: .counter, help: help, subject: subject) { objects, index, writer in
+            guard let counters = objects.counters(of: subject, index) else { return }
             writer.begin()
             objects.label(subject, index, &writer)
-            writer.value(objects.counters(of: subject, index).sum(counter))
+            writer.value(counters.sum(counter))
         }
     }
 
     /// A gauge of an object's block. Never below 0: rows are read one after the other.
     static func gauge(_ name: String, _ subject: Subject, _ counter: Int, _ help: String) -> MetricFamily {
         MetricFamily(name: name, kind: .gauge, help: help, subject: subject) { objects, index, writer in
+            guard let counters = objects.counters(of: subject, index) else { return }
             writer.begin()
             objects.label(subject, index, &writer)
-            writer.value(max(0, objects.counters(of: subject, index).gauge(counter)))
+            writer.value(max(0, counters.gauge(counter)))
         }
     }
 
     /// Answers by class of status.
     static func responses(_ name: String, _ subject: Subject, _ first: Int, _ help: String) -> MetricFamily {
         MetricFamily(name: name, kind: .counter, help: help, subject: subject) { objects, index, writer in
-            let counters = objects.counters(of: subject, index)
+            guard let counters = objects.counters(of: subject, index) else { return }
             for (offset, code) in ["2xx", "3xx", "4xx", "5xx"].enumerated() {
                 writer.begin()
                 objects.label(subject, index, &writer)

@@ -207,6 +207,14 @@ public struct MetricsText: Sendable {
             writer.value(objects.group(index).isFailOpen ? 1 : 0)
         },
         MetricFamily(
+            name: "poise_target_group_health_transitions_total", kind: .counter,
+            help: "Changes of state of the group's targets.", subject: .group
+        ) { objects, index, writer in
+            writer.begin()
+            objects.label(.group, index, &writer)
+            writer.value(objects.group(index).transitions)
+        },
+        MetricFamily(
             name: "poise_target_group_targets", kind: .gauge, help: "Targets of the group by state.", subject: .group
         ) { objects, index, writer in
             let targets = objects.group(index).targets
@@ -244,9 +252,6 @@ public struct MetricsText: Sendable {
         },
         .target("poise_target_weight", .gauge, "Configured weight, or the one that an operator set.") {
             $1.value($0.weight)
-        },
-        .target("poise_target_health_transitions_total", .counter, "Changes of the target's state.") {
-            $1.value($0.transitions)
         },
         .gauge("poise_target_in_flight_requests", .target, TargetCounter.inFlight, "Requests in progress."),
         .gauge("poise_target_connections", .target, TargetCounter.connections, "Open connections, idle ones too."),

@@ -52,28 +52,35 @@ public struct Overview: Sendable {
         public var compiled: CompiledGroup
         /// No target is known to be good, and all take traffic.
         public var isFailOpen: Bool
-        /// One for each of the group's targets, in its order.
+        /// Changes of state of all its targets so far.
+        public var transitions: Int
         public var targets: [TargetFacts]
 
-        public init(_ compiled: CompiledGroup, isFailOpen: Bool, targets: [TargetFacts]) {
-            precondition(targets.count == compiled.targets.count, "one set of facts per target")
-            (self.compiled, self.isFailOpen, self.targets) = (compiled, isFailOpen, targets)
+        public init(_ compiled: CompiledGroup, isFailOpen: Bool, transitions: Int, targets: [TargetFacts]) {
+            (self.compiled, self.isFailOpen) = (compiled, isFailOpen)
+            (self.transitions, self.targets) = (transitions, targets)
         }
     }
 
     public struct TargetFacts: Sendable {
+        /// `10.0.0.1:8080`
+        public var label: String
+        /// `nil` for a name without an address, which gets no traffic.
+        public var counters: CounterBlock?
+        public var isBackup: Bool
         public var state: TargetState
         public var reason: TargetReason
         /// How long the target has been in this state for this reason.
         public var age: Nanoseconds
         /// 0...256: as configured, or as an operator set it.
         public var weight: Int
-        /// Changes of state since the target was added.
-        public var transitions: Int
 
-        public init(state: TargetState, reason: TargetReason, age: Nanoseconds, weight: Int, transitions: Int) {
-            (self.state, self.reason, self.age) = (state, reason, age)
-            (self.weight, self.transitions) = (weight, transitions)
+        public init(
+            label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
+            age: Nanoseconds, weight: Int
+        ) {
+            (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
+            (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
         }
     }
 

@@ -48,8 +48,7 @@ public struct StatusJSON: Sendable {
             case .group: place = .tail
             case .target(let group, let index) where index < overview.groups[group].targets.count:
                 if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                let facts = overview.groups[group]
-                bytes.append(target(facts.compiled.targets[index], facts.targets[index]).span)
+                bytes.append(target(overview.groups[group].targets[index]).span)
                 place = .target(group: group, target: index + 1)
             case .target(let group, _):
                 bytes.append(text: "]}")
@@ -158,6 +157,7 @@ public struct StatusJSON: Sendable {
         json.member("name", compiled.settings.displayName)
         json.member("algorithm", compiled.settings.algorithm.rawValue)
         json.member("fail_open", facts.isFailOpen)
+        json.member("health_transitions", facts.transitions)
         json.member("in_flight", counters.gauge(GroupCounter.inFlight), atLeast: 0)
         json.member("queued", counters.gauge(GroupCounter.queued), atLeast: 0)
         json.member("requests", counters, GroupCounter.requests)
@@ -176,18 +176,19 @@ public struct StatusJSON: Sendable {
         return json.sink
     }
 
-    private func target(_ compiled: CompiledTarget, _ facts: Overview.TargetFacts) -> [UInt8] {
-        let counters = compiled.counters
+    private func target(_ facts: Overview.TargetFacts) -> [UInt8] {
         var json = JSONText([UInt8]())
         json.beginObject()
-        json.member("address", compiled.label)
-        json.member("configured", compiled.settings.address.description)
-        json.member("backup", compiled.settings.isBackup)
+        json.member("address", facts.label)
+        json.member("backup", facts.isBackup)
         json.member("state", facts.state.name)
         json.member("reason", facts.reason.name)
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
-        json.member("health_transitions", facts.transitions)
+        guard let counters = facts.counters else {
+            json.endObject()
+            return json.sink
+        }
         json.member("in_flight", counters.gauge(TargetCounter.inFlight), atLeast: 0)
         json.member("connections", counters.gauge(TargetCounter.connections), atLeast: 0)
         json.member("requests", counters, TargetCounter.requests)

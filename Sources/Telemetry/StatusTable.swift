@@ -25,8 +25,8 @@ public struct StatusTable: Sendable {
         }
         for facts in overview.groups {
             requests[facts.compiled.counters.id] = facts.compiled.counters.sum(GroupCounter.requests)
-            for target in facts.compiled.targets {
-                requests[target.counters.id] = target.counters.sum(TargetCounter.requests)
+            for counters in facts.targets.compactMap(\.counters) {
+                requests[counters.id] = counters.sum(TargetCounter.requests)
             }
         }
         now = Frame(time: time, requests: requests)
@@ -102,20 +102,22 @@ public struct StatusTable: Sendable {
             cells.append(.init(""))
             cells += quantiles(facts.compiled.totalTime)
             table.add(cells)
-            for (target, state) in zip(facts.compiled.targets, facts.targets) { table.add(row(target, state)) }
+            for target in facts.targets { table.add(row(target)) }
         }
         return table.render(isColored: isColored)
     }
 
-    private func row(_ target: CompiledTarget, _ facts: Overview.TargetFacts) -> [TextTable.Cell] {
-        let counters = target.counters
-        let errors = counters.sum(TargetCounter.failures) + counters.sum(TargetCounter.connectFailures)
-        let name = "  \(Self.harmless(target.label))" + (target.settings.isBackup ? " (backup)" : "")
-        return [
+    private func row(_ facts: Overview.TargetFacts) -> [TextTable.Cell] {
+        let name = "  \(Self.harmless(facts.label))" + (facts.isBackup ? " (backup)" : "")
+        let state: [TextTable.Cell] = [
             .init(name), .init(facts.state.name, Self.color(of: facts.state)),
             .init(facts.reason == .none ? "-" : facts.reason.name), .init(Self.span(facts.age)),
-            .init("\(facts.weight)"), Self.gauge(counters, TargetCounter.inFlight),
-            Self.count(counters, TargetCounter.requests), rate(counters),
+            .init("\(facts.weight)"),
+        ]
+        guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 10) }
+        let errors = counters.sum(TargetCounter.failures) + counters.sum(TargetCounter.connectFailures)
+        return state + [
+            Self.gauge(counters, TargetCounter.inFlight), Self.count(counters, TargetCounter.requests), rate(counters),
         ] + classes(counters, TargetCounter.status2xx) + [
             .init("\(errors)", errors > 0 ? .red : nil), .init(""), .init(""),
         ]

@@ -8,7 +8,8 @@ import PoisePlatform
 enum RunCommand {
     private static let options = [
         CommandOption("listen", value: "ADDRESS", help: "without a file: where to listen, as :8080", mayRepeat: true),
-        CommandOption("to", value: "TARGETS", help: "without a file: targets, as 127.0.0.1:7001,127.0.0.1:7002", mayRepeat: true),
+        CommandOption(
+            "to", value: "TARGETS", help: "without a file: targets, as 127.0.0.1:7001,127.0.0.1:7002", mayRepeat: true),
     ]
 
     private static let usage = """
