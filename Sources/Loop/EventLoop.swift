@@ -18,7 +18,7 @@ import PoisePlatform
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
     public var endOfWakeUp: (() -> Void)?
     /// Wake-ups since the start, and the longest time that one of them took.
-    public private(set) var wakeUps: UInt64 = 0
+    public internal(set) var wakeUps: UInt64 = 0
 
     var wheel: TimerWheel
     let backend: Backend
@@ -31,7 +31,7 @@ import PoisePlatform
     private var graveyard: [Unmanaged<Channel>] = unsafe []
     /// By timer index. SAFETY: not retained; a channel releases its timer before it goes (checked in its deinit).
     private var timerOwners: [Unmanaged<Channel>?] = unsafe []
-    private var waiting: [Channel] = []
+    private(set) var waiting: [Channel] = []
     private var turn: [Channel] = []
     private var letters: [@Sendable () -> Void] = []
     private let events: UnsafeMutablePointer<poise_event>
