@@ -23,7 +23,7 @@ import PoisePlatform
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
     public var endOfWakeUp: (() -> Void)?
     /// Wake-ups since the start, and the longest time that one of them took.
-    public private(set) var wakeUps: UInt64 = 0
+    public internal(set) var wakeUps: UInt64 = 0
 
     let wheel: TimerWheel
     let backend: Backend
@@ -36,7 +36,7 @@ import PoisePlatform
     private let graveyard = unsafe RawTable<Unmanaged<Channel>>(capacity: 64)
     /// By timer index. SAFETY: not retained; a channel releases its timer before it goes (checked in its deinit).
     private let timerOwners = unsafe RawTable<Unmanaged<Channel>?>(capacity: 256)
-    private var waiting: [Channel] = []
+    private(set) var waiting: [Channel] = []
     private var turn: [Channel] = []
     private var letters: [@Sendable () -> Void] = []
     private let events: UnsafeMutablePointer<poise_event>
