@@ -108,6 +108,9 @@ final class Exchange {
         beginCounting()
         keepAlive = !head.wantsClose && client.mayContinue
         takeRequestID(settings.forwarding)
+        // Before anything can fail: whether a body is still to come decides about the connection's future.
+        wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(settings.upgrades)
+        prepareBody(settings)
         if let limit = settings.limits.bodyBytesMax, case .length(let count) = head.framing, count > limit {
             return fail(.bodyTooLarge)
         }
@@ -118,8 +121,6 @@ final class Exchange {
             if let stop = countForwards() { return stop() }
         default: break
         }
-        wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(settings.upgrades)
-        prepareBody(settings)
         switch chooseAction() {
         case .none: return
         case .some(let action): run(action)
