@@ -184,6 +184,7 @@ final class Exchange {
         requestBody.bytesMax = settings.limits.bodyBytesMax ?? .max
         requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
         requestBody.keepsInput = true
+        requestBody.guardsUnsent = true
         let isHere: Bool
         switch head.framing {
         case .none: isHere = true
