@@ -380,11 +380,12 @@ final class Exchange {
 
     private func pumpRequest() {
         guard let target else { return }
-        let before = requestBody.bytes
         let sentBefore = target.sentBytes
         let outcome = requestBody.pump(from: client, to: target)
-        if target.sentBytes > sentBefore { requestWasWritten = true }
-        if requestBody.bytes > before, outcome != .complete { activity(target) }
+        if target.sentBytes > sentBefore {
+            requestWasWritten = true
+            if outcome != .complete { activity(target) }
+        }
         switch outcome {
         case .complete:
             clientGave()
