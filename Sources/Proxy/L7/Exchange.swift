@@ -56,6 +56,8 @@ final class Exchange {
     private var holdsSlot = false
     private var ticket: UInt64?
     private var clientWait = ClientWait.none
+    /// When waiting in the queue ends, `zero` before it has begun.
+    private var queuedUntil = MonotonicTime.zero
     private var serial: UInt64 = 0
 
     private var beganAt = MonotonicTime.zero
@@ -87,7 +89,7 @@ final class Exchange {
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
         (requestWasWritten, requestIsSent, answerBegan, holdsSlot, ticket) = (false, false, false, false, nil)
-        clientWait = .none
+        (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
         beganAt = now
         (chosenAt, sentAt, answeredAt) = (beganAt, .zero, .zero)
@@ -251,28 +253,42 @@ final class Exchange {
 
     // MARK: Choosing a target
 
+    private enum Choice {
+        /// With a slot of it, where slots are limited.
+        case target(Int)
+        /// Usable targets exist, but all of them are at `max_connections`.
+        case allTaken
+        case none
+    }
+
     private func attempt() {
         phase = .choosing
+        switch choose() {
+        case .target(let index): connect(to: index)
+        case .allTaken: enterQueue()
+        case .none: noTarget()
+        }
+    }
+
+    private func choose() -> Choice {
         let group = self.group!
         let key = group.compiled.settings.algorithm == .sourceHash ? client.addressKey : 0
         var passedOver = excluded
-        while true {
-            guard let index = group.pick(key: key, excluding: passedOver) else {
-                if group.isLimited, passedOver.count > excluded.count { return enterQueue() }
-                return noTarget()
-            }
-            let pool = group.pools[index]
-            if let limiter = pool.target.inFlight {
-                guard limiter.take() else {
-                    passedOver.insert(index)
-                    if passedOver.count == Exclusions.capacity { return enterQueue() }
-                    continue
-                }
+        while let index = group.pick(key: key, excluding: passedOver) {
+            guard let limiter = group.pools[index].target.inFlight else { return .target(index) }
+            if limiter.take() {
                 holdsSlot = true
+                return .target(index)
             }
-            targetIndex = index
-            return connect(pool)
+            passedOver.insert(index)
+            if passedOver.count == Exclusions.capacity { return .allTaken }
         }
+        return passedOver.count > excluded.count ? .allTaken : .none
+    }
+
+    private func connect(to index: Int) {
+        targetIndex = index
+        connect(group!.pools[index])
     }
 
     private func noTarget() {
@@ -343,14 +359,17 @@ final class Exchange {
         }
         self.ticket = ticket
         group.counters.add(GroupCounter.queued)
-        // A slot that was given back before we entered would wake nobody.
-        if group.pools.contains(where: { ($0.target.inFlight.map { $0.inUse < $0.limit }) ?? true }), leaveQueue() {
-            return attempt()
+        // A slot that was given back before we entered would wake nobody. If we are woken all the same, the next
+        // waiter is: this one does not wait any more.
+        if case .target(let index) = choose() {
+            _ = leaveQueue()
+            self.serial &+= 1
+            return connect(to: index)
         }
-        if clientWait == .none {
-            clientWait = .queue
-            client.armTimer(at: now + settings.queueTimeout)
-        }
+        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
+        if queuedUntil == .zero { queuedUntil = now + settings.queueTimeout }
+        clientWait = .queue
+        client.armTimer(at: queuedUntil)
     }
 
     /// - Returns: false when a wake-up is under way already.
@@ -368,11 +387,10 @@ final class Exchange {
         guard serial == self.serial, phase == .queued else { return false }
         ticket = nil
         group?.counters.subtract(GroupCounter.queued)
+        // Before the attempt, which may need the timer for the body.
+        clientWait = .none
+        client.cancelTimer()
         attempt()
-        if phase != .queued, clientWait == .queue {
-            clientWait = .none
-            client?.cancelTimer()
-        }
         return true
     }
 
