@@ -294,7 +294,7 @@ final class Exchange {
     private func noTarget() {
         guard let group else { return }
         // A failed try with nobody else to ask is that failure; without any try, nobody was usable.
-        if tries > 0 { return fail(reason) }
+        if tries > 0, reason != .answered { return fail(reason) }
         group.counters.add(GroupCounter.noTarget)
         if let sorry = group.compiled.settings.sorryResponse {
             group.counters.add(GroupCounter.sorry)
@@ -754,7 +754,7 @@ final class Exchange {
         guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
         var others = excluded
         others.insert(targetIndex)
-        guard others.count < group.pools.count else { return false }
+        guard group.hasUsable(excluding: others) else { return false }
         return group.retryBudget.allowsRetry(at: now)
     }
 

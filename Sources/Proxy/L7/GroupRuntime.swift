@@ -105,6 +105,11 @@ final class GroupRuntime {
             from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
     }
 
+    /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.
+    func hasUsable(excluding excluded: Exclusions) -> Bool {
+        weights.indices.contains { weights[$0] > 0 && !excluded.contains($0) }
+    }
+
     private struct View: TargetView {
         let weights: [Int32]
         let group: CompiledGroup
