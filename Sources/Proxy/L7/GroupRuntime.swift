@@ -114,6 +114,11 @@ final class GroupRuntime {
             from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
     }
 
+    /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.
+    func hasUsable(excluding excluded: Exclusions) -> Bool {
+        weights.indices.contains { weights[$0] > 0 && !excluded.contains($0) }
+    }
+
     /// Takes a slot of any usable target that has one, backups last.
     ///
     /// - Returns: an index into ``pools``.
