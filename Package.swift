@@ -95,6 +95,10 @@ let package = Package(
             name: "log-bench",
             dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
             path: "Benchmarks/Log", swiftSettings: house),
+        // Sockets, a network and a clock that exist only in the process, all from one seed. For tests.
+        .target(
+            name: "PoiseSimulation", dependencies: ["PoiseModel", "PoisePlatform", "PoiseLoop"],
+            path: "Tests/SimulatedNetwork", swiftSettings: house),
 
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
@@ -112,5 +116,12 @@ let package = Package(
                 "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoisePlatform", "PoiseLoop", "PoiseLive", "PoiseProxy",
+                "PoiseSimulation",
+            ],
+            path: "Tests/Simulation", swiftSettings: house),
     ]
 )

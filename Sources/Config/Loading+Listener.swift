@@ -12,6 +12,10 @@ extension Loading {
         var listener = listenerDefaults
         listener.loadBalancer = balancer
         read(SettingsTable.listener, from: section, into: &listener)
+        if !isWritten("\(path).limits.max_uri_size") {
+            // The target is a part of the head: who lowers only the head's limit means both.
+            listener.limits.uriBytesMax = min(listener.limits.uriBytesMax, listener.limits.headBytesMax)
+        }
         listener.name = section["name"].flatMap { name($0, at: section.path("name")) }
         listener.addresses = readAddresses(section)
         listener.id = Identity.listener(

@@ -2,7 +2,7 @@ import CPoise
 
 /// A loop's buffers in two sizes, last in first out so that the warm ones are used again.
 ///
-/// Memory is mapped in blocks, never unmapped, and given back to the system (`MADV_DONTNEED`) when it was not
+/// Memory is mapped in blocks, unmapped only with the pool itself, and given back to the system (`MADV_DONTNEED`) when it was not
 /// needed for a whole period: with malloc, resident memory stayed at its peak for ever.
 @safe public final class BufferPool {
     /// For heads and small bodies: a 16 KiB answer with its head in one receive.
@@ -18,6 +18,11 @@ import CPoise
     private let large = Shelf(bytes: largeBytes, perBlock: 8)
 
     public init() {}
+
+    deinit {
+        standard.unmap()
+        large.unmap()
+    }
 
     public func takeStandard() -> Buffer {
         count += 1
@@ -43,10 +48,12 @@ import CPoise
     /// Whether free buffers still hold pages: then another ``trim()`` is worth a wake-up.
     var hasPagesToTrim: Bool { standard.clean < standard.free.count || large.clean < large.free.count }
 
-    private final class Shelf {
+    @safe private final class Shelf {
         let bytes: Int
         let perBlock: Int
         let free = RawTable<Buffer>(capacity: 64)
+        /// SAFETY: from `poise_map`, used by `unmap` only.
+        private var blocks: [UnsafeMutableRawPointer] = unsafe []
         /// The fewest free buffers since the last trim: those below this mark were not needed.
         var lowest = 0
         /// How many at the bottom of `free` have no pages.
@@ -65,16 +72,23 @@ import CPoise
         func put(_ buffer: Buffer) { free.append(buffer) }
 
         func grow() {
+            // SAFETY: fresh zeroed pages, kept for ever.
             guard let block = unsafe poise_map(bytes * perBlock) else {
                 // The limit on connections keeps the number of buffers bounded; beyond it the machine is out of
                 // address space and nothing sensible is left to do.
                 fatalError("the system has no memory for buffers")
             }
+            unsafe blocks.append(block)
             for index in (0..<perBlock).reversed() {
                 // SAFETY: inside the block just mapped.
                 free.append(unsafe Buffer(base: block + index * bytes, capacity: bytes))
             }
             clean = max(0, free.count)
+        }
+
+        /// SAFETY: the loop goes with its pool, and no buffer is used after its loop.
+        func unmap() {
+            for index in unsafe blocks.indices { unsafe poise_unmap(blocks[index], bytes * perBlock) }
         }
 
         func trim() {

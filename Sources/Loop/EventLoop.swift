@@ -8,6 +8,10 @@ import PoisePlatform
 /// threads, and last the end-of-wake-up work. The clock is read once per wake-up; ``now`` is that reading.
 ///
 /// Created and used on its own thread; only its ``mailbox`` may be handed to others.
+///
+/// SAFETY: one thread at a time, so the tables below change only between their uses. What each reference in them
+/// guarantees stands beside the table. `events` is allocated in `init`, freed in `deinit`, and filled by epoll_wait
+/// with no more than its capacity.
 @safe public final class EventLoop {
     /// The time of this wake-up. Read several times per request by other rooms: behind a pointer, a read is a load.
     @inlinable public var now: MonotonicTime { unsafe clock.pointee }
@@ -19,7 +23,7 @@ import PoisePlatform
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
     public var endOfWakeUp: (() -> Void)?
     /// Wake-ups since the start, and the longest time that one of them took.
-    public private(set) var wakeUps: UInt64 = 0
+    public internal(set) var wakeUps: UInt64 = 0
 
     let wheel: TimerWheel
     let backend: Backend
@@ -32,7 +36,7 @@ import PoisePlatform
     private let graveyard = unsafe RawTable<Unmanaged<Channel>>(capacity: 64)
     /// By timer index. SAFETY: not retained; a channel releases its timer before it goes (checked in its deinit).
     private let timerOwners = unsafe RawTable<Unmanaged<Channel>?>(capacity: 256)
-    private var waiting: [Channel] = []
+    private(set) var waiting: [Channel] = []
     private var turn: [Channel] = []
     private var letters: [@Sendable () -> Void] = []
     private let events: UnsafeMutablePointer<poise_event>
@@ -81,16 +85,17 @@ import PoisePlatform
         mailbox.close()
     }
 
+    /// What tells loops apart; compared, never dereferenced. The executor's where there is one: other threads can
+    /// compare with that, since it never changes.
+    var identity: UnsafeMutableRawPointer {
+        guard let executor else { return unsafe Unmanaged.passUnretained(self).toOpaque() }
+        return unsafe Unmanaged.passUnretained(executor).toOpaque()
+    }
+
     /// Runs `body` as this thread's loop: what ``LoopExecutor/isCurrent`` then tells. Also a simulation's driver.
     func beCurrent(_ body: () -> Void) {
-        // SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare
-        // with something that never changes.
-        let name =
-            if let executor { unsafe Unmanaged.passUnretained(executor).toOpaque() } else {
-                unsafe Unmanaged.passUnretained(self).toOpaque()
-            }
         let outer = unsafe poise_current_loop()
-        unsafe poise_set_current_loop(name)
+        unsafe poise_set_current_loop(identity)
         body()
         unsafe poise_set_current_loop(outer)
     }

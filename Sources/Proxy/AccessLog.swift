@@ -141,19 +141,18 @@ public final class AccessLog {
     public init(ring: RecordRing, bell: Bell) { (self.ring, self.bell) = (ring, bell) }
 
     func append(
-        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientConnection
+        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientAddressText
     ) {
         hasNews = true
-        let address = client.addressText
         guard let buffer else {
             record.push(
-                to: ring, client: address.bytes, method: Span(), authority: Span(), target: Span(), requestID: Span())
+                to: ring, client: client.bytes, method: Span(), authority: Span(), target: Span(), requestID: Span())
             return
         }
         let (method, authority) = (Self.cut(head.methodRange, 255), Self.cut(head.authority))
         let (target, id) = (Self.cut(head.target), Self.cut(requestID))
         record.push(
-            to: ring, client: address.bytes, method: buffer.bytes(method.start, method.end),
+            to: ring, client: client.bytes, method: buffer.bytes(method.start, method.end),
             authority: buffer.bytes(authority.start, authority.end), target: buffer.bytes(target.start, target.end),
             requestID: buffer.bytes(id.start, id.end))
     }

@@ -43,6 +43,17 @@ def test_uri_bytes(start):
     assert len(origin.requests) == 1
 
 
+def test_a_head_that_grows_on_its_way_still_fits(start):
+    """Each of 10,000 fields without a space behind its colon gets one."""
+    origin = start.origin()
+    poise = start.proxy(origin, head_bytes="128KiB", field_count=10_000)
+    with Client(poise.port) as client:
+        head = b"GET / HTTP/1.1\r\nHost:shop.test\r\n" + b"a:b\r\n" * 9_000 + b"X:"
+        for size in (60_000, 65_000, 100_000, 128 << 10):
+            assert client.ask(head + b"v" * (size - len(head) - 4) + b"\r\n\r\n").status == 200
+    assert [len(r.fields.all("a")) for r in origin.requests] == [9_000] * 4
+
+
 @pytest.mark.parametrize("size, status", [(1024, 200), (1025, 413)])
 def test_body_bytes_with_a_length(start, size, status):
     origin = start.origin()
@@ -89,11 +100,15 @@ def test_connections_of_a_listener(start):
     kept = [Client(poise.port) for _ in range(3)]
     for client in kept:
         assert client.ask(request()).status == 200
-    turned_away(Client(poise.port), (503, 429))
+    # Whoever comes next waits in the kernel's queue, as at the limit of the process: nobody is turned away who could
+    # be served a moment later.
+    waiting = Client(poise.port)
+    waiting.send(request())
+    waiting.expect_silence(0.3)
     for client in kept:
         assert client.ask(request()).status == 200, "those inside are not disturbed"
     kept.pop().close()
-    served_again(poise)
+    assert waiting.response().status == 200, "a place that was freed is given to who waits"
 
 
 def served_again(poise, source=None):

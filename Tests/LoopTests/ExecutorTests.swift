@@ -62,6 +62,16 @@ struct ExecutorTests {
         #expect(log.withLock { $0 } == Array(0..<200))
     }
 
+    @Test("what is bound to a loop opens on it, with an executor and without")
+    func loopBound() async throws {
+        #expect(try await onLoop { loop in LoopBound(7, on: loop).open() } == 7)
+        let worker = EventLoop(simulation: StillSystem())
+        let bound = LoopBound(8, on: worker)
+        var opened = 0
+        worker.beCurrent { opened = bound.open() }
+        #expect(opened == 8)
+    }
+
     @Test("two tasks that wake each other for ever do not keep the loop from its timers")
     func pingPongDoesNotStarve() async throws {
         try await onLoop { loop in
@@ -143,6 +153,37 @@ struct ExecutorTests {
             #expect(await never.value == .cancelled)
             #expect(loop.wheel.armedCount == 0)
         }
+    }
+
+    @Test("a cancellation that arrives late does not touch the next wait on the same channel")
+    func lateCancellation() throws {
+        let executor = LoopExecutor()
+        let loop = EventLoop(simulation: StillSystem(), executor: executor)
+        let channel = WaitChannel(loop: loop)
+        channel.open(FileDescriptor(adopting: 5))
+        let outcomes = Lock<[WaitChannel.Outcome]>([])
+        let wait: @Sendable (Sent<WaitChannel>) async -> Void = { channel in
+            channel.value.willTry(.readable)
+            let outcome = await channel.value.wait(for: .readable, until: .distantFuture)
+            outcomes.withLock { $0.append(outcome) }
+        }
+        var first: Task<Void, Never>?
+        loop.beCurrent { first = executor.start { [channel = Sent(channel)] in await wait(channel) } }
+        loop.advance(to: .zero)
+        // From another thread it comes as a letter; until that is read the first wait ends and a second begins.
+        let canceller = try Thread.start(name: "canceller") { [first] in first?.cancel() }
+        canceller.join()
+        loop.beCurrent { channel.ready(.readable) }
+        loop.advance(to: .zero)
+        loop.beCurrent { _ = executor.start { [channel = Sent(channel)] in await wait(channel) } }
+        loop.advance(to: .zero)
+        loop.beCurrent { loop.finishWakeUp(hasMail: true) }
+        loop.advance(to: .zero)
+        #expect(outcomes.withLock { $0 } == [.ready])
+        loop.beCurrent { channel.ready(.readable) }
+        loop.advance(to: .zero)
+        #expect(outcomes.withLock { $0 } == [.ready, .ready])
+        channel.end()
     }
 
     @Test("cancellations that race with timers end every task exactly once", arguments: [1, 2, 3] as [UInt64])

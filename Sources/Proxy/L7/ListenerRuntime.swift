@@ -93,6 +93,13 @@ final class ListenerRuntime {
 
     var connectionCount: Int { connections.count }
 
+    /// Over all workers. Each worker sees the others' connections a moment late: the limit may be passed by as many
+    /// connections as workers accept in the same moment.
+    var isFull: Bool {
+        guard let limit = compiled.settings.limits.connectionsMax else { return false }
+        return compiled.counters.gauge(ListenerCounter.connections) >= limit
+    }
+
     func enter(_ connection: ClientConnection) {
         connection.position = connections.count
         connections.append(connection)
@@ -168,7 +175,7 @@ final class Acceptor: Channel {
         guard !isPaused else { return false }
         let worker = listener.worker
         for _ in 0..<Self.acceptsPerTurn {
-            guard worker.limits.enter() else {
+            guard !listener.isFull, worker.limits.enter() else {
                 pause()
                 return false
             }
