@@ -75,16 +75,17 @@ import PoisePlatform
 
     /// Runs `body` as this thread's loop: what ``LoopExecutor/isCurrent`` then tells. Also a simulation's driver.
     func beCurrent(_ body: () -> Void) {
-        // SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare
-        // with something that never changes.
-        let name =
-            if let executor { unsafe Unmanaged.passUnretained(executor).toOpaque() } else {
-                unsafe Unmanaged.passUnretained(self).toOpaque()
-            }
         let outer = unsafe poise_current_loop()
         unsafe poise_set_current_loop(name)
         body()
         unsafe poise_set_current_loop(outer)
+    }
+
+    /// SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare with
+    /// something that never changes.
+    var name: UnsafeMutableRawPointer {
+        if let executor { return unsafe Unmanaged.passUnretained(executor).toOpaque() }
+        return unsafe Unmanaged.passUnretained(self).toOpaque()
     }
 
     /// Ends ``run()`` after this wake-up.

@@ -70,9 +70,10 @@ final class ClientConnection: Connection {
 
     private func identify() {
         addressText = ClientAddressText(address)
-        isTrusted = address.map { address in
-            listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
-        } ?? false
+        isTrusted =
+            address.map { address in
+                listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
+            } ?? false
     }
 
     // MARK: Events

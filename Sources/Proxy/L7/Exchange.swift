@@ -444,7 +444,8 @@ final class Exchange {
             if readiness.contains(.failed) { return abandon(.clientAborted) }
             if client.canSend { flushGenerated() }
         case .forwarding, .answering:
-            if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed) {
+            if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed)
+            {
                 return abandon(.clientAborted)
             }
             if !requestIsSent { pumpRequest() }

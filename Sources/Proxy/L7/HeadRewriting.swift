@@ -342,7 +342,8 @@ extension Exchange {
             body.append(text: "\n")
             return ("text/plain; charset=utf-8", body)
         case .json:
-            body.append(text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words)\",\"request_id\":\"")
+            body.append(
+                text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words)\",\"request_id\":\"")
             writeRequestID(to: &body, hasHead ? headBuffer : nil)
             body.append(text: "\"}\n")
             return ("application/json", body)
