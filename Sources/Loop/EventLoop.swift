@@ -100,13 +100,6 @@ import PoisePlatform
         unsafe poise_set_current_loop(outer)
     }
 
-    /// SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare with
-    /// something that never changes.
-    var name: UnsafeMutableRawPointer {
-        if let executor { return unsafe Unmanaged.passUnretained(executor).toOpaque() }
-        return unsafe Unmanaged.passUnretained(self).toOpaque()
-    }
-
     /// Ends ``run()`` after this wake-up.
     public func stop() { isStopping = true }
 
