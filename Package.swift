@@ -110,6 +110,11 @@ let package = Package(
         tests("Packets", ["PoiseModel", "PoisePackets"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
         tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
+        tests(
+            "Telemetry",
+            [
+                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
+            ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         .testTarget(
             name: "SimulationTests",

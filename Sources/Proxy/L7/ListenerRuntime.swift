@@ -87,7 +87,9 @@ final class ListenerRuntime {
     func endAll() { forEachConnection { $0.endByDeadline() } }
 
     /// Safe against connections that leave meanwhile.
-    func forEachConnection(_ body: (ClientConnection) -> Void) { for connection in Array(connections) { body(connection) } }
+    func forEachConnection(_ body: (ClientConnection) -> Void) {
+        for connection in Array(connections) { body(connection) }
+    }
 
     // MARK: Connections
 
