@@ -19,8 +19,7 @@ public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ left: ByteRange, _ right:
 
 /// Whether the bytes of `range` are a token: one or more `tchar`. RFC 9110 §5.6.2
 public func isToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Bool {
-    for index in range.indices where !ByteClass.token.contains(bytes[index]) { return false }
-    return !range.isEmpty
+    !range.isEmpty && endOfToken(bytes, from: range.start, to: range.end) == range.end
 }
 
 /// The number that the bytes of `range` write: one or more digits and nothing else; nil otherwise, and on overflow.

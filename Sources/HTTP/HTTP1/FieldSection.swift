@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// Reads field lines up to and with the blank line, from whatever bytes are there: heads and trailer sections alike.
 /// RFC 9112 §5
 ///
@@ -18,9 +20,8 @@ struct FieldSection: Sendable {
     private enum Phase: UInt8 { case lineStart, name, valueStart, value, lineEnd, sectionEnd }
 
     private var phase = Phase.lineStart
-    private var packed = PackedName()
     private var id = FieldID.other
-    private var hasUnderscore = false
+    private var isUnderscoreTwin = false
     private var nameStart = 0
     private var nameEnd = 0
     private var valueStart = 0
@@ -29,7 +30,7 @@ struct FieldSection: Sendable {
     ///   - cursor: the first unread byte; moved over what was read.
     ///   - end: reads nothing from here on.
     mutating func parse(
-        _ bytes: Span<UInt8>, cursor: inout Int, end: Int, countMax: Int, into fields: inout [FieldLine]
+        _ bytes: Span<UInt8>, cursor: inout Int, end: Int, countMax: Int, into fields: inout FieldLines
     ) -> Outcome {
         precondition(end <= Int32.max, "a ByteRange reaches 2 GiB")
         var position = cursor
@@ -48,30 +49,22 @@ struct FieldSection: Sendable {
                 if byte == ASCII.colon { return .refused(.emptyFieldName) }
                 if fields.count >= countMax { return .refused(.tooManyFields) }
                 nameStart = position
-                packed = PackedName()
-                hasUnderscore = false
                 phase = .name
                 fallthrough
 
             case .name:
-                var packed = self.packed
-                position = packed.appendWords(bytes, from: position, to: end)
-                while position < end, ByteClass.token.contains(bytes[position]) {
-                    if bytes[position] == ASCII.underscore { hasUnderscore = true }
-                    packed.append(bytes[position])
-                    position += 1
-                }
-                guard position < end else {
-                    self.packed = packed
-                    return .ranOut
-                }
+                position = endOfToken(bytes, from: position, to: end)
+                guard position < end else { return .ranOut }
                 guard bytes[position] == ASCII.colon else {
                     let byte = bytes[position]
                     return .refused(
                         isBlank(byte) ? .spaceBeforeColon : .init(unexpected: byte, otherwise: .badFieldName))
                 }
                 nameEnd = position
-                id = packed.fieldID(bytes, ByteRange(from: nameStart, to: nameEnd))
+                let name = ByteRange(from: nameStart, to: nameEnd)
+                let packed = PackedName(bytes, name)
+                id = packed.fieldID(bytes, name)
+                isUnderscoreTwin = id == .other && packed.isUnderscoreTwin(bytes, name)
                 position += 1
                 phase = .valueStart
                 fallthrough
@@ -98,11 +91,10 @@ struct FieldSection: Sendable {
                 guard bytes[position] == ASCII.lineFeed else { return .refused(.bareCR) }
                 var valueEnd = position - 1
                 while valueEnd > valueStart, isBlank(bytes[valueEnd - 1]) { valueEnd -= 1 }
-                var field = FieldLine(
-                    name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
-                    id: id, isHopByHop: id.isHopByHop)
-                if hasUnderscore { field.isUnderscoreTwin = PackedName.isUnderscoreTwin(bytes, field.name) }
-                fields.append(field)
+                fields.append(
+                    FieldLine(
+                        name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
+                        id: id, isHopByHop: id.isHopByHop, isUnderscoreTwin: isUnderscoreTwin))
                 position += 1
                 phase = .lineStart
 
