@@ -39,7 +39,8 @@ extension Span<UInt8> {
                     flags = unsafe stops(buffer.baseAddress.unsafelyUnwrapped + position)
                 } else if count >= 16 {
                     // The last 16 of the span; those before `position` are shifted out.
-                    flags = unsafe stops(buffer.baseAddress.unsafelyUnwrapped + (count &- 16))
+                    flags =
+                        unsafe stops(buffer.baseAddress.unsafelyUnwrapped + (count &- 16))
                         >> UInt32(truncatingIfNeeded: position &- (count &- 16))
                 } else {
                     flags = unsafe stopsInShortSpan(buffer, from: position, stops)
@@ -62,5 +63,25 @@ extension Span<UInt8> {
         let span = padded.span
         // SAFETY: 16 bytes, as long as the closure runs.
         return unsafe span.withUnsafeBufferPointer { unsafe stops($0.baseAddress.unsafelyUnwrapped) }
+    }
+}
+
+extension Span<UInt8> {
+    /// The classes of the scans above.
+    public enum RunClass: Sendable { case name, text, target }
+
+    /// What the plain 64-bit arithmetic, which machines without SSE2 use, says of 16 bytes: a bit for each that ends a
+    /// run. For the tests, which compare it with this machine's.
+    public func portableStops(of kind: RunClass, at position: Int) -> UInt32 {
+        precondition(0 <= position && position <= count &- 16, "a block outside of its span")
+        // SAFETY: 16 bytes from `position` on are in the span.
+        return unsafe withUnsafeBufferPointer { buffer in
+            let block = unsafe buffer.baseAddress.unsafelyUnwrapped + position
+            return switch kind {
+            case .name: unsafe poise_portable_not_name(block)
+            case .text: unsafe poise_portable_control(block)
+            case .target: unsafe poise_portable_not_target(block)
+            }
+        }
     }
 }

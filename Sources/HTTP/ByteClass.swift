@@ -22,6 +22,10 @@ enum ASCII {
     static var closeBracket: UInt8 { 0x5D }
     static var underscore: UInt8 { 0x5F }
     static var delete: UInt8 { 0x7F }
+
+    // Pairs as `Span.pair(at:)` loads them.
+    static var colonSpace: UInt16 { 0x203A }
+    static var lineEnd: UInt16 { 0x0A0D }
 }
 
 /// A set of ASCII bytes as two bit masks: a test is a shift, without a table in memory or a lazy global.

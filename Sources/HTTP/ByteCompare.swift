@@ -26,6 +26,13 @@ public func isToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Bool {
 public func decimalValue(_ bytes: Span<UInt8>, _ range: ByteRange) -> Int? {
     guard !range.isEmpty else { return nil }
     var value = 0
+    if range.count <= 18 {  // Below 10^18: no overflow.
+        for index in range.indices {
+            guard let digit = decimalDigit(bytes[index]) else { return nil }
+            value = value &* 10 &+ digit
+        }
+        return value
+    }
     for index in range.indices {
         guard let digit = decimalDigit(bytes[index]) else { return nil }
         let (tens, overflow) = value.multipliedReportingOverflow(by: 10)

@@ -23,9 +23,14 @@ extension ByteSink where Self: ~Copyable {
             append(
                 word: (digits | 0x3030_3030_3030_3030) &>> UInt64(truncatingIfNeeded: zeros), count: 8 &- zeros &>> 3)
         } else {
-            appendDecimal(word: number / eight)
-            append(word: decimalDigits(number % eight) | 0x3030_3030_3030_3030, count: 8)
+            appendLongDecimal(number)
         }
+    }
+
+    @inlinable @inline(never) mutating func appendLongDecimal(_ number: UInt64) {
+        let eight: UInt64 = 100_000_000
+        appendDecimal(word: number / eight)
+        append(word: decimalDigits(number % eight) | 0x3030_3030_3030_3030, count: 8)
     }
 
     /// Appends a number in lower-case hexadecimal digits, without leading zeros.
@@ -34,7 +39,7 @@ extension ByteSink where Self: ~Copyable {
     }
 
     /// Appends the lowest `digits` (1...16) hexadecimal digits of a number, in lower case.
-    @inlinable public mutating func appendHex(_ number: UInt64, digits: Int) {
+    @inlinable @inline(__always) public mutating func appendHex(_ number: UInt64, digits: Int) {
         precondition(1...16 ~= digits)
         let low = hexadecimalText(UInt32(truncatingIfNeeded: number))
         if digits <= 8 {

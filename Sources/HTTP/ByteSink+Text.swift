@@ -7,10 +7,10 @@ extension ByteSink where Self: ~Copyable {
     @inlinable @inline(__always)
     public mutating func append(text: StaticString) { append(text.asciiBytes) }
 
-    /// Appends `text` as UTF-8: for text that is made at run time. Disfavoured, so that a literal, which could be
-    /// either, takes the cheap way above.
+    /// Appends `text` as UTF-8: for text that is made at run time. Disfavoured and generic, since a literal would
+    /// prefer `String` to the cheap way above.
     @_disfavoredOverload @inlinable
-    public mutating func append(text: String) { append(text.utf8.span) }
+    public mutating func append(text: some StringProtocol) { append(String(text).utf8.span) }
 
     /// Appends the bytes of `range`.
     @inlinable public mutating func append(_ bytes: Span<UInt8>, _ range: ByteRange) {

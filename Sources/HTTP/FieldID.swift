@@ -51,7 +51,11 @@ struct PackedName {
 
     /// Packs bytes of a field value too: a value holds no control bytes, and those are what else could become a `-`.
     @inline(__always) init(_ bytes: Span<UInt8>, _ range: ByteRange) {
-        bits = bytes.foldedTail(from: range.start, to: range.end)
+        self.init(bytes, from: range.start, to: range.end)
+    }
+
+    @inline(__always) init(_ bytes: Span<UInt8>, from start: Int, to end: Int) {
+        bits = bytes.foldedTail(from: start, to: end)
     }
 
     static var close: UInt128 { 0x63_6C6F_7365 }

@@ -21,19 +21,50 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
 
     /// The first line of this field, or nil. Cost: one pass where it is there, else a test of one bit.
     public func first(_ id: FieldID) -> FieldLine? {
-        contains(id) ? first { $0.id == id } : nil
+        guard contains(id) else { return nil }
+        let lines = storage.span
+        for index in 0..<count where lines[index].id == id { return lines[index] }
+        return nil
     }
 
     /// Cost: a test of one bit.
     public func contains(_ id: FieldID) -> Bool { present.contains(id) }
 
+    func hasNone(of ids: FieldSet) -> Bool { present.isDisjoint(with: ids) }
+    func hasNoneTwice(of ids: FieldSet) -> Bool { repeated.isDisjoint(with: ids) }
+
     public static func == (left: FieldLines, right: FieldLines) -> Bool { left.elementsEqual(right) }
 
-    @inline(__always) mutating func append(_ line: FieldLine) {
-        if count < storage.count { storage[count] = line } else { storage.append(line) }
-        count &+= 1
+    /// No room for another line without ``grow()``.
+    var isFull: Bool { count == storage.count }
+
+    /// Doubles the storage; 16 lines at first, as many as browsers send.
+    mutating func grow() {
+        let blank = FieldLine(name: .empty, value: .empty, id: .other, isHopByHop: false)
+        storage.append(contentsOf: repeatElement(blank, count: Swift.max(16, storage.count)))
+    }
+
+    mutating func append(_ line: FieldLine) {
+        if isFull { grow() }
+        storage[count] = line
+        count += 1
         repeated.formUnion(present.intersection(FieldSet(line.id)))
         present.formUnion(FieldSet(line.id))
+    }
+
+    /// Appends until `fill` returns nil, the storage is full, or `countMax` lines are here. Who owns the storage is
+    /// looked up once, not for each line.
+    /// - Parameter fill: writes the next line and returns its id.
+    @inline(__always) mutating func appendInPlace(countMax: Int, _ fill: (inout FieldLine) -> FieldID?) {
+        var (count, present, repeated) = (count, present, repeated)
+        let limit = Swift.min(countMax, storage.count)
+        var slots = storage.mutableSpan
+        while count < limit, let id = fill(&slots[count]) {
+            count &+= 1
+            repeated.formUnion(present.intersection(FieldSet(id)))
+            present.formUnion(FieldSet(id))
+        }
+        (self.count, self.present, self.repeated) = (count, present, repeated)
     }
 
     mutating func removeAll() {

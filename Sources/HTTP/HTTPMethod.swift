@@ -20,6 +20,29 @@ public enum HTTPMethod: UInt8, Sendable {
         }
     }
 
+    /// The method that eight bytes begin with, the first one lowest, and a space behind it; nil for any other.
+    @inline(__always) init?(start word: UInt64) {
+        // Zero where the space is. A borrow runs upwards only, so the lowest flag is always right.
+        let spaces = word ^ 0x2020_2020_2020_2020
+        let flags = (spaces &- 0x0101_0101_0101_0101) & ~spaces & 0x8080_8080_8080_8080
+        guard flags != 0 else { return nil }
+        self.init(word: word & ((flags & (0 &- flags)) &>> 7 &- 1))
+        // As many bytes as the name has: a NUL behind it looks like nothing in a number.
+        guard self != .other, byteCount == flags.trailingZeroBitCount &>> 3 else { return nil }
+    }
+
+    /// Bytes of the method's name; 0 for ``other``.
+    var byteCount: Int {
+        switch self {
+        case .get, .put: 3
+        case .head, .post: 4
+        case .trace, .patch: 5
+        case .delete: 6
+        case .connect, .options: 7
+        case .other: 0
+        }
+    }
+
     /// The method whose name is `word` in ASCII, its first byte lowest, without more behind it.
     init(word: UInt64) {
         switch word {

@@ -35,6 +35,13 @@ struct FieldSection: Sendable {
         precondition(end <= Int32.max, "a ByteRange reaches 2 GiB")
         var position = cursor
         defer { cursor = position }
+        if phase == .lineStart {
+            position = Self.readPlainLines(bytes, from: position, to: end, countMax: countMax, into: &fields)
+            if position &+ 2 <= end, bytes.pair(at: position) == ASCII.lineEnd {
+                position &+= 2
+                return .complete
+            }
+        }
         while position < end {
             // A line that is there as a whole runs through all cases without coming back to the switch.
             switch phase {
@@ -95,8 +102,8 @@ struct FieldSection: Sendable {
                     FieldLine(
                         name: ByteRange(from: nameStart, to: nameEnd), value: ByteRange(from: valueStart, to: valueEnd),
                         id: id, isHopByHop: id.isHopByHop, isUnderscoreTwin: isUnderscoreTwin))
-                position += 1
                 phase = .lineStart
+                position = Self.readPlainLines(bytes, from: position + 1, to: end, countMax: countMax, into: &fields)
 
             case .sectionEnd:
                 guard bytes[position] == ASCII.lineFeed else { return .refused(.bareCR) }
@@ -105,6 +112,32 @@ struct FieldSection: Sendable {
             }
         }
         return .ranOut
+    }
+
+    /// Reads lines that are there as a whole in the form nearly all have: letters, digits and hyphens, `: `, a value
+    /// that neither begins nor ends with a blank, CR LF. Everything else is left to the byte machine, which would give
+    /// the same result for these: this is only what it costs less in one go, without a state to keep.
+    ///
+    /// - Returns: the start of the first line that was not taken.
+    private static func readPlainLines(
+        _ bytes: Span<UInt8>, from start: Int, to end: Int, countMax: Int, into fields: inout FieldLines
+    ) -> Int {
+        var position = start
+        if fields.isFull { fields.grow() }
+        fields.appendInPlace(countMax: countMax) { slot in
+            guard
+                let line = bytes.labelledLine(
+                    from: position, to: end, separator: ASCII.colonSpace, terminator: ASCII.lineEnd)
+            else { return nil }
+            let id = PackedName(bytes, from: position, to: line.nameEnd)
+                .fieldID(bytes, ByteRange(from: position, to: line.nameEnd))
+            slot = FieldLine(
+                name: ByteRange(from: position, to: line.nameEnd),
+                value: ByteRange(from: line.nameEnd &+ 2, to: line.textEnd), id: id, isHopByHop: id.isHopByHop)
+            position = line.textEnd &+ 2
+            return id
+        }
+        return position
     }
 
     /// The bytes moved within their buffer, or to another one.

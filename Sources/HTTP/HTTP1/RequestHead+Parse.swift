@@ -68,6 +68,15 @@ extension RequestHead {
     }
 
     private mutating func readMethod(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
+        if cursor == mark, cursor + 8 <= end, let known = HTTPMethod(start: bytes.word(at: cursor)) {
+            method = known
+            cursor += known.byteCount
+            methodRange = ByteRange(from: mark, to: cursor)
+            cursor += 1
+            mark = cursor
+            phase = .target
+            return nil
+        }
         let longest = mark + Self.methodBytesMax
         cursor = endOfToken(bytes, from: cursor, to: min(end, longest))
         guard cursor < end else { return nil }

@@ -106,27 +106,32 @@ extension ResponseHead {
         return nil
     }
 
+    /// What is looked at line by line.
+    private static var rare: FieldSet { [.init(.transferEncoding), .init(.keepAlive), .init(.upgrade)] }
+
     /// RFC 9112 §6.3, §9.3; RFC 9110 §7.6.1
     private mutating func interpretFields(_ bytes: Span<UInt8>, _ requestMethod: HTTPMethod) -> Refusal.Reason? {
         var framingFields = FramingFields()
-        var hasConnection = false
         var upgradeCount = 0
-        for index in fields.indices {
-            let field = fields[index]
-            switch field.id {
-            case .contentLength, .transferEncoding:
-                if let reason = framingFields.take(field) { return reason }
-            case .connection: hasConnection = true
-            case .keepAlive: readKeepAlive(bytes, field.value)
-            case .upgrade:
-                upgradeCount += 1
-                upgradeValue = field.value
-            case .date: hasDate = true
-            default: break
+        if fields.hasNone(of: Self.rare), fields.hasNoneTwice(of: [FieldSet(.contentLength)]) {
+            if let field = fields.first(.contentLength) { _ = framingFields.take(field) }
+        } else {
+            for index in fields.indices {
+                let field = fields[index]
+                switch field.id {
+                case .contentLength, .transferEncoding:
+                    if let reason = framingFields.take(field) { return reason }
+                case .keepAlive: readKeepAlive(bytes, field.value)
+                case .upgrade:
+                    upgradeCount += 1
+                    upgradeValue = field.value
+                default: break
+                }
             }
         }
+        hasDate = fields.contains(.date)
         wantsClose = version == .http10
-        if hasConnection {
+        if fields.contains(.connection) {
             guard let options = ConnectionOptions(bytes, marking: &fields) else { return .badConnectionOption }
             wantsClose = options.close || version == .http10 && !options.keepAlive
             hasUpgrade = options.upgrade && upgradeCount == 1 && version >= .http11 && !upgradeValue.isEmpty
