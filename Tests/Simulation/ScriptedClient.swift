@@ -199,7 +199,8 @@ private final class ClientStream {
                     }
                 }
             case .blocked: return
-            case .end: return connectionEnded(isReset: false)
+            // A send may have been told of the reset already; the end of the stream comes behind it then.
+            case .end: return connectionEnded(isReset: stream.isBroken)
             case .failed: return connectionEnded(isReset: true)
             }
         }
@@ -268,7 +269,7 @@ private final class ClientStream {
         if let answer {
             let expected = plan?.method == "HEAD" ? 0 : answer.bodyCount
             if received != expected || answer.isCut {
-                world.fail("answer \(answer.number) looks whole with \(received) of \(expected) bytes")
+                world.fail("answer \(answer.number) to \(answer.requestID) looks whole with \(received) of \(expected) bytes")
             }
             world.trace("client \(client.ip) has the answer to \(plan?.id ?? -1)")
             world.tally.answered += 1

@@ -70,10 +70,16 @@ final class World {
             let host = WorkerHost(
                 index: index, network: network, seed: seed, reports: reports, limits: limits, targets: scenario.targets)
             hosts.append(host)
+            if traces {
+                host.onRecord = { [unowned self] record, target in
+                    trace(
+                        "worker \(index) ends \(target): \(record.status) \(record.reason.name), target \(record.target), try \(record.tries)"
+                    )
+                }
+            }
             let socket = network.listen(on: frontAddress, onConnection: nil).number
             host.post { worker in
-                worker.adopt(
-                    snapshot, sockets: [ListenerSockets(slot: 0, descriptors: [socket])], availability: [:])
+                worker.adopt(snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)])
             }
         }
         for target in targets.dropFirst(scenario.deadTargets) { target.start() }
@@ -236,7 +242,7 @@ final class World {
         for host in hosts {
             host.post { worker in
                 worker.closeAll()
-                worker.adopt(empty, sockets: [], availability: [:])
+                worker.adopt(empty)
             }
             host.step(at: network.now, maxEvents: .max)
         }
