@@ -1,4 +1,5 @@
-import PoiseBalancing
+import PoiseConfig
+import PoiseHealth
 import PoiseLive
 import PoiseLoop
 import PoiseModel
@@ -6,84 +7,190 @@ import PoisePlatform
 import PoiseProxy
 
 /// The running Poise: workers, the configuration in force, and everything that watches over them.
+///
+/// `start` → any number of `apply`, one at a time → `drain` → `stop`. See the extensions for each.
 @ControlActor
 public final class Daemon {
-    private let workers = WorkerPool()
-    private var live: LiveObjects
-    private let limits: ProcessLimiter
-    private var generation = 0
-    private(set) var configuration: Configuration?
-    private var snapshot: ProxySnapshot?
-    /// Addresses really bound, by listener id.
-    private(set) var boundAddresses: [String: [String]] = [:]
+    let loop: EventLoop
+    let workers = WorkerPool()
+    let limits: ProcessLimiter
+    let prober: Prober
+    let engine: HealthEngine
+    let names: NameResolver
+    let ticker: LoopTimer
+    /// Told what happens to Poise itself: start, apply, transitions, fail-open.
+    let log: (OperationalEvent) -> Void
+    /// Told of every change of health; for metrics.
+    public var healthObserver: ((HealthEvent) -> Void)?
 
-    public init() {
+    var live: LiveObjects
+    /// Sockets at the workers, by listener id.
+    var bound: [String: [ListenerBinder.Bound]] = [:]
+    var nextSocketID = 0
+    var endings: [LoopTimer] = []
+
+    /// Counts applies, those for changed names included.
+    public internal(set) var generation = 0
+    public internal(set) var configuration: Configuration?
+    /// Where each value of `configuration` was written.
+    public internal(set) var origins = Origins()
+    public internal(set) var snapshot: ProxySnapshot?
+    public let startedAt: MonotonicTime
+    public internal(set) var isStopping = false
+
+    // One apply at a time.
+    var isApplying = false
+    var waitingForTurn: [CheckedContinuation<Void, Never>] = []
+    /// Whoever waits for the end of ``drain()``.
+    var drainWaiter: CheckedContinuation<Void, Never>?
+
+    /// - Parameters:
+    ///   - log: takes operational messages.
+    ///   - lookup: resolves a name, blocking, on a thread of its own.
+    public init(
+        log: @escaping (OperationalEvent) -> Void,
+        lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) }
+    ) {
+        let loop = ControlActor.loop
+        let descriptors = ProcessLimits.raiseDescriptorLimit()
+        let probesMax = Self.probesMax(descriptors)
+        let workers = self.workers
+        let prober = Prober(loop: loop, runningMax: probesMax)
+        let relay = HealthRelay()
+        (self.loop, self.prober, self.log) = (loop, prober, log)
+        startedAt = loop.now
         live = LiveObjects(workers: 1)
-        limits = ProcessLimiter(connectionsMax: .max >> 1)
+        limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
+        names = NameResolver(loop: loop, lookup: lookup)
+        ticker = LoopTimer(loop: loop)
+        var generator = SplitMix64(state: SystemRandom.word)
+        engine = HealthEngine(
+            prober: prober, random: { generator.next() }, order: { workers.post($0) }, observe: { relay.observe($0) })
+        relay.observe = { [unowned self] in observed($0) }
+        let engine = self.engine
+        prober.report = { check, result, now in engine.probeEnded(check, result, at: now) }
+        loop.endOfWakeUp = { engine.flush(at: loop.now) }
+        names.changed = { [unowned self] in namesChanged() }
+        names.problemChanged = { name, problem, kept in
+            log(
+                problem.map {
+                    OperationalEvent(
+                        .warning, "a name does not resolve", [("name", name), ("reason", $0), ("addresses kept", "\(kept)")])
+                } ?? OperationalEvent(.info, "a name resolves again", [("name", name)]))
+        }
+        ticker.fired = { [unowned self] in tick() }
     }
+
+    /// Each exchange needs two descriptors; some are for files, listeners, and the admin socket.
+    static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100 - probesMax(descriptors)) / 2) }
+    static func probesMax(_ descriptors: Int) -> Int { min(512, max(8, descriptors / 16)) }
 
     /// Binds, starts the workers, and serves.
     ///
+    /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
     /// - Throws: what the operator must put right; nothing serves then.
-    public func start(_ configuration: Configuration) async throws(ConfigError) {
-        let descriptors = ProcessLimits.raiseDescriptorLimit()
-        let count = configuration.process.workers ?? ProcessLimits.processorCount
-        live = LiveObjects(workers: count)
-        limits.setConnectionsMax(configuration.process.maxConnections ?? Self.connectionsMax(descriptors))
-        do {
-            try await workers.start(
-                count: count, ringBytes: configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
-                events: WorkerEvents(targetFailed: { _, _, _, _ in }))
-        } catch {
-            throw ConfigError(
-                code: .invalid, path: "process.workers", problem: "cannot start workers: \(error)",
-                fix: "lower process.workers")
+    public func start(
+        _ loaded: LoadedConfiguration,
+        beforeDroppingRights: (@ControlActor () async throws(ApplyRefusal) -> Void)? = nil
+    ) async throws(ApplyRefusal) {
+        let process = loaded.configuration.process
+        if process.user != nil, !ProcessLimits.isRoot {
+            throw refusal(
+                .system,
+                ConfigError(
+                    code: .conflict, path: "process.user", problem: "only root can become another user",
+                    fix: "start Poise as root, or remove process.user"), loaded.origins)
         }
-        try await apply(configuration)
-    }
-
-    /// Each exchange needs two descriptors; some are for files, probes and the admin socket.
-    private static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100) / 2) }
-
-    /// Validates, compiles, binds what is new, and commits: all or nothing.
-    public func apply(_ configuration: Configuration) async throws(ConfigError) {
-        let builder = SnapshotBuilder(live: live, addresses: [:])
-        let snapshot = try builder.build(configuration, generation: generation + 1)
-        var bound: [(id: String, slot: Int, sockets: ListenerBinder.Bound)] = []
-        for (index, listener) in configuration.listeners.enumerated() where boundAddresses[listener.id] == nil {
-            do {
-                let sockets = try ListenerBinder.bind(listener, workers: workers.count)
-                bound.append((listener.id, live.listener(listener.id).slot, sockets))
-            } catch {
-                for entry in bound { entry.sockets.close() }
-                throw error.under("listeners[\(index)]")
+        let count = process.workers ?? ProcessLimits.processorCount
+        live = LiveObjects(workers: count)
+        if let limit = process.maxConnections { limits.setConnectionsMax(limit) }
+        let mailbox = loop.mailbox
+        let desk = LoopBound((engine: engine, loop: loop), on: loop)
+        let events = WorkerEvents { slot, _, identity, count in
+            mailbox.post {
+                let (engine, loop) = desk.open()
+                engine.targetFailed(groupSlot: slot, identity: identity, count: count, at: loop.now)
             }
         }
-        commit(configuration, snapshot, bound)
-    }
-
-    private func commit(
-        _ configuration: Configuration, _ snapshot: ProxySnapshot,
-        _ bound: [(id: String, slot: Int, sockets: ListenerBinder.Bound)]
-    ) {
-        generation = snapshot.generation
-        self.snapshot = snapshot
-        self.configuration = configuration
-        for (index, member) in workers.members.enumerated() {
-            let sockets = bound.map { ListenerSockets(slot: $0.slot, descriptors: $0.sockets.perWorker[index]) }
-            member.post { $0.adopt(snapshot, sockets: sockets, availability: [:]) }
+        do {
+            try await workers.start(
+                count: count, ringBytes: loaded.configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
+                events: events)
+        } catch {
+            throw refusal(
+                .system,
+                ConfigError(
+                    code: .invalid, path: "process.workers", problem: "cannot start workers: \(error)",
+                    fix: "lower process.workers"), loaded.origins)
         }
-        for entry in bound { boundAddresses[entry.id] = entry.sockets.addresses }
-        let ids = Set(configuration.listeners.map(\.id))
-        for id in boundAddresses.keys where !ids.contains(id) { boundAddresses[id] = nil }
-        live.keepOnly(listeners: ids, groups: Set(configuration.targetGroups.map(\.id)))
+        _ = try await apply(loaded, by: "start")
+        try await beforeDroppingRights?()
+        try become(process.user, loaded.origins)
+        ticker.set(loop.now + engine.tickInterval)
     }
 
-    public var listening: [(listener: String, address: String)] {
-        (configuration?.listeners ?? []).flatMap { listener in
-            (boundAddresses[listener.id] ?? []).map { (listener.name ?? listener.id, $0) }
+    private func become(_ user: String?, _ origins: Origins) throws(ApplyRefusal) {
+        guard let user else { return }
+        do { try ProcessLimits.become(user: user) } catch {
+            throw refusal(
+                .system,
+                ConfigError(
+                    code: .invalid, path: "process.user", problem: "cannot become '\(user)': \(error.reason)",
+                    fix: "name a user that this machine has"), origins)
         }
     }
 
-    public func stop() { workers.stop() }
+    // MARK: Events
+
+    private func tick() {
+        engine.tick(at: loop.now)
+        names.tick(at: loop.now)
+        ticker.set(loop.now + engine.tickInterval)
+    }
+
+    private func observed(_ event: HealthEvent) {
+        healthObserver?(event)
+        switch event {
+        case .transition(let change):
+            let isBad = change.to.state == .unhealthy
+            var fields = [
+                ("group", change.group), ("target", change.target), ("from", change.from.state.name),
+                ("to", change.to.state.name), ("reason", change.to.reason.name),
+            ]
+            if let evidence = change.evidence { fields.append(("evidence", evidence)) }
+            log(OperationalEvent(isBad ? .warning : .info, "target changed", fields.map { ($0.0, $0.1) }))
+        case .availability(let group, let from, let to):
+            switch to {
+            case .failOpen:
+                log(OperationalEvent(.error, "no target is usable: fail-open sends to all", [("group", group)]))
+            case .none, .sorry:
+                log(OperationalEvent(.error, "no target is usable", [("group", group), ("answers", "\(to)")]))
+            case .backup: log(OperationalEvent(.warning, "backup targets take over", [("group", group)]))
+            case .ordinary:
+                log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))
+            }
+        }
+    }
+
+    private func namesChanged() {
+        ControlActor.shared.executor.start { [self] in await applyNames() }
+    }
+}
+
+/// Breaks the knot between the engine, which is made first, and the daemon, which it tells.
+private final class HealthRelay {
+    var observe: (HealthEvent) -> Void = { _ in }
+}
+
+/// Jitter, not secrets. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
+struct SplitMix64 {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
 }

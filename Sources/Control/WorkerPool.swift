@@ -61,6 +61,20 @@ final class WorkerPool {
         for member in members { member.post(letter) }
     }
 
+    /// Has the workers do what health decided; in order with the snapshots, which go the same way.
+    func post(_ orders: [HealthOrder]) {
+        postToAll { worker in
+            for order in orders {
+                switch order {
+                case .weights(let slot, let changes):
+                    for change in changes { worker.setWeight(change.weight, ofTarget: change.target, inGroup: slot) }
+                case .availability(let slot, let availability): worker.setAvailability(availability, ofGroup: slot)
+                case .endFlows(let target): worker.endFlows(at: target)
+                }
+            }
+        }
+    }
+
     /// Asks each worker and waits for all answers.
     func ask<Answer: Sendable>(_ question: @escaping @Sendable (Worker) -> Answer) async -> [Answer] {
         var answers: [Answer] = []

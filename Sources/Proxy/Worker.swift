@@ -16,6 +16,8 @@ public final class Worker {
 
     private(set) var listeners: [ListenerRuntime?] = []
     private(set) var groups: [GroupRuntime?] = []
+    /// Removed, with connections that are still open.
+    private var retiredListeners: [ListenerRuntime] = []
     private var idleExchanges: [Exchange] = []
     private var randomState: UInt64
     private var dateSecond: Int64 = -1
@@ -25,7 +27,6 @@ public final class Worker {
     private var wallReadAt = MonotonicTime(nanoseconds: .min)
     /// For paths that must be normalised before they are matched.
     var pathScratch: [UInt8] = []
-    private var isDraining = false
 
     public init(
         index: Int, loop: EventLoop, seed: UInt64, events: WorkerEvents, log: AccessLog?, limits: ProcessLimiter
@@ -40,22 +41,31 @@ public final class Worker {
     /// Takes a snapshot over: new objects appear, changed ones are replaced, removed ones drain.
     ///
     /// - Parameters:
-    ///   - sockets: listening sockets of listeners that are new, by listener slot.
+    ///   - sockets: listening sockets that are new.
+    ///   - closing: ids of listening sockets that are given up: what waits in their queues is accepted first.
+    ///   - deadline: connections of removed listeners end by then, see ``endOverdue(by:)``.
     ///   - availability: of groups that are new or changed, by group slot.
     public func adopt(
-        _ snapshot: ProxySnapshot, sockets: [ListenerSockets], availability: [Int: GroupAvailability]
+        _ snapshot: ProxySnapshot, sockets: [ListenerSocket] = [], closing: Set<Int> = [],
+        deadline: MonotonicTime = .distantFuture, availability: [Int: GroupAvailability] = [:]
     ) {
-        adoptGroups(snapshot.groups, availability)
-        adoptListeners(snapshot.listeners, sockets)
+        var renumbering = Renumbering()
+        adoptGroups(snapshot.groups, availability, &renumbering)
+        adoptListeners(snapshot.listeners, sockets, closing, deadline, &renumbering)
+        guard !renumbering.isEmpty else { return }
+        forEachConnection { $0.exchangeInProgress?.renumber(renumbering) }
     }
 
-    private func adoptGroups(_ compiled: [CompiledGroup], _ availability: [Int: GroupAvailability]) {
+    private func adoptGroups(
+        _ compiled: [CompiledGroup], _ availability: [Int: GroupAvailability], _ renumbering: inout Renumbering
+    ) {
         var kept = Set<Int>(minimumCapacity: compiled.count)
         for group in compiled {
             kept.insert(group.slot)
             while groups.count <= group.slot { groups.append(nil) }
             if let runtime = groups[group.slot] {
-                if runtime.compiled !== group { runtime.replace(with: group, availability[group.slot]) }
+                guard runtime.compiled !== group else { continue }
+                renumbering.targets[ObjectIdentifier(runtime)] = runtime.replace(with: group, availability[group.slot])
             } else {
                 groups[group.slot] = GroupRuntime(worker: self, compiled: group, availability[group.slot])
             }
@@ -66,26 +76,38 @@ public final class Worker {
         }
     }
 
-    private func adoptListeners(_ compiled: [CompiledListener], _ sockets: [ListenerSockets]) {
+    private func adoptListeners(
+        _ compiled: [CompiledListener], _ sockets: [ListenerSocket], _ closing: Set<Int>, _ deadline: MonotonicTime,
+        _ renumbering: inout Renumbering
+    ) {
         var kept = Set<Int>(minimumCapacity: compiled.count)
         for listener in compiled {
             kept.insert(listener.slot)
             while listeners.count <= listener.slot { listeners.append(nil) }
             if let runtime = listeners[listener.slot] {
-                if runtime.compiled !== listener { runtime.replace(with: listener) }
+                guard runtime.compiled !== listener else { continue }
+                renumbering.rules[ObjectIdentifier(runtime)] = runtime.replace(with: listener)
             } else {
                 listeners[listener.slot] = ListenerRuntime(worker: self, compiled: listener)
             }
         }
-        for entry in sockets {
-            for descriptor in entry.descriptors {
-                listeners[entry.slot]?.listen(FileDescriptor(adopting: descriptor))
+        for socket in sockets {
+            listeners[socket.slot]?.listen(FileDescriptor(adopting: socket.descriptor), id: socket.id)
+        }
+        for slot in listeners.indices {
+            guard let listener = listeners[slot] else { continue }
+            if kept.contains(slot) {
+                if !closing.isEmpty { listener.close(sockets: closing) }
+            } else {
+                listeners[slot] = nil
+                retire(listener, deadline)
             }
         }
-        for slot in listeners.indices where listeners[slot] != nil && !kept.contains(slot) {
-            listeners[slot]?.retire()
-            listeners[slot] = nil
-        }
+    }
+
+    private func retire(_ listener: ListenerRuntime, _ deadline: MonotonicTime) {
+        listener.retire(deadline: deadline)
+        if listener.connectionCount > 0 { retiredListeners.append(listener) }
     }
 
     /// Publishes what health found out about one group.
@@ -100,21 +122,48 @@ public final class Worker {
         groups[slot]?.setWeight(weight, of: target)
     }
 
-    /// Takes no new connections; every response says `Connection: close`; idle connections are closed.
-    public func drain() {
-        isDraining = true
-        for listener in listeners { listener?.retire() }
+    /// Takes no new connections; every response says `Connection: close`; idle connections are closed. What is left
+    /// at the deadline is for ``endOverdue(by:)``.
+    public func drain(deadline: MonotonicTime) {
+        for slot in listeners.indices {
+            guard let listener = listeners[slot] else { continue }
+            listeners[slot] = nil
+            retire(listener, deadline)
+        }
+    }
+
+    /// Ends the connections of removed listeners whose deadline is `moment` or earlier. Control calls it at that time.
+    public func endOverdue(by moment: MonotonicTime) {
+        for listener in retiredListeners where listener.deadline <= moment { listener.endAll() }
+    }
+
+    /// Ends the exchanges that still run at a target, named by its counters: its time to drain is over. Walks all
+    /// connections, so that drains cost the path of a request nothing.
+    public func endFlows(at target: CounterBlock) {
+        forEachConnection { connection in
+            guard connection.exchangeInProgress?.target?.pool.target.counters === target else { return }
+            connection.endByDeadline()
+        }
     }
 
     /// Client connections that are still open, tunnels included.
-    public var connectionCount: Int { listeners.reduce(0) { $0 + ($1?.connectionCount ?? 0) } + retiredConnections }
-    /// Connections of listeners that are gone.
-    var retiredConnections = 0
+    public var connectionCount: Int {
+        (listeners.compactMap(\.self) + retiredListeners).reduce(0) { $0 + $1.connectionCount }
+    }
 
     /// Closes everything at once.
     public func closeAll() {
-        for listener in listeners { listener?.closeAll() }
+        drain(deadline: loop.now)
+        endOverdue(by: loop.now)
         for group in groups { group?.retire() }
+    }
+
+    /// The last connection of a removed listener is gone.
+    func forget(_ listener: ListenerRuntime) { retiredListeners.removeAll { $0 === listener } }
+
+    private func forEachConnection(_ body: (ClientConnection) -> Void) {
+        for listener in listeners { listener?.forEachConnection(body) }
+        for listener in retiredListeners { listener.forEachConnection(body) }
     }
 
     // MARK: What connections use
@@ -159,11 +208,22 @@ public final class Worker {
 @available(*, unavailable)
 extension Worker: Sendable {}
 
-/// Listening sockets for one listener on one worker. Whoever adopts them owns the descriptors.
-public struct ListenerSockets: Sendable {
+/// One listening socket for one worker. Whoever adopts it owns the descriptor.
+public struct ListenerSocket: Sendable {
     public let slot: Int
-    public let descriptors: [CInt]
-    public init(slot: Int, descriptors: [CInt]) { (self.slot, self.descriptors) = (slot, descriptors) }
+    /// Names the address that it listens on, to close it by.
+    public let id: Int
+    public let descriptor: CInt
+    public init(slot: Int, id: Int, descriptor: CInt) { (self.slot, self.id, self.descriptor) = (slot, id, descriptor) }
+}
+
+/// What became of indices in a new snapshot, for exchanges in progress: new index by old one, -1 where it is gone.
+struct Renumbering {
+    /// By group.
+    var targets: [ObjectIdentifier: [Int]] = [:]
+    /// By listener.
+    var rules: [ObjectIdentifier: [Int]] = [:]
+    var isEmpty: Bool { targets.isEmpty && rules.isEmpty }
 }
 
 /// What a worker tells control. Called on the worker's thread; must only post.

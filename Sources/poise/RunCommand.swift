@@ -8,7 +8,8 @@ import PoisePlatform
 enum RunCommand {
     private static let options = [
         CommandOption("listen", value: "ADDRESS", help: "without a file: where to listen, as :8080", mayRepeat: true),
-        CommandOption("to", value: "TARGETS", help: "without a file: targets, as 127.0.0.1:7001,127.0.0.1:7002", mayRepeat: true),
+        CommandOption(
+            "to", value: "TARGETS", help: "without a file: targets, as 127.0.0.1:7001,127.0.0.1:7002", mayRepeat: true),
     ]
 
     private static let usage = """
@@ -39,9 +40,8 @@ enum RunCommand {
         let executor = ControlActor.shared.executor
         let loop = EventLoop(executor: executor)
         let status = Lock<Int32>(0)
-        let configuration = loaded.configuration
         executor.start {
-            let code = await serve(configuration, until: signals)
+            let code = await serve(loaded, until: signals)
             status.withLock { $0 = code }
             executor.loop.stop()
         }
@@ -49,10 +49,10 @@ enum RunCommand {
         return status.withLock { $0 }
     }
 
-    @ControlActor private static func serve(_ configuration: Configuration, until signals: [CInt]) async -> Int32 {
-        let daemon = Daemon()
+    @ControlActor private static func serve(_ loaded: LoadedConfiguration, until signals: [CInt]) async -> Int32 {
+        let daemon = Daemon(log: { Console.error("\($0)") })
         do {
-            try await daemon.start(configuration)
+            try await daemon.start(loaded)
         } catch {
             Console.error("\(error)")
             return 1

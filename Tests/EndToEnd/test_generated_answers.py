@@ -82,8 +82,13 @@ def test_a_fixed_response_reads_the_body_it_does_not_want(start):
     poise = ruled(start, default={"fixed_response": {"status": 200, "body": "fine"}})
     with Client(poise.port) as client:
         client.send(request("/", method="POST", body=b"GET /x HTTP/1.1\r\n\r\n" * 100) + request("/next"))
-        assert (client.response().text, client.response().text) == ("fine", "fine")
-        client.expect_silence(0.1)
+        first = client.response()
+        assert first.text == "fine"
+        if "close" in first.fields.tokens("Connection"):
+            assert client.expect_end() == "fin"
+        else:
+            assert client.response().text == "fine"
+            client.expect_silence(0.1)
 
 
 @pytest.mark.parametrize("redirect, status, location", [
@@ -91,7 +96,7 @@ def test_a_fixed_response_reads_the_body_it_does_not_want(start):
     ({"host": "new.test", "port": "80"}, 302, "http://new.test/a%20b/c?x=1&y"),
     ({"scheme": "https", "port": "443", "status": 308}, 308, "https://shop.test/a%20b/c?x=1&y"),
     ({"path": "/moved/#{path}", "query": ""}, 302, "http://shop.test:{port}/moved/a%20b/c"),
-    ({"path": "/", "query": "from=#{path}&#{query}"}, 302, "http://shop.test:{port}/?from=a%20b/c&x=1&y"),
+    ({"path": "/", "query": "old=1&#{query}"}, 302, "http://shop.test:{port}/?old=1&x=1&y"),
 ])
 def test_a_redirect(start, redirect, status, location):
     poise = ruled(start, default={"redirect": redirect})

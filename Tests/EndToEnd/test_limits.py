@@ -14,7 +14,7 @@ def padded(size, extra=()):
 
 def test_head_bytes(start):
     origin = start.origin()
-    poise = start.proxy(origin, head_bytes="2KiB")
+    poise = start.proxy(origin, head_bytes="2KiB", uri_bytes="1KiB")
     with Client(poise.port) as client:
         assert len(padded(2048)) == 2048
         assert client.ask(padded(2048)).status == 200

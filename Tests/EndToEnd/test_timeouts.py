@@ -80,7 +80,7 @@ def test_an_exchange_in_progress_is_not_idle(start):
 
 
 def test_an_old_connection_is_closed_with_its_next_answer(start):
-    poise = start.proxy(start.origin(), age="300ms")
+    poise = start.proxy(start.origin(), age="1s")
     with Client(poise.port) as client:
         for _ in range(200):
             response = client.ask(request())

@@ -1,71 +1,81 @@
 import PoiseModel
 import PoisePlatform
 
-/// Binds a listener's addresses for all workers: everything or nothing.
+/// Binds addresses for all workers: everything or nothing.
 enum ListenerBinder {
-    /// Sockets of one listener: per worker, one per address.
+    /// The sockets of one address, one per worker. Owned by whoever holds it until they are handed to the workers.
     struct Bound: Sendable {
-        var perWorker: [[CInt]]
-        /// What was really bound, in the order of the addresses: port 0 has become a number.
-        var addresses: [String]
+        let configured: ListenAddress
+        /// What was really bound: port 0 has become a number.
+        var actual: String
+        /// Names these sockets at the workers.
+        var id: Int
+        var perWorker: [CInt]
+        /// A unix socket once more: it can be handed on to another listener, but not bound twice.
+        var spare: CInt?
 
         /// Closes all; for a prepare that fails elsewhere.
         func close() {
-            for descriptor in perWorker.joined() { _ = FileDescriptor(adopting: descriptor) }
+            for descriptor in perWorker { _ = FileDescriptor(adopting: descriptor) }
+            closeSpare()
         }
+
+        func closeSpare() { if let spare { _ = FileDescriptor(adopting: spare) } }
     }
 
-    static func bind(_ listener: Listener, workers: Int) throws(ConfigError) -> Bound {
-        var bound = Bound(perWorker: Array(repeating: [], count: workers), addresses: [])
-        for (index, address) in listener.addresses.enumerated() {
-            do {
-                bound.addresses.append(try bind(address, workers: workers, into: &bound.perWorker))
-            } catch {
-                bound.close()
-                throw Self.describe(error, address).under("address[\(index)]")
-            }
+    /// - Parameters:
+    ///   - ours: sockets of this process that are in the way and will be closed: the address is taken over from them
+    ///     without a moment in which nobody listens.
+    static func bind(_ address: ListenAddress, workers: Int, id: Int, ours: [Bound]) throws(ConfigError) -> Bound {
+        var bound = Bound(configured: address, actual: "", id: id, perWorker: [])
+        do {
+            try bind(workers, ours, into: &bound)
+            return bound
+        } catch {
+            bound.close()
+            throw describe(error, address)
         }
-        return bound
     }
 
     /// The first socket is bound without SO_REUSEPORT: a second program on the address is an error, not half of the
     /// traffic. Sharing is allowed afterwards, for our own further sockets.
-    private static func bind(
-        _ address: ListenAddress, workers: Int, into perWorker: inout [[CInt]]
-    ) throws(SystemError) -> String {
-        switch address {
+    private static func bind(_ workers: Int, _ ours: [Bound], into bound: inout Bound) throws(SystemError) {
+        switch bound.configured {
         case .anyAddress(let port):
             do {
-                return try bindIP(IPAddress(v6: 0), port, dualStack: true, workers, &perWorker)
+                try bindIP(IPAddress(v6: 0), port, dualStack: true, workers, !ours.isEmpty, &bound)
             } catch where error.code == Errno.addressFamilyNotSupported || error.code == Errno.addressNotAvailable {
-                return try bindIP(IPAddress(v4: 0), port, dualStack: false, workers, &perWorker)
+                try bindIP(IPAddress(v4: 0), port, dualStack: false, workers, !ours.isEmpty, &bound)
             }
         case .ip(let ip, let port):
-            return try bindIP(ip, port, dualStack: false, workers, &perWorker)
+            try bindIP(ip, port, dualStack: false, workers, !ours.isEmpty, &bound)
         case .unix(let path):
-            Files.removeStaleSocket(path)
-            let first = try Sockets.listen(on: .unix(path: path), sharesPort: false)
-            for worker in 1..<max(workers, 1) where worker < workers {
-                perWorker[worker].append(try Sockets.duplicate(first.number).release())
+            let first: FileDescriptor
+            if let spare = ours.compactMap(\.spare).first {
+                first = try Sockets.duplicate(spare)
+            } else {
+                Files.removeStaleSocket(path)
+                first = try Sockets.listen(on: .unix(path: path), sharesPort: false)
             }
-            perWorker[0].append(first.release())
-            return "unix:\(path)"
+            for _ in 0..<workers { bound.perWorker.append(try Sockets.duplicate(first.number).release()) }
+            bound.spare = first.release()
+            bound.actual = "unix:\(path)"
         }
     }
 
     private static func bindIP(
-        _ ip: IPAddress, _ port: UInt16, dualStack: Bool, _ workers: Int, _ perWorker: inout [[CInt]]
-    ) throws(SystemError) -> String {
-        let first = try Sockets.bind(to: .ip(ip, port: port), sharesPort: false, dualStack: dualStack)
-        let bound = Sockets.localAddress(of: first.number)?.port ?? port
-        if workers > 1 { try Sockets.sharePort(of: first) }
+        _ ip: IPAddress, _ port: UInt16, dualStack: Bool, _ workers: Int, _ shares: Bool, _ bound: inout Bound
+    ) throws(SystemError) {
+        let first = try Sockets.bind(to: .ip(ip, port: port), sharesPort: shares, dualStack: dualStack)
+        let real = Sockets.localAddress(of: first.number)?.port ?? port
+        if !shares { try Sockets.sharePort(of: first) }
         try Sockets.listen(first)
-        perWorker[0].append(first.release())
-        for worker in 1..<max(workers, 1) where worker < workers {
-            let socket = try Sockets.listen(on: .ip(ip, port: bound), sharesPort: true, dualStack: dualStack)
-            perWorker[worker].append(socket.release())
+        bound.perWorker.append(first.release())
+        while bound.perWorker.count < workers {
+            let socket = try Sockets.listen(on: .ip(ip, port: real), sharesPort: true, dualStack: dualStack)
+            bound.perWorker.append(socket.release())
         }
-        return "\(TargetAddress.ip(ip, port: bound))"
+        bound.actual = "\(TargetAddress.ip(ip, port: real))"
     }
 
     private static func describe(_ error: SystemError, _ address: ListenAddress) -> ConfigError {

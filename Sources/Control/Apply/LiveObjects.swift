@@ -5,10 +5,11 @@ import PoiseProxy
 
 /// What outlives snapshots: slots, counters, limiters, by identity. An object that an apply does not concern keeps
 /// its own; one that is gone gives its slot back.
-@ControlActor
-final class LiveObjects {
-    final class ListenerEntry {
-        let slot: Int
+///
+/// A value: an apply works on a copy, and a failed one drops it. Nothing that was prepared is left behind.
+struct LiveObjects {
+    struct ListenerEntry {
+        var slot: Int
         let counters: CounterBlock
         let totalTime: Histogram
         let targetTime: Histogram
@@ -23,7 +24,7 @@ final class LiveObjects {
         }
     }
 
-    final class GroupEntry {
+    struct GroupEntry {
         let slot: Int
         let counters: CounterBlock
         let totalTime: Histogram
@@ -40,7 +41,7 @@ final class LiveObjects {
         }
     }
 
-    final class TargetEntry {
+    struct TargetEntry {
         let counters: CounterBlock
         var limiter: SlotLimiter?
         var compiled: CompiledTarget?
@@ -48,29 +49,28 @@ final class LiveObjects {
     }
 
     let workers: Int
-    private(set) var listeners: [String: ListenerEntry] = [:]
-    private(set) var groups: [String: GroupEntry] = [:]
+    var listeners: [String: ListenerEntry] = [:]
+    var groups: [String: GroupEntry] = [:]
     private var listenerSlots = SlotAllocator()
     private var groupSlots = SlotAllocator()
+    /// Given up in this apply; free from the next one on, when no worker knows their old owners any more.
+    private var leftListenerSlots: [Int] = []
 
     init(workers: Int) { self.workers = workers }
 
-    func listener(_ id: String) -> ListenerEntry {
-        if let entry = listeners[id] { return entry }
-        let entry = ListenerEntry(slot: listenerSlots.take(), workers: workers)
-        listeners[id] = entry
-        return entry
+    mutating func newListener() -> ListenerEntry { ListenerEntry(slot: listenerSlots.take(), workers: workers) }
+    mutating func newGroup() -> GroupEntry { GroupEntry(slot: groupSlots.take(), workers: workers) }
+
+    /// The same listener somewhere else: the workers see a new one, the counters go on.
+    mutating func move(_ entry: inout ListenerEntry) {
+        leftListenerSlots.append(entry.slot)
+        entry.slot = listenerSlots.take()
+        entry.compiled = nil
     }
 
-    func group(_ id: String) -> GroupEntry {
-        if let entry = groups[id] { return entry }
-        let entry = GroupEntry(slot: groupSlots.take(), workers: workers)
-        groups[id] = entry
-        return entry
-    }
-
-    /// Forgets what a committed snapshot no longer has.
-    func keepOnly(listeners keptListeners: Set<String>, groups keptGroups: Set<String>) {
+    /// Forgets what the configuration no longer has. Last of all: slots that are given up here must not be taken again
+    /// within the same snapshot.
+    mutating func keepOnly(listeners keptListeners: Set<String>, groups keptGroups: Set<String>) {
         for (id, entry) in listeners where !keptListeners.contains(id) {
             listeners[id] = nil
             listenerSlots.giveBack(entry.slot)
@@ -79,19 +79,25 @@ final class LiveObjects {
             groups[id] = nil
             groupSlots.giveBack(entry.slot)
         }
+        for slot in leftListenerSlots { listenerSlots.giveBack(slot) }
+        leftListenerSlots = []
     }
 }
 
 /// Small numbers, the lowest free one first, so that the workers' tables stay short.
 struct SlotAllocator {
+    /// Highest first.
     private var free: [Int] = []
     private var next = 0
 
     mutating func take() -> Int {
-        if let index = free.indices.min(by: { free[$0] < free[$1] }) { return free.remove(at: index) }
+        if let lowest = free.popLast() { return lowest }
         next += 1
         return next - 1
     }
 
-    mutating func giveBack(_ slot: Int) { free.append(slot) }
+    mutating func giveBack(_ slot: Int) {
+        let place = free.firstIndex { $0 < slot } ?? free.count
+        free.insert(slot, at: place)
+    }
 }

@@ -6,71 +6,88 @@ import PoiseProxy
 import PoiseRouting
 
 /// Compiles a configuration into a snapshot, reusing every object that did not change.
-@ControlActor
+///
+/// Works on a copy of the live objects. Whoever commits takes ``live`` over and calls ``takeEffect()``.
 struct SnapshotBuilder {
-    let live: LiveObjects
+    private(set) var live: LiveObjects
     /// Addresses of targets that are names; a name that is missing does not resolve.
     let addresses: [String: [IPAddress]]
+    /// Listeners that share no address with their former selves.
+    let moved: Set<String>
+    private var limits: [(SlotLimiter, Int)] = []
+
+    init(live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = []) {
+        (self.live, self.addresses, self.moved) = (live, addresses, moved)
+    }
 
     /// - Returns: the snapshot; objects equal to those of the last one are the same references.
-    func build(_ configuration: Configuration, generation: Int) throws(ConfigError) -> ProxySnapshot {
+    mutating func build(_ configuration: Configuration, generation: Int) throws(ConfigError) -> ProxySnapshot {
         var groups: [CompiledGroup] = []
         groups.reserveCapacity(configuration.targetGroups.count)
-        for group in configuration.targetGroups { groups.append(compile(group)) }
+        for (index, group) in configuration.targetGroups.enumerated() {
+            groups.append(compile(group))
+            guard groups[index].targets.count <= Scheduler.targetsMax else {
+                throw ConfigError(
+                    code: .outOfRange, path: "target_groups[\(index)].targets",
+                    problem: "the group '\(group.id)' has \(groups[index].targets.count) addresses",
+                    fix: "a group may have \(Scheduler.targetsMax): divide it")
+            }
+        }
         var listeners: [CompiledListener] = []
         for (index, listener) in configuration.listeners.enumerated() {
             do { listeners.append(try compile(listener)) } catch { throw error.under("listeners[\(index)]") }
         }
+        live.keepOnly(
+            listeners: Set(configuration.listeners.map(\.id)), groups: Set(configuration.targetGroups.map(\.id)))
         return ProxySnapshot(generation: generation, listeners: listeners, groups: groups)
     }
 
+    /// What changes in place, and therefore only at the commit.
+    func takeEffect() { for (limiter, limit) in limits { limiter.setLimit(limit) } }
+
     // MARK: Groups
 
-    private func compile(_ group: TargetGroup) -> CompiledGroup {
-        let entry = live.group(group.id)
+    private mutating func compile(_ group: TargetGroup) -> CompiledGroup {
+        var entry = live.groups[group.id] ?? live.newGroup()
+        let hasNames = group.targets.contains { if case .name = $0.address { true } else { false } }
+        if let old = entry.compiled, old.settings == group, !hasNames { return old }
+        let known = entry.targets
+        entry.targets = [:]
         var targets: [CompiledTarget] = []
-        for target in group.targets { targets += compile(target, of: group, entry) }
+        targets.reserveCapacity(group.targets.count)
+        for target in group.targets {
+            for (address, label) in places(of: target) where entry.targets[address] == nil {
+                var cell = known[address] ?? LiveObjects.TargetEntry(workers: live.workers)
+                targets.append(compile(address, target, label, group, &cell))
+                entry.targets[address] = cell
+            }
+        }
         if let old = entry.compiled, old.settings == group, old.targets.elementsEqual(targets, by: ===) { return old }
         let compiled = CompiledGroup(
             slot: entry.slot, settings: group, targets: targets, counters: entry.counters,
             totalTime: entry.totalTime, targetTime: entry.targetTime,
             queue: group.limits.connectionsMax == nil ? nil : entry.queue)
         entry.compiled = compiled
-        let kept = Set(targets.map(\.address))
-        for address in entry.targets.keys where !kept.contains(address) { entry.targets[address] = nil }
+        live.groups[group.id] = entry
         return compiled
     }
 
-    private func compile(
-        _ target: Target, of group: TargetGroup, _ entry: LiveObjects.GroupEntry
-    ) -> [CompiledTarget] {
+    private func places(of target: Target) -> [(SocketAddress, label: String)] {
         switch target.address {
-        case .ip(let ip, let port):
-            return [compile(.ip(ip, port: port), target, "\(target.address)", group, entry)]
-        case .unix(let path):
-            return [compile(.unix(path: path), target, "\(target.address)", group, entry)]
+        case .ip(let ip, let port): [(.ip(ip, port: port), "\(target.address)")]
+        case .unix(let path): [(.unix(path: path), "\(target.address)")]
         case .name(let name, let port):
-            return (addresses[name] ?? []).map { ip in
-                compile(
-                    .ip(ip, port: port), target, "\(TargetAddress.ip(ip, port: port))", group, entry)
-            }
+            (addresses[name] ?? []).map { (.ip($0, port: port), "\(TargetAddress.ip($0, port: port))") }
         }
     }
 
-    private func compile(
+    private mutating func compile(
         _ address: SocketAddress, _ target: Target, _ label: String, _ group: TargetGroup,
-        _ entry: LiveObjects.GroupEntry
+        _ cell: inout LiveObjects.TargetEntry
     ) -> CompiledTarget {
-        let cell: LiveObjects.TargetEntry
-        if let known = entry.targets[address] {
-            cell = known
-        } else {
-            cell = LiveObjects.TargetEntry(workers: live.workers)
-            entry.targets[address] = cell
-        }
         if let limit = group.limits.connectionsMax {
             if let limiter = cell.limiter {
-                if limiter.limit != limit { limiter.setLimit(limit) }
+                if limiter.limit != limit { limits.append((limiter, limit)) }
             } else {
                 cell.limiter = SlotLimiter(limit: limit)
             }
@@ -99,8 +116,9 @@ struct SnapshotBuilder {
 
     // MARK: Listeners
 
-    private func compile(_ listener: Listener) throws(ConfigError) -> CompiledListener {
-        let entry = live.listener(listener.id)
+    private mutating func compile(_ listener: Listener) throws(ConfigError) -> CompiledListener {
+        var entry = live.listeners[listener.id] ?? live.newListener()
+        if moved.contains(listener.id) { live.move(&entry) }
         if let old = entry.compiled, old.settings == listener, usesSameSlots(old, listener) { return old }
         var actions: [CompiledAction] = []
         for (index, rule) in listener.rules.enumerated() {
@@ -119,7 +137,14 @@ struct SnapshotBuilder {
             counters: entry.counters, ruleCounters: ids.map { kept[$0]! }, totalTime: entry.totalTime,
             targetTime: entry.targetTime)
         entry.compiled = compiled
+        live.listeners[listener.id] = entry
         return compiled
+    }
+
+    private func slot(ofGroup id: String) -> Int {
+        // Groups are compiled first, and a configuration that refers to none is refused before.
+        guard let entry = live.groups[id] else { preconditionFailure("no group '\(id)'") }
+        return entry.slot
     }
 
     /// A group that went and came back under the same name has another slot.
@@ -128,7 +153,7 @@ struct SnapshotBuilder {
         let old = compiled.actions + [compiled.defaultAction].compactMap(\.self)
         for (action, compiled) in zip(actions, old) {
             guard case .forward(let forward) = action, case .forward(let shares) = compiled else { continue }
-            guard forward.shares.map({ live.group($0.group).slot }) == shares.map(\.groupSlot) else { return false }
+            guard forward.shares.map({ slot(ofGroup: $0.group) }) == shares.map(\.groupSlot) else { return false }
         }
         return true
     }
@@ -137,7 +162,7 @@ struct SnapshotBuilder {
         switch action {
         case .forward(let forward):
             return .forward(
-                forward.shares.map { .init(groupSlot: live.group($0.group).slot, weight: $0.weight) })
+                forward.shares.map { .init(groupSlot: slot(ofGroup: $0.group), weight: $0.weight) })
         case .redirect(let redirect): return .redirect(try RedirectTemplate(redirect))
         case .fixedResponse(let response): return .fixedResponse(response)
         }

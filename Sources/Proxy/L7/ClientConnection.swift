@@ -261,6 +261,15 @@ final class ClientConnection: Connection {
         }
     }
 
+    /// The exchange whose answer is not over; `nil` while a request is awaited or read.
+    var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
+
+    /// The listener or the target has had its time to drain: whatever is in progress is cut.
+    func endByDeadline() {
+        exchangeInProgress?.endByDeadline()
+        end(reset: false)
+    }
+
     /// The listener is gone: an idle connection closes, a busy one ends with its answer.
     func listenerRetired() {
         if phase == .reading, exchange == nil || exchange?.head.hasBegun == false {
@@ -319,7 +328,11 @@ struct ClientAddressText {
     /// Equal for equal addresses, on every machine.
     var hash: UInt64 { hash64(text.span.extracting(0..<count)) }
 
-    func append(to writer: inout some ByteSink) { writer.append(text.span.extracting(0..<count)) }
+    var bytes: Span<UInt8> {
+        @_lifetime(borrow self) get { text.span.extracting(0..<count) }
+    }
+
+    func append(to writer: inout some ByteSink) { writer.append(bytes) }
 
     private mutating func put(_ byte: UInt8) {
         text[count] = byte

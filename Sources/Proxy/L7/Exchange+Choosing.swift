@@ -29,7 +29,9 @@ extension Exchange {
                 rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
             }
         }
-        listener.ruleRow(rule).add(RuleCounter.requests)
+        let counters = listener.ruleRow(rule)
+        counters.add(RuleCounter.requests)
+        ruleID = counters.id
         guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
             fail(.noRule)
             return nil
@@ -74,7 +76,7 @@ extension Exchange {
                 guard excluded.count > 1 else { return noTarget() }
                 // All were tried and a try is left: once more round, only not at once to the last one again.
                 excluded = Exclusions()
-                excluded.insert(targetIndex)
+                exclude(&excluded)
                 passedOver = excluded
                 continue
             }
@@ -85,7 +87,7 @@ extension Exchange {
                     if passedOver.count == Exclusions.capacity { return takeAnySlotOrWait() }
                     continue
                 }
-                holdsSlot = true
+                slot = limiter
             }
             targetIndex = index
             return connect(pool)
@@ -101,7 +103,7 @@ extension Exchange {
     /// - Parameter index: of a pool whose slot is taken already.
     func connect(toSlotAt index: Int) {
         let pool = group!.pools[index]
-        holdsSlot = pool.target.inFlight != nil
+        slot = pool.target.inFlight
         targetIndex = index
         connect(pool)
     }
@@ -123,6 +125,7 @@ extension Exchange {
         phase = .forwarding
         chosenAt = now
         let group = self.group!
+        targetID = pool.counters.id
         pool.counters.add(TargetCounter.requests)
         pool.counters.add(TargetCounter.inFlight)
         group.counters.add(GroupCounter.tries)

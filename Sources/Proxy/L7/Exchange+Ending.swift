@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseHTTP
 import PoiseLive
 import PoiseLoop
@@ -28,6 +29,21 @@ extension Exchange {
         let isCut = phase == .answering
         end(reason)
         client.exchangeAbandoned(reset: isCut)
+    }
+
+    /// The time to drain is over, of the target or of the listener.
+    func endByDeadline() { abandon(.shutdown) }
+
+    /// The configuration changed: indices of rules and targets mean others now.
+    func renumber(_ renumbering: Renumbering) {
+        if rule >= 0, let rules = renumbering.rules[ObjectIdentifier(listener)] { rule = rules[rule] }
+        guard let group, let targets = renumbering.targets[ObjectIdentifier(group)] else { return }
+        if targetIndex >= 0 { targetIndex = targets[targetIndex] }
+        var stillExcluded = Exclusions()
+        for position in 0..<excluded.count where targets[excluded[position]] >= 0 {
+            stillExcluded.insert(targets[excluded[position]])
+        }
+        excluded = stillExcluded
     }
 
     /// The client's connection was closed under the exchange.
@@ -75,11 +91,13 @@ extension Exchange {
         counters.subtract(ListenerCounter.inFlight)
         counters.add(ListenerCounter.bytesFromClients, UInt64(requestBody.bytes))
         counters.add(ListenerCounter.bytesToClients, UInt64(answerBody.bytes))
+        counters.add(ListenerCounter.firstReason + Int(reason.rawValue))
+        if let refusal { counters.add(ListenerCounter.firstRefusal + Int(refusal.reason.rawValue)) }
         let total = (now - beganAt).count
         listener.totalTime.record(nanoseconds: total)
         if let offset = statusClassOffset(status) {
             counters.add(ListenerCounter.status2xx + offset)
-            if rule >= 0 { listener.ruleRow(rule).add(RuleCounter.status2xx + offset) }
+            if rule >= 0 { listener.ruleRow(rule, id: ruleID)?.add(RuleCounter.status2xx + offset) }
         }
         if let group {
             group.counters.subtract(GroupCounter.inFlight)
@@ -97,8 +115,8 @@ extension Exchange {
     func record(to log: AccessLog) {
         log.append(
             AccessRecord(
-                endedAt: worker.wallTime, listenerSlot: listener.compiled.slot, rule: rule,
-                groupSlot: group?.compiled.slot ?? -1, target: targetIndex, status: status, reason: reason,
+                endedAt: worker.wallTime, listener: listener.counters.id, rule: ruleID,
+                group: group?.counters.id ?? 0, target: targetID, status: status, reason: reason,
                 refusal: refusal?.reason, method: head.method, tries: tries, bytesIn: requestBody.bytes,
                 bytesOut: answerBody.bytes, waitMicroseconds: Int((chosenAt - beganAt).microseconds),
                 targetMicroseconds: answeredAt > .zero ? Int((answeredAt - chosenAt).microseconds) : -1,

@@ -28,7 +28,7 @@ extension Exchange {
         let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
         if !isStale { pool.failed(groupIndex: targetIndex) }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
-        if isStale { tries -= 1 } else { excluded.insert(targetIndex) }
+        if isStale { tries -= 1 } else { exclude(&excluded) }
         again(pool)
     }
 
@@ -49,12 +49,15 @@ extension Exchange {
         return true
     }
 
+    /// Adds the target that was tried, unless its group has it no more.
+    func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
+
     func mayRetry(status: Int) -> Bool {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
         guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
         var others = excluded
-        others.insert(targetIndex)
+        exclude(&others)
         guard others.count < group.pools.count else { return false }
         return group.retryBudget.allowsRetry(at: now)
     }
@@ -62,7 +65,7 @@ extension Exchange {
     /// An answer that counts as a failed try.
     func retry(from target: TargetConnection, failed: Bool) {
         let pool = target.pool
-        excluded.insert(targetIndex)
+        exclude(&excluded)
         self.target = nil
         leaveTarget(pool)
         pool.counters.add(TargetCounter.failures)
@@ -85,9 +88,9 @@ extension Exchange {
         pool.counters.subtract(TargetCounter.inFlight)
         pool.counters.add(TargetCounter.bytesToTarget, UInt64(requestBody.bytes))
         pool.counters.add(TargetCounter.bytesFromTarget, UInt64(answerBody.bytes))
-        if holdsSlot {
-            holdsSlot = false
-            pool.target.inFlight?.giveBack()
+        if let slot {
+            self.slot = nil
+            slot.giveBack()
             group?.compiled.queue?.wakeOne()
         }
         if answerBegan, let offset = statusClassOffset(status) {

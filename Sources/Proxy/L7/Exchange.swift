@@ -50,6 +50,9 @@ final class Exchange {
     var keptTraceID = ByteRange.empty
 
     var rule = -1
+    /// Ids of the rule's and the last target's counters, 0 for none.
+    var ruleID = 0
+    var targetID = 0
     var status = 0
     var reason = EndReason.answered
     var refusal: Refusal?
@@ -59,7 +62,8 @@ final class Exchange {
     var requestWasWritten = false
     var requestIsSent = false
     var answerBegan = false
-    var holdsSlot = false
+    /// What a slot was taken of; the target's limit may change meanwhile.
+    var slot: SlotLimiter?
     var ticket: UInt64?
     var clientWait = ClientWait.none
     var serial: UInt64 = 0
@@ -95,10 +99,10 @@ final class Exchange {
         phase = .reading
         head.reset()
         serial &+= 1
-        (target, group, targetIndex, rule) = (nil, nil, -1, -1)
+        (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
-        (requestWasWritten, requestIsSent, answerBegan, holdsSlot, ticket) = (false, false, false, false, nil)
+        (requestWasWritten, requestIsSent, answerBegan, slot, ticket) = (false, false, false, nil, nil)
         clientWait = .none
         (requestIDHigh, requestIDLow) = (0, 0)
         beganAt = now

@@ -59,9 +59,17 @@ final class GroupRuntime {
     }
 
     /// Changed settings or targets. Pools of targets that stay keep their connections.
-    func replace(with compiled: CompiledGroup, _ availability: GroupAvailability?) {
+    ///
+    /// - Returns: for each old target its new index, -1 where it is gone.
+    func replace(with compiled: CompiledGroup, _ availability: GroupAvailability?) -> [Int] {
         var old: [UInt64: TargetPool] = [:]
         for pool in pools { old[pool.target.identity] = pool }
+        let places = Dictionary(
+            zip(compiled.targets.map(\.identity), compiled.targets.indices), uniquingKeysWith: { first, _ in first })
+        let renumbered = pools.map { places[$0.target.identity] ?? -1 }
+        // Whoever waits for a slot may find one, or need none any more.
+        let waiting = self.compiled.queue
+        defer { if let waiting { for _ in 0..<waiting.count { waiting.wakeOne() } } }
         self.compiled = compiled
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
@@ -80,6 +88,7 @@ final class GroupRuntime {
             return pool
         }
         for (_, pool) in old { pool.retire() }
+        return renumbered
     }
 
     /// Idle connections are closed; flows in progress end by themselves.

@@ -17,6 +17,8 @@ final class ListenerRuntime {
     private var connections: [ClientConnection] = []
     /// No new requests on open connections: each answer says `Connection: close`.
     private(set) var isRetired = false
+    /// Of a removed listener: its connections end by then.
+    private(set) var deadline = MonotonicTime.distantFuture
     /// For `forward` to several groups: smooth weighted round robin per rule, by rule index.
     var groupChoice: [GroupChoice?]
 
@@ -32,7 +34,13 @@ final class ListenerRuntime {
     }
 
     /// The same listener with other settings: sockets and connections stay.
-    func replace(with compiled: CompiledListener) {
+    ///
+    /// - Returns: for each old rule its new index, -1 where it is gone.
+    func replace(with compiled: CompiledListener) -> [Int] {
+        let rules = compiled.settings.rules.map(\.id)
+        var places = Dictionary(zip(rules, rules.indices), uniquingKeysWith: { first, _ in first })
+        places[Identity.defaultRule] = rules.count
+        let renumbered = (self.compiled.settings.rules.map(\.id) + [Identity.defaultRule]).map { places[$0] ?? -1 }
         self.compiled = compiled
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
@@ -40,33 +48,52 @@ final class ListenerRuntime {
         ruleCounters = compiled.ruleCounters.map { $0.row(worker.index) }
         limits = HeadLimits(compiled.settings.limits)
         groupChoice = Array(repeating: nil, count: compiled.actions.count + 1)
+        return renumbered
     }
 
     /// - Parameter rule: an index, or the number of rules for the default action.
     func ruleRow(_ rule: Int) -> CounterRow { ruleCounters[rule] }
 
-    func listen(_ socket: consuming FileDescriptor) {
-        acceptors.append(Acceptor(listener: self, socket: socket))
+    /// The counters of the rule that was at `rule` when an exchange began, wherever an apply has moved it.
+    ///
+    /// - Returns: `nil` when the rule is gone.
+    func ruleRow(_ rule: Int, id: Int) -> CounterRow? {
+        if rule < ruleCounters.count, ruleCounters[rule].id == id { return ruleCounters[rule] }
+        return ruleCounters.first { $0.id == id }
+    }
+
+    /// - Parameter id: to close it by.
+    func listen(_ socket: consuming FileDescriptor, id: Int) {
+        acceptors.append(Acceptor(listener: self, socket: socket, id: id))
+    }
+
+    /// Gives some addresses up. Connections that came by them stay: their listener does.
+    func close(sockets ids: Set<Int>) {
+        for acceptor in acceptors where ids.contains(acceptor.id) { acceptor.retire() }
+        acceptors.removeAll { ids.contains($0.id) }
     }
 
     /// Takes what the sockets still hold, closes them, and lets the connections end with their next answer.
-    func retire() {
+    func retire(deadline: MonotonicTime) {
         guard !isRetired else { return }
-        isRetired = true
         for acceptor in acceptors { acceptor.retire() }
         acceptors = []
-        worker.retiredConnections += connections.count
+        (isRetired, self.deadline) = (true, deadline)
         // Copied: closing an idle connection takes it out of the list.
         for connection in Array(connections) { connection.listenerRetired() }
     }
 
-    func closeAll() {
-        for connection in Array(connections) { connection.end(reset: false) }
+    /// The deadline has come.
+    func endAll() { forEachConnection { $0.endByDeadline() } }
+
+    /// Safe against connections that leave meanwhile.
+    func forEachConnection(_ body: (ClientConnection) -> Void) {
+        for connection in Array(connections) { body(connection) }
     }
 
     // MARK: Connections
 
-    var connectionCount: Int { isRetired ? 0 : connections.count }
+    var connectionCount: Int { connections.count }
 
     /// Over all workers. Each worker sees the others' connections a moment late: the limit may be passed by as many
     /// connections as workers accept in the same moment.
@@ -89,7 +116,7 @@ final class ListenerRuntime {
             last.position = connection.position
         }
         counters.subtract(ListenerCounter.connections)
-        if isRetired { worker.retiredConnections -= 1 }
+        if isRetired, connections.isEmpty { worker.forget(self) }
         worker.limits.leave()
         for acceptor in acceptors { acceptor.connectionClosed() }
     }
@@ -107,13 +134,14 @@ final class Acceptor: Channel {
     private unowned let listener: ListenerRuntime
     /// Out of descriptors or at the connection limit: waits for a close.
     private var isPaused = false
+    let id: Int
     /// 0 for a unix socket.
     let port: UInt16
 
     private static var acceptsPerTurn: Int { 64 }
 
-    init(listener: ListenerRuntime, socket: consuming FileDescriptor) {
-        self.listener = listener
+    init(listener: ListenerRuntime, socket: consuming FileDescriptor, id: Int) {
+        (self.listener, self.id) = (listener, id)
         port = Sockets.localAddress(of: socket.number)?.port ?? 0
         super.init(loop: listener.worker.loop)
         open(socket)
@@ -135,29 +163,40 @@ final class Acceptor: Channel {
         again()
     }
 
+    /// Whoever waits in the kernel's queue would be reset by the close: they are accepted first, all of them as far as
+    /// limits allow.
     func retire() {
-        accept()
+        isPaused = false
+        while isOpen, accept() {}
         close()
     }
 
-    private func accept() {
-        guard !isPaused else { return }
+    /// - Returns: whether more may wait: the turn was used up.
+    @discardableResult
+    private func accept() -> Bool {
+        guard !isPaused else { return false }
         let worker = listener.worker
         for _ in 0..<Self.acceptsPerTurn {
-            guard !listener.isFull, worker.limits.enter() else { return pause() }
+            guard !listener.isFull, worker.limits.enter() else {
+                pause()
+                return false
+            }
             switch loop.accept(from: self) {
             case .accepted(let accepted):
                 let connection = ClientConnection(
                     listener: listener, accepting: self, accepted: accepted)
                 connection.start(FileDescriptor(adopting: accepted.descriptor))
             case .none:
-                return worker.limits.leave()
+                worker.limits.leave()
+                return false
             case .outOfDescriptors, .failed:
                 worker.limits.leave()
-                return pause()
+                pause()
+                return false
             }
         }
         again()
+        return true
     }
 
     /// Stops accepting for a while, without spinning: clients wait in the kernel's queue.

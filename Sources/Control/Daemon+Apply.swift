@@ -1,0 +1,215 @@
+import PoiseConfig
+import PoiseHealth
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+
+/// Applying: validate → resolve → compile → bind, all of which may fail and then changes nothing; → commit, which
+/// cannot fail.
+extension Daemon {
+    /// How long an apply waits for names it has never heard of. Later answers come as applies of their own.
+    private static var nameWait: Nanoseconds { .seconds(1) }
+
+    /// Applies a text, such as `poise apply FILE` sends it. It can name no files: Poise would read them with its own
+    /// rights and not with those of the sender.
+    public func apply(text: [UInt8], name: String) async throws(ApplyRefusal) -> ApplySummary {
+        let loaded: LoadedConfiguration
+        do {
+            loaded = try ConfigLoader.load(text: text, name: name, environment: { Environment[$0] })
+        } catch {
+            throw ApplyRefusal(.invalid, error.render())
+        }
+        return try await apply(loaded, by: name)
+    }
+
+    /// Makes `loaded` the configuration in force, or changes nothing. One at a time: a second call waits for the first.
+    ///
+    /// - Parameter source: who asked, for the log.
+    public func apply(_ loaded: LoadedConfiguration, by source: String) async throws(ApplyRefusal) -> ApplySummary {
+        await takeTurn()
+        defer { giveTurn() }
+        let begin = Clock.monotonic
+        guard !isStopping else { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
+        let new = loaded.configuration
+        let errors = new.validate()
+        guard errors.isEmpty else {
+            let texts = errors.map { refusal(.invalid, $0, loaded.origins).description }
+            throw ApplyRefusal(.invalid, texts.joined(separator: "\n"))
+        }
+        if let error = restartNeeded(for: new) { throw refusal(.needsRestart, error, loaded.origins) }
+        await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
+
+        let plan = ListenerPlan(from: bound, to: new)
+        var builder = SnapshotBuilder(live: live, addresses: names.addresses, moved: plan.moved)
+        let snapshot: ProxySnapshot
+        let sockets: [String: [ListenerBinder.Bound]]
+        do throws(ConfigError) {
+            snapshot = try builder.build(new, generation: generation + 1)
+            sockets = try bind(plan.fresh)
+        } catch {
+            throw refusal(.system, error, loaded.origins)
+        }
+
+        var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
+        summary.connectionsTouched = connections(of: plan)
+        summary.warnings = loaded.warnings.render()
+        commit(snapshot, builder, plan, sockets, new)
+        (configuration, origins) = (new, loaded.origins)
+        names.keepOnly(Self.names(in: new))
+        summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
+        summary.duration = Clock.monotonic - begin
+        log(
+            OperationalEvent(
+                .info, "configuration applied",
+                [
+                    ("by", source), ("generation", "\(generation)"), ("changes", summary.text),
+                    ("ms", "\(summary.duration.milliseconds)"),
+                ]))
+        return summary
+    }
+
+    /// A name has other addresses: the same configuration means another snapshot.
+    func applyNames() async {
+        await takeTurn()
+        defer { giveTurn() }
+        guard let configuration, !isStopping else { return }
+        var builder = SnapshotBuilder(live: live, addresses: names.addresses)
+        guard let snapshot = try? builder.build(configuration, generation: generation + 1) else { return }
+        commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
+    }
+
+    // MARK: Prepare
+
+    /// What only a new process can change.
+    private func restartNeeded(for new: Configuration) -> ConfigError? {
+        guard let old = configuration else { return nil }
+        func refused(_ path: String, _ what: String) -> ConfigError {
+            ConfigError(
+                code: .conflict, path: path, problem: "\(what) cannot change while Poise runs",
+                fix: "restart Poise, or put the old value back")
+        }
+        let (before, after) = (old.process, new.process)
+        if (after.workers ?? ProcessLimits.processorCount) != workers.count {
+            return refused("process.workers", "the number of workers (\(workers.count))")
+        }
+        if after.user != before.user { return refused("process.user", "the user") }
+        if after.adminSocket != before.adminSocket { return refused("process.admin.socket", "the admin socket") }
+        if after.metricsAddress != before.metricsAddress {
+            return refused("process.metrics_address", "the address of the metrics")
+        }
+        if old.logs != new.logs { return refused("logs", "where and how the access log is written") }
+        return nil
+    }
+
+    private func bind(_ fresh: [ListenerPlan.Fresh]) throws(ConfigError) -> [String: [ListenerBinder.Bound]] {
+        var sockets: [String: [ListenerBinder.Bound]] = [:]
+        for entry in fresh {
+            do {
+                sockets[entry.listener, default: []].append(
+                    try ListenerBinder.bind(
+                        entry.address, workers: workers.count, id: nextSocketID, ours: entry.ours))
+                nextSocketID += 1
+            } catch {
+                for bound in sockets.values.joined() {
+                    bound.close()
+                    if case .unix(let path) = bound.configured, !isOurs(path) { Files.remove(path) }
+                }
+                throw error.under(entry.path)
+            }
+        }
+        return sockets
+    }
+
+    private func isOurs(_ path: String) -> Bool { bound.values.joined().contains { $0.configured == .unix(path: path) } }
+
+    private static func names(in configuration: Configuration) -> [String: Nanoseconds] {
+        var names: [String: Nanoseconds] = [:]
+        for group in configuration.targetGroups {
+            for case .name(let name, _) in group.targets.map(\.address) {
+                names[name] = min(names[name] ?? .unlimited, group.resolveInterval)
+            }
+        }
+        return names
+    }
+
+    private func connections(of plan: ListenerPlan) -> Int {
+        (plan.removed + plan.moved).reduce(0) {
+            $0 + max(0, live.listeners[$1]?.counters.gauge(ListenerCounter.connections) ?? 0)
+        }
+    }
+
+    // MARK: Commit
+
+    private func commit(
+        _ snapshot: ProxySnapshot, _ builder: SnapshotBuilder, _ plan: ListenerPlan,
+        _ sockets: [String: [ListenerBinder.Bound]], _ configuration: Configuration
+    ) {
+        live = builder.live
+        builder.takeEffect()
+        generation = snapshot.generation
+        self.snapshot = snapshot
+        let availability = engine.adopt(snapshot, unresolved: unresolved(in: configuration), at: loop.now)
+        let deadline = loop.now + configuration.process.shutdownDeadline
+        let closing = Set(plan.going.map(\.id))
+        for (index, member) in workers.members.enumerated() {
+            let new = sockets.flatMap { id, bound in
+                bound.map { ListenerSocket(slot: live.listeners[id]!.slot, id: $0.id, descriptor: $0.perWorker[index]) }
+            }
+            member.post {
+                $0.adopt(snapshot, sockets: new, closing: closing, deadline: deadline, availability: availability)
+            }
+        }
+        bound = plan.kept.merging(sockets) { $0 + $1 }
+        for gone in plan.going {
+            gone.closeSpare()
+            if case .unix(let path) = gone.configured, !isOurs(path) { Files.remove(path) }
+        }
+        if !plan.removed.isEmpty || !plan.moved.isEmpty { end(overdue: deadline) }
+    }
+
+    private func unresolved(in configuration: Configuration) -> [String: [String]] {
+        var unresolved: [String: [String]] = [:]
+        for group in configuration.targetGroups {
+            let lost = group.targets.filter {
+                if case .name(let name, _) = $0.address { names.entries[name]?.addresses.isEmpty ?? true } else { false }
+            }
+            if !lost.isEmpty { unresolved[group.id] = lost.map { "\($0.address)" } }
+        }
+        return unresolved
+    }
+
+    /// Connections of removed listeners end by `deadline`.
+    private func end(overdue deadline: MonotonicTime) {
+        let timer = LoopTimer(loop: loop)
+        endings.append(timer)
+        timer.fired = { [unowned self, unowned timer] in
+            timer.end()
+            endings.removeAll { $0 === timer }
+            workers.postToAll { $0.endOverdue(by: deadline) }
+        }
+        timer.set(deadline)
+    }
+
+    // MARK: One at a time
+
+    private func takeTurn() async {
+        guard isApplying else {
+            isApplying = true
+            return
+        }
+        await withCheckedContinuation { waitingForTurn.append($0) }
+    }
+
+    private func giveTurn() {
+        if waitingForTurn.isEmpty { isApplying = false } else { waitingForTurn.removeFirst().resume() }
+    }
+
+    /// As compilers print it, with the place in the file where it is known.
+    func refusal(_ kind: ApplyRefusal.Kind, _ error: ConfigError, _ origins: Origins) -> ApplyRefusal {
+        let place = origins.location(of: error.path) ?? error.path
+        return ApplyRefusal(
+            kind, "\(place.isEmpty ? "poise" : place): error: \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)")
+    }
+}

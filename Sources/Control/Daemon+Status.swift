@@ -1,0 +1,147 @@
+import PoiseHealth
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+
+/// What the admin API may see and do. Values are copies of this moment.
+extension Daemon {
+    /// Addresses really bound, in the order of the configuration: port 0 has become a number.
+    public var listening: [(listener: String, address: String)] {
+        (configuration?.listeners ?? []).flatMap { listener in
+            let open = bound[listener.id] ?? []
+            return listener.addresses.compactMap { address in open.first { $0.configured == address } }
+                .map { (listener.name ?? listener.id, $0.actual) }
+        }
+    }
+
+    public var uptime: Nanoseconds { loop.now - startedAt }
+    public var now: MonotonicTime { loop.now }
+    public var workerCount: Int { workers.count }
+    /// Client connections over all listeners.
+    public var connectionCount: Int { limits.connectionCount }
+    /// Access-log records, one ring per worker; empty with the log off.
+    public var accessRings: [RecordRing] { workers.members.compactMap(\.ring) }
+    /// Rung by the workers when a ring has got something.
+    public var accessBell: Bell { workers.bell }
+
+    /// Health of all groups, in the order of the configuration.
+    public var health: [GroupStatus] {
+        (snapshot?.groups ?? []).compactMap { engine.groups[$0.settings.id] }.map { GroupStatus($0) }
+    }
+
+    /// The last states of a target, oldest first; `nil` for one that is not there.
+    public func history(ofTarget target: String, inGroup group: String) -> [TargetHealth.Status]? {
+        guard let history = engine.target(target, in: group)?.history else { return nil }
+        return (0..<history.count).map { history[$0] }
+    }
+
+    /// What each worker says about itself.
+    public func workerStatus() async -> [WorkerStatus] {
+        await workers.ask {
+            WorkerStatus(
+                index: $0.index, connections: $0.connectionCount, wakeUps: $0.loop.wakeUps, cpu: Clock.threadCPU,
+                buffersInUse: $0.loop.buffers.outstanding)
+        }
+    }
+
+    // MARK: Operators
+
+    /// Takes a target out: new flows stop, those in progress may end. Idempotent.
+    ///
+    /// - Throws: when there is no such target.
+    public func drain(target: String, inGroup group: String) throws(ConfigError) {
+        engine.drain(try find(target, group), at: loop.now)
+    }
+
+    public func undrain(target: String, inGroup group: String) throws(ConfigError) {
+        engine.undrain(try find(target, group), at: loop.now)
+    }
+
+    /// - Parameter weight: 0...256, until the target leaves its group; `nil` goes back to the configured one.
+    public func setWeight(_ weight: Int?, target: String, inGroup group: String) throws(ConfigError) {
+        if let weight, !(0...256).contains(weight) {
+            throw ConfigError(
+                code: .outOfRange, path: "weight", problem: "\(weight) is outside 0...256", fix: "use 0 to 256")
+        }
+        engine.setWeight(weight, of: try find(target, group), at: loop.now)
+    }
+
+    private func find(_ target: String, _ group: String) throws(ConfigError) -> TargetRecord {
+        guard let record = engine.groups[group] else {
+            throw ConfigError(
+                code: .unknownName, path: "group", problem: "there is no target group '\(group)'",
+                fix: Suggestion.fix(for: group, among: engine.groups.keys.sorted(), noneKnown: "there is none"))
+        }
+        guard let found = engine.target(target, in: group) else {
+            throw ConfigError(
+                code: .unknownName, path: "target", problem: "the group '\(group)' has no target '\(target)'",
+                fix: Suggestion.fix(for: target, among: record.targets.map(\.label), noneKnown: "it has none"))
+        }
+        return found
+    }
+}
+
+/// A target group as it is now.
+public struct GroupStatus: Sendable {
+    public var id: String
+    /// Who answers for it.
+    public var availability: Availability
+    /// Some rule leads to it.
+    public var isUsed: Bool
+    /// Changes of state of all its targets so far.
+    public var transitions: Int
+    /// Counters and histograms hang here.
+    public var compiled: CompiledGroup
+    /// Resolved targets in the order of `compiled.targets`, then names without an address.
+    public var targets: [TargetStatus]
+
+    init(_ record: GroupRecord) {
+        (id, availability, isUsed) = (record.id, record.availability, record.isUsed)
+        (transitions, compiled) = (record.transitions, record.compiled)
+        targets = record.targets.enumerated().map { TargetStatus($1, weight: record.published.weights[$0]) }
+        targets += record.unresolved.map { TargetStatus($0, weight: 0) }
+    }
+}
+
+/// A target as it is now.
+public struct TargetStatus: Sendable {
+    public var label: String
+    public var status: TargetHealth.Status
+    /// Takes new flows.
+    public var isUsable: Bool
+    /// Configured or an operator's, 0...256.
+    public var weight: Int
+    /// In force at the workers, in 256ths: lower during slow start, 0 when out.
+    public var effectiveWeight: Int32
+    public var isBackup: Bool
+    /// `nil` before the first one, and without an active check.
+    public var lastProbe: ProbeResult?
+    public var nextProbe: MonotonicTime?
+    public var ejectedUntil: MonotonicTime?
+    /// Flows that are left at this time are cut; `nil` unless draining.
+    public var drainsUntil: MonotonicTime?
+    /// `nil`: a name without an address.
+    public var compiled: CompiledTarget?
+
+    init(_ record: TargetRecord, weight effective: Int32) {
+        (label, status, isUsable) = (record.label, record.health.status, record.isUsable)
+        weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
+        (effectiveWeight, isBackup) = (effective, record.isBackup)
+        (lastProbe, nextProbe) = (record.check?.lastResult, record.check?.state.nextProbe)
+        (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
+    }
+}
+
+/// What a worker says about itself.
+public struct WorkerStatus: Sendable {
+    public var index: Int
+    /// Client connections.
+    public var connections: Int
+    public var wakeUps: UInt64
+    /// CPU time of its thread.
+    public var cpu: Nanoseconds
+    /// Pooled buffers handed out.
+    public var buffersInUse: Int
+}

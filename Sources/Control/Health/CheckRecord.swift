@@ -1,0 +1,47 @@
+import PoiseHealth
+import PoiseModel
+import PoisePlatform
+
+/// What is probed and how. Equal values are one check, whichever groups they come from.
+struct ProbeSpec: Equatable {
+    /// With the check's own port, where it has one.
+    let address: SocketAddress
+    let check: HealthCheck
+    /// `Host` of an HTTP probe; empty for TCP.
+    let host: String
+
+    /// - Parameter hostHeader: of the target, for checks without a host of their own.
+    init(_ address: SocketAddress, _ check: HealthCheck, hostHeader: String) {
+        self.check = check
+        switch (address, check.port) {
+        case (.ip(let ip, _), let port?): self.address = .ip(ip, port: port)
+        default: self.address = address
+        }
+        switch check.kind {
+        case .tcp: host = ""
+        case .http(let probe): host = probe.host ?? hostHeader
+        }
+    }
+}
+
+/// One active check: its state, and the targets that go by it.
+final class CheckRecord {
+    let spec: ProbeSpec
+    var state: ActiveCheck
+    var users: [TargetRecord] = []
+    var lastResult: ProbeResult?
+    /// Whether the prober has it.
+    var isRunning = false
+    /// The prober's own object.
+    var runner: AnyObject?
+
+    init(_ spec: ProbeSpec, _ state: ActiveCheck) { (self.spec, self.state) = (spec, state) }
+}
+
+/// Makes probes when checks are due. The engine tells what; the results come back by `HealthEngine.probeEnded`.
+protocol Probing: AnyObject {
+    /// Probe from `check.state.nextProbe` on.
+    func begin(_ check: CheckRecord)
+    /// Stop at once; a probe under way has no result.
+    func end(_ check: CheckRecord)
+}

@@ -1,0 +1,445 @@
+import PoiseBalancing
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+
+/// The one place that knows how targets are: probes, traffic and operators report here, workers are told what follows.
+///
+/// The decisions are those of the room Health; this ties them to groups, targets and snapshots. No clock, no socket and
+/// no loop: times and random numbers are handed in, orders and events handed out.
+///
+/// Invariants:
+/// 1. Orders refer to the snapshot adopted last. Whoever posts them to a worker posts them after that snapshot, so an
+///    index or a slot never means another target.
+/// 2. A record lives as long as its group and address do: state, history, ejections and slow start survive an apply.
+/// 3. What changes between two calls of ``flush(at:)`` leaves as one order per group.
+final class HealthEngine {
+    private(set) var groups: [String: GroupRecord] = [:]
+    /// Removed from their group, with flows in progress.
+    private(set) var leaving: [TargetRecord] = []
+    /// By address: few policies per address, so a list beats hashing the policy.
+    private var checks: [SocketAddress: [CheckRecord]] = [:]
+    private var dirty: [GroupRecord] = []
+    private var groupsBySlot: [Int: GroupRecord] = [:]
+    private let prober: any Probing
+    private let order: ([HealthOrder]) -> Void
+    private let observe: (HealthEvent) -> Void
+    private let random: () -> UInt64
+
+    /// - Parameters:
+    ///   - order: takes what the workers must do, in order.
+    ///   - observe: told of every change, for log and metrics.
+    ///   - random: 64 fresh random bits per call, for jitter.
+    init(
+        prober: any Probing, random: @escaping () -> UInt64, order: @escaping ([HealthOrder]) -> Void,
+        observe: @escaping (HealthEvent) -> Void
+    ) {
+        (self.prober, self.random, self.order, self.observe) = (prober, random, order, observe)
+    }
+
+    // MARK: Snapshots
+
+    /// Takes over the groups of a snapshot that is being committed.
+    ///
+    /// - Parameter unresolved: names without an address, by group id.
+    /// - Returns: for the workers, together with the snapshot: the availability of each group that is new or changed.
+    func adopt(
+        _ snapshot: ProxySnapshot, unresolved: [String: [String]] = [:], at now: MonotonicTime
+    ) -> [Int: GroupAvailability] {
+        flush(at: now)
+        let used = Self.slotsInUse(of: snapshot)
+        var changed: [GroupRecord] = []
+        var kept: [String: GroupRecord] = [:]
+        kept.reserveCapacity(snapshot.groups.count)
+        groupsBySlot.removeAll(keepingCapacity: true)
+        for compiled in snapshot.groups {
+            let id = compiled.settings.id
+            let names = unresolved[id] ?? []
+            let record: GroupRecord
+            if let known = groups[id] {
+                record = known
+                if known.compiled !== compiled {
+                    replace(known, with: compiled, at: now)
+                    changed.append(known)
+                }
+            } else {
+                record = GroupRecord(compiled)
+                record.targets = compiled.targets.map { newTarget($0, in: record, arrival: .withGroup, at: now) }
+                changed.append(record)
+            }
+            setUnresolved(names, of: record, at: now)
+            setUsed(used.contains(compiled.slot), record, at: now)
+            kept[id] = record
+            groupsBySlot[compiled.slot] = record
+        }
+        for (id, record) in groups where kept[id] == nil {
+            for target in record.targets { remove(target, at: now) }
+        }
+        groups = kept
+        var availability: [Int: GroupAvailability] = [:]
+        for record in changed {
+            _ = evaluate(record, at: now)
+            availability[record.compiled.slot] = record.published
+        }
+        flush(at: now)
+        return availability
+    }
+
+    private static func slotsInUse(of snapshot: ProxySnapshot) -> Set<Int> {
+        var slots: Set<Int> = []
+        for listener in snapshot.listeners {
+            for case .forward(let shares) in listener.actions { slots.formUnion(shares.map(\.groupSlot)) }
+            if case .forward(let shares)? = listener.defaultAction { slots.formUnion(shares.map(\.groupSlot)) }
+        }
+        return slots
+    }
+
+    private func replace(_ record: GroupRecord, with compiled: CompiledGroup, at now: MonotonicTime) {
+        var old: [SocketAddress: TargetRecord] = [:]
+        for target in record.targets { if let compiled = target.compiled { old[compiled.address] = target } }
+        let arrival: ActiveCheck.Arrival = record.targets.isEmpty ? .withGroup : .joining
+        let settings = compiled.settings
+        let policyChanged = settings.passive != record.settings.passive
+        (record.compiled, record.settings) = (compiled, settings)
+        record.targets = compiled.targets.map { target in
+            guard let known = old.removeValue(forKey: target.address) else {
+                return newTarget(target, in: record, arrival: arrival, at: now)
+            }
+            known.compiled = target
+            if policyChanged { known.passive.policyChanged(to: settings.passive) }
+            if settings.slowStart.count <= 0 { known.rampsSince = nil }
+            recheck(known, at: now)
+            return known
+        }
+        for target in old.values { remove(target, at: now) }
+    }
+
+    private func newTarget(
+        _ compiled: CompiledTarget, in group: GroupRecord, arrival: ActiveCheck.Arrival, at now: MonotonicTime
+    ) -> TargetRecord {
+        let check = group.settings.healthCheck.map { healthCheck in
+            let spec = ProbeSpec(compiled.address, healthCheck, hostHeader: compiled.hostHeader)
+            return shared(spec) { ActiveCheck(policy: ProbePolicy(healthCheck), arrival: arrival, at: now) }
+        }
+        let record = TargetRecord(
+            group: group, label: compiled.label, compiled: compiled,
+            health: TargetHealth(verdict: check?.state.verdict, at: now))
+        if let check { use(check, by: record) }
+        if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
+        return record
+    }
+
+    /// Names without an address are shown as targets, unhealthy for the reason `dns`; nothing is sent there.
+    private func setUnresolved(_ names: [String], of record: GroupRecord, at now: MonotonicTime) {
+        guard names != record.unresolved.map(\.label) else { return }
+        record.unresolved = names.map { name in
+            record.unresolved.first { $0.label == name }
+                ?? TargetRecord(
+                    group: record, label: name, compiled: nil,
+                    health: TargetHealth(verdict: nil, resolves: false, at: now))
+        }
+    }
+
+    private func setUsed(_ isUsed: Bool, _ record: GroupRecord, at now: MonotonicTime) {
+        guard record.isUsed != isUsed || !isUsed else { return }
+        record.isUsed = isUsed
+        for target in record.targets {
+            if !isUsed {
+                note(target.health.groupUnused(at: now), target, at: now)
+            } else if target.health.status.reason == .noTraffic {
+                note(target.health.undrain(at: now), target, at: now)
+            }
+            updateProbing(target)
+        }
+    }
+
+    /// A target that its group no longer has: flows in progress may end until the deadline.
+    private func remove(_ target: TargetRecord, at now: MonotonicTime) {
+        release(target)
+        _ = target.drain.flowsChanged(to: target.flows)
+        note(target.health.drain(.deregistration, at: now), target, at: now)
+        switch target.drain.deregister(at: now, delay: target.group.settings.deregistrationDelay) {
+        case .reportUnused(let flows): drained(target, cutting: flows, at: now)
+        case .none where !target.isDraining: drained(target, cutting: 0, at: now)
+        case .none, .startTimer, .cancelTimer: leaving.append(target)
+        }
+    }
+
+    // MARK: Checks
+
+    /// The check of `spec`, which may be another group's already.
+    private func shared(_ spec: ProbeSpec, orNew state: () -> ActiveCheck) -> CheckRecord {
+        if let known = checks[spec.address]?.first(where: { $0.spec == spec }) { return known }
+        let check = CheckRecord(spec, state())
+        checks[spec.address, default: []].append(check)
+        return check
+    }
+
+    /// The group's check may have changed: what is known of the target is kept, the next results are of the new one.
+    private func recheck(_ target: TargetRecord, at now: MonotonicTime) {
+        guard let compiled = target.compiled else { return }
+        guard let healthCheck = target.group.settings.healthCheck else {
+            release(target)
+            note(target.health.checked(nil, at: now), target, at: now)
+            return
+        }
+        let spec = ProbeSpec(compiled.address, healthCheck, hostHeader: compiled.hostHeader)
+        guard target.check?.spec != spec else { return }
+        let old = target.check
+        let policy = ProbePolicy(healthCheck)
+        let check = shared(spec) {
+            guard var state = old?.state else { return ActiveCheck(healthyWith: policy, at: now) }
+            if state.nextProbe == nil { state.probeAbandoned(at: now) }
+            state.policyChanged(to: policy, at: now)
+            return state
+        }
+        release(target)
+        use(check, by: target)
+        note(target.health.checked(check.state.verdict, at: now), target, at: now)
+    }
+
+    private func use(_ check: CheckRecord, by target: TargetRecord) {
+        target.check = check
+        check.users.append(target)
+        updateProbing(target)
+    }
+
+    private func release(_ target: TargetRecord) {
+        guard let check = target.check else { return }
+        target.check = nil
+        check.users.removeAll { $0 === target }
+        updateProbing(check)
+        guard check.users.isEmpty else { return }
+        checks[check.spec.address]?.removeAll { $0 === check }
+        if checks[check.spec.address]?.isEmpty == true { checks[check.spec.address] = nil }
+    }
+
+    private func updateProbing(_ target: TargetRecord) { if let check = target.check { updateProbing(check) } }
+
+    /// A check runs while somebody wants its results.
+    private func updateProbing(_ check: CheckRecord) {
+        let isWanted = check.users.contains { $0.health.wantsProbes }
+        guard isWanted != check.isRunning else { return }
+        check.isRunning = isWanted
+        if isWanted { prober.begin(check) } else { prober.end(check) }
+    }
+
+    /// A probe has a result. The next one is due at `check.state.nextProbe` then.
+    func probeEnded(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) {
+        let changed: Bool
+        switch result.outcome {
+        case .succeeded: changed = check.state.probeSucceeded(at: now, random: random())
+        case .failed(let reason): changed = check.state.probeFailed(reason, at: now, random: random())
+        case .abandoned:
+            check.state.probeAbandoned(at: now)
+            return
+        }
+        check.lastResult = result
+        guard changed else { return }
+        for target in check.users {
+            note(target.health.checked(check.state.verdict, at: now), target, at: now, evidence: result.evidence)
+        }
+    }
+
+    // MARK: Traffic
+
+    /// A worker saw `count` failures in a row.
+    ///
+    /// - Parameter identity: the target's; what index it has now is looked up.
+    func targetFailed(groupSlot: Int, identity: UInt64, count: Int, at now: MonotonicTime) {
+        guard let group = groupsBySlot[groupSlot],
+            let target = group.targets.first(where: { $0.compiled?.identity == identity }),
+            group.settings.passive.consecutiveFailures > 0, count >= group.settings.passive.consecutiveFailures
+        else { return }
+        eject(target, .consecutiveFailures, at: now)
+    }
+
+    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
+        guard target.passive.ejectedUntil == nil else { return }
+        let tier = target.group.targets.filter { $0.isBackup == target.isBackup }
+        guard
+            EjectionBudget.allows(
+                targets: tier.count, usable: tier.count { $0.isUsable },
+                ejected: tier.count { $0.passive.ejectedUntil != nil },
+                percentMax: target.group.settings.passive.ejectedPercentMax)
+        else { return }
+        _ = target.passive.eject(at: now)
+        note(target.health.ejected(reason, at: now), target, at: now)
+    }
+
+    // MARK: Operators
+
+    /// New flows stop, those in progress may end within the group's `deregistration_delay`. Idempotent.
+    func drain(_ target: TargetRecord, at now: MonotonicTime) {
+        _ = target.drain.flowsChanged(to: target.flows)
+        note(target.health.drain(.drainedByOperator, at: now), target, at: now)
+        if case .reportUnused(let flows) = target.drain.deregister(
+            at: now, delay: target.group.settings.deregistrationDelay)
+        {
+            drained(target, cutting: flows, at: now)
+        }
+        updateProbing(target)
+    }
+
+    /// Back into service. Its health is what it was; probing goes on at once.
+    func undrain(_ target: TargetRecord, at now: MonotonicTime) {
+        _ = target.drain.register()
+        note(target.health.undrain(at: now), target, at: now)
+        if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
+        updateProbing(target)
+    }
+
+    /// - Parameter weight: 0...256; `nil` goes back to the configured one.
+    func setWeight(_ weight: Int?, of target: TargetRecord, at now: MonotonicTime) {
+        target.operatorWeight = weight
+        markDirty(target.group)
+    }
+
+    /// - Parameters:
+    ///   - group: its identity, which is its name where it has one.
+    ///   - target: as status shows it.
+    func target(_ target: String, in group: String) -> TargetRecord? {
+        groups[group]?.targets.first { $0.label == target }
+    }
+
+    private func drained(_ target: TargetRecord, cutting flows: Int, at now: MonotonicTime) {
+        note(target.health.drained(at: now), target, at: now)
+        if flows > 0, let counters = target.compiled?.counters { order([.endFlows(counters)]) }
+    }
+
+    // MARK: Time
+
+    /// How long until ``tick(at:)`` wants to be called again: a second, less while somebody starts slowly.
+    private(set) var tickInterval = Nanoseconds.seconds(1)
+
+    /// Looks at what changes by time alone: failure rates, ends of ejections, drains, slow start.
+    func tick(at now: MonotonicTime) {
+        tickInterval = .seconds(1)
+        for group in groups.values {
+            let passive = group.settings.passive
+            let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
+            var ramps = false
+            for target in group.targets {
+                if samples { sample(target, at: now) }
+                if target.passive.returnIfDue(at: now) { note(target.health.returned(at: now), target, at: now) }
+                if target.isDraining { watchDrain(target, at: now) }
+                if target.rampsSince != nil { ramps = true }
+            }
+            if ramps {
+                markDirty(group)
+                let step = max(group.settings.slowStart / 64, .milliseconds(50))
+                tickInterval = min(tickInterval, step)
+            }
+        }
+        for target in leaving { watchDrain(target, at: now) }
+        leaving.removeAll { !$0.isDraining }
+        flush(at: now)
+    }
+
+    private func sample(_ target: TargetRecord, at now: MonotonicTime) {
+        guard let counters = target.compiled?.counters else { return }
+        let (answers, failures) = (counters.answers, counters.targetFailures)
+        let (answered, failed) = (answers &- target.seenAnswers, failures &- target.seenFailures)
+        guard answered | failed != 0 else { return }
+        (target.seenAnswers, target.seenFailures) = (answers, failures)
+        // An answer that was cut short counts in both.
+        let successes = Int(truncatingIfNeeded: answered) - Int(truncatingIfNeeded: min(answered, failed))
+        if let reason = target.passive.record(
+            successes: max(0, successes), failures: Int(truncatingIfNeeded: failed), at: now)
+        {
+            eject(target, reason, at: now)
+        }
+    }
+
+    private func watchDrain(_ target: TargetRecord, at now: MonotonicTime) {
+        var action = target.drain.flowsChanged(to: target.flows)
+        if action == .none { action = target.drain.timerFired(at: now) }
+        if case .reportUnused(let flows) = action { drained(target, cutting: flows, at: now) }
+    }
+
+    // MARK: What follows
+
+    private func note(
+        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: String? = nil
+    ) {
+        guard let change else { return }
+        markDirty(target.group)
+        if change.becameUsable { startRamp(of: target, at: now) }
+        if !change.isUsable { target.rampsSince = nil }
+        guard change.from != change.to else { return }
+        target.history.append(change.to)
+        target.group.transitions += 1
+        observe(
+            .transition(
+                HealthTransition(
+                    group: target.group.id, target: target.label, from: change.from, to: change.to,
+                    evidence: evidence)))
+    }
+
+    private func startRamp(of target: TargetRecord, at now: MonotonicTime) {
+        guard target.group.settings.slowStart.count > 0 else { return }
+        target.rampsSince = now
+        tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
+    }
+
+    private func markDirty(_ group: GroupRecord) {
+        guard !group.isDirty else { return }
+        group.isDirty = true
+        dirty.append(group)
+    }
+
+    /// Orders what follows from all changes since the last call.
+    func flush(at now: MonotonicTime) {
+        guard !dirty.isEmpty else { return }
+        var orders: [HealthOrder] = []
+        let groups = dirty
+        dirty.removeAll(keepingCapacity: true)
+        for group in groups where self.groups[group.id] === group {
+            if let change = evaluate(group, at: now) { orders.append(change) }
+        }
+        if !orders.isEmpty { order(orders) }
+    }
+
+    /// Works out the weights in force and remembers them as published.
+    ///
+    /// - Returns: the difference; `nil` when there is none.
+    private func evaluate(_ group: GroupRecord, at now: MonotonicTime) -> HealthOrder? {
+        group.isDirty = false
+        var (ordinary, backup, candidates) = (0, 0, 0)
+        for target in group.targets where target.fullWeight > 0 {
+            if target.health.isUsable { if target.isBackup { backup += 1 } else { ordinary += 1 } }
+            if target.health.takesFailOpen { candidates += 1 }
+        }
+        let availability = Availability(
+            ordinaryUsable: ordinary, backupUsable: backup, failOpenCandidates: candidates,
+            failOpen: group.settings.failOpen, hasSorryResponse: group.settings.sorryResponse != nil)
+        let weights = group.targets.map { Int32(weight(of: $0, availability, at: now)) }
+        let before = group.published
+        group.published = GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
+        if availability != group.availability {
+            observe(.availability(group: group.id, from: group.availability, to: availability))
+            group.availability = availability
+        }
+        let slot = group.compiled.slot
+        guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen else {
+            return .availability(slot: slot, group.published)
+        }
+        let changes = weights.indices.filter { weights[$0] != before.weights[$0] }
+        return changes.isEmpty ? nil : .weights(slot: slot, changes.map { ($0, weights[$0]) })
+    }
+
+    private func weight(of target: TargetRecord, _ availability: Availability, at now: MonotonicTime) -> Int {
+        switch availability {
+        case .ordinary, .backup:
+            guard target.isUsable else { return 0 }
+            guard let start = target.rampsSince else { return target.fullWeight }
+            let duration = target.group.settings.slowStart
+            if now - start >= duration { target.rampsSince = nil }
+            return SlowStart.effectiveWeight(target.fullWeight, healthyFor: now - start, duration: duration)
+        case .failOpen: return target.health.takesFailOpen ? target.fullWeight : 0
+        case .sorry, .none: return 0
+        }
+    }
+}

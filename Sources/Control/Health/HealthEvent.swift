@@ -1,0 +1,31 @@
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+import PoiseProxy
+
+/// A change worth a line in the log, and a count in the metrics.
+public enum HealthEvent: Sendable {
+    case transition(HealthTransition)
+    /// Another tier answers for the group; `.failOpen` is the loud one.
+    case availability(group: String, from: Availability, to: Availability)
+}
+
+/// A target went from one state or reason to another.
+public struct HealthTransition: Sendable {
+    public var group: String
+    public var target: String
+    public var from: TargetHealth.Status
+    /// `to.since` is when it happened.
+    public var to: TargetHealth.Status
+    /// What was seen: `status 503 after 2 ms`; `nil` when nobody probed.
+    public var evidence: String?
+}
+
+/// What the engine has the workers do. Posted in order with the snapshots, so an index means what it meant here.
+enum HealthOrder: Sendable {
+    /// Single weights: target, weight.
+    case weights(slot: Int, [(target: Int, weight: Int32)])
+    case availability(slot: Int, GroupAvailability)
+    /// The time of a draining target is over: end what is left. The counters name it over all snapshots.
+    case endFlows(CounterBlock)
+}

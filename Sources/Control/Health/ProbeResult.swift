@@ -1,0 +1,52 @@
+import PoiseHTTP
+import PoiseModel
+import PoisePlatform
+
+/// What one probe found out. Numbers only: text is made when somebody looks.
+public struct ProbeResult: Sendable, Equatable {
+    public enum Outcome: Sendable, Equatable {
+        case succeeded
+        case failed(TargetReason)
+        /// Not tried, for reasons of our own (no descriptor, no port left): proves nothing.
+        case abandoned
+    }
+    /// What was seen.
+    public enum Detail: Sendable, Equatable {
+        /// A connection, where no more was asked for.
+        case connected
+        case status(Int)
+        /// The status fitted, the body did not.
+        case body(status: Int)
+        /// A positive errno.
+        case system(CInt)
+        case malformed(Refusal.Reason)
+        /// The target closed before its answer was complete.
+        case closedEarly
+        case noConnection, noAnswer
+    }
+
+    public var outcome: Outcome
+    public var detail: Detail
+    public var startedAt: MonotonicTime
+    public var duration: Nanoseconds
+
+    public init(_ outcome: Outcome, _ detail: Detail, startedAt: MonotonicTime, duration: Nanoseconds) {
+        (self.outcome, self.detail, self.startedAt, self.duration) = (outcome, detail, startedAt, duration)
+    }
+
+    /// `status 503 after 2 ms`, `Connection refused after 0 ms`.
+    public var evidence: String { "\(what) after \(duration.milliseconds) ms" }
+
+    private var what: String {
+        switch detail {
+        case .connected: "connected"
+        case .status(let status): "status \(status)"
+        case .body(let status): "status \(status), body without the expected text"
+        case .system(let code): SystemError(call: "", code: code).reason
+        case .malformed(let reason): "not HTTP: \(reason.name)"
+        case .closedEarly: "closed before the answer was complete"
+        case .noConnection: "no connection"
+        case .noAnswer: "no answer"
+        }
+    }
+}

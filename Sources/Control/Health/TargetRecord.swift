@@ -1,0 +1,74 @@
+import PoiseBalancing
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+import PoiseProxy
+
+/// One target of one group, as control knows it: its state from every side. Lives as long as group and address do,
+/// whatever snapshots come and go.
+final class TargetRecord {
+    unowned let group: GroupRecord
+    let label: String
+    /// `nil`: a name without any address.
+    var compiled: CompiledTarget?
+    var health: TargetHealth
+    var passive: PassiveHealth
+    var drain = DrainMachine()
+    var check: CheckRecord?
+    var history = HistoryRing()
+    /// Set by an operator; lasts until it is cleared or the target goes.
+    var operatorWeight: Int?
+    /// Slow start counts from here; `nil` when there is none (any more).
+    var rampsSince: MonotonicTime?
+    var ejectedFor = TargetReason.none
+    /// What the counters said when they were last looked at.
+    var seenAnswers: UInt64 = 0
+    var seenFailures: UInt64 = 0
+
+    init(group: GroupRecord, label: String, compiled: CompiledTarget?, health: TargetHealth) {
+        (self.group, self.label, self.compiled, self.health) = (group, label, compiled, health)
+        passive = PassiveHealth(policy: group.settings.passive)
+        history.append(health.status)
+        if let counters = compiled?.counters {
+            seenAnswers = counters.answers
+            seenFailures = counters.targetFailures
+        }
+    }
+
+    var isBackup: Bool { compiled?.settings.isBackup ?? false }
+    /// Configured, or an operator's: 0...65,536.
+    var fullWeight: Int { EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0) }
+    var isUsable: Bool { fullWeight > 0 && health.isUsable }
+    var flows: Int { max(0, compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) }
+    var isDraining: Bool { drain.deadline != nil }
+}
+
+/// One target group, as control knows it.
+final class GroupRecord {
+    let id: String
+    var settings: TargetGroup
+    var compiled: CompiledGroup
+    /// In the order of `compiled.targets`: the index is the one that workers use.
+    var targets: [TargetRecord] = []
+    /// Names without an address.
+    var unresolved: [TargetRecord] = []
+    var availability = Availability.ordinary
+    /// What the workers were told last.
+    var published = GroupAvailability(weights: [])
+    /// Some rule leads here.
+    var isUsed = true
+    var isDirty = true
+    /// State changes of all its targets since it exists.
+    var transitions = 0
+
+    init(_ compiled: CompiledGroup) {
+        (id, settings, self.compiled) = (compiled.settings.id, compiled.settings, compiled)
+    }
+}
+
+extension CounterBlock {
+    /// Answers of a target, whatever their status.
+    var answers: UInt64 { (0..<4).reduce(0) { $0 &+ sum(TargetCounter.status2xx + $1) } }
+    /// Tries that failed at a target.
+    var targetFailures: UInt64 { sum(TargetCounter.connectFailures) &+ sum(TargetCounter.failures) }
+}

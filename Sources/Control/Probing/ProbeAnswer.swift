@@ -1,0 +1,162 @@
+import PoiseHTTP
+import PoiseHealth
+import PoiseLoop
+import PoiseModel
+
+/// Reads the answer to one HTTP probe out of a buffer, piece by piece. Reused from probe to probe.
+///
+/// The verdict may come before the end of the answer; what then follows is read and dropped, so that the connection
+/// ends in order and the target sees no reset.
+final class ProbeAnswer {
+    /// What is known after the latest bytes.
+    enum Progress: Equatable {
+        case needMore
+        case decided(ProbeResult.Outcome, ProbeResult.Detail)
+    }
+
+    private var head = ResponseHead()
+    private var chunks = ChunkedDecoder()
+    private var matcher = ProbeMatcher(HTTPProbe())
+    private var method = HTTPMethod.get
+    private var headIsComplete = false
+    private var remaining = 0
+    private var dropped = 0
+    private var decision: Progress?
+    /// The answer is over, or more of it is not worth reading.
+    private(set) var isComplete = false
+    /// Unread bytes at the front of the buffer, as the last call left them.
+    private(set) var kept = 0
+
+    private static let limits = HeadLimits(headBytesMax: 16 * 1024, fieldCountMax: 100)
+    /// Read and dropped behind a verdict at most.
+    private static let droppedMax = 65_536
+
+    func begin(_ matcher: ProbeMatcher, method: String) {
+        self.matcher = matcher
+        self.method = method == "HEAD" ? .head : .get
+        head.reset()
+        chunks.reset()
+        (headIsComplete, remaining, dropped, decision, isComplete, kept) = (false, 0, 0, nil, false, 0)
+    }
+
+    /// Takes the bytes `0..<end` of `buffer`; ``kept`` of them are moved to the front and must be there again next time.
+    func read(_ buffer: Buffer, end: Int) -> Progress {
+        var start = 0
+        if !headIsComplete {
+            guard let content = readHead(buffer, end) else { return decision ?? .needMore }
+            start = content
+        }
+        readContent(buffer, start, end)
+        return decision ?? .needMore
+    }
+
+    /// The target has sent its last byte.
+    func endOfStream() -> Progress {
+        isComplete = true
+        if let decision { return decision }
+        guard headIsComplete else { return decide(.failed(.connectionFailed), .closedEarly) }
+        guard head.framing == .untilClose else { return decide(.failed(.malformedResponse), .closedEarly) }
+        endOfContent()
+        return decision ?? .needMore
+    }
+
+    /// - Returns: where the content begins; `nil` when the head is not complete or not acceptable.
+    private func readHead(_ buffer: Buffer, _ end: Int) -> Int? {
+        var start = 0
+        while true {
+            switch head.parse(buffer.bytes(0, end), from: start, limits: Self.limits, requestMethod: method) {
+            case .needMore:
+                // An interim answer before it is of no more use.
+                if start > 0 {
+                    buffer.move(start, end, to: buffer, at: 0)
+                    head.shift(by: -start)
+                }
+                kept = end - start
+                return nil
+            case .refused(let refusal):
+                isComplete = true
+                decide(.failed(.malformedResponse), .malformed(refusal.reason))
+                return nil
+            case .complete where (100..<200).contains(head.status) && head.status != 101:
+                start = head.headEnd
+                head.reset()
+            case .complete:
+                headIsComplete = true
+                judge()
+                if case .length(let length) = head.framing { remaining = length }
+                return head.headEnd
+            }
+        }
+    }
+
+    private func judge() {
+        switch matcher.status(head.status) {
+        case .undecided: break
+        case .succeeded: decide(.succeeded, .status(head.status))
+        case .failed(let reason): decide(.failed(reason), .status(head.status))
+        }
+    }
+
+    private func readContent(_ buffer: Buffer, _ start: Int, _ end: Int) {
+        kept = 0
+        switch head.framing {
+        case .none: endOfContent()
+        case .untilClose: take(buffer, start, end)
+        case .length:
+            let count = min(remaining, end - start)
+            take(buffer, start, start + count)
+            remaining -= count
+            if remaining == 0 { endOfContent() }
+        case .chunked:
+            readChunks(buffer, start, end)
+        }
+    }
+
+    private func readChunks(_ buffer: Buffer, _ start: Int, _ end: Int) {
+        var position = start
+        while true {
+            switch chunks.next(buffer.bytes(0, end), position: &position, end: end) {
+            case .data(let range): take(buffer, range.start, range.end)
+            case .needMore:
+                kept = end - position
+                if kept > 0, position > 0 { buffer.move(position, end, to: buffer, at: 0) }
+                return
+            case .end: return endOfContent()
+            case .refused(let refusal):
+                isComplete = true
+                if decision == nil { decide(.failed(.malformedResponse), .malformed(refusal.reason)) }
+                return
+            }
+        }
+    }
+
+    private func take(_ buffer: Buffer, _ start: Int, _ end: Int) {
+        guard start < end else { return }
+        if decision != nil {
+            dropped += end - start
+            if dropped > Self.droppedMax { isComplete = true }
+            return
+        }
+        apply(matcher.body(buffer.bytes(start, end)))
+    }
+
+    private func endOfContent() {
+        isComplete = true
+        if decision == nil { apply(matcher.end()) }
+    }
+
+    private func apply(_ verdict: ProbeMatcher.Verdict) {
+        switch verdict {
+        case .undecided: break
+        case .succeeded: decide(.succeeded, .status(head.status))
+        case .failed(let reason): decide(.failed(reason), .body(status: head.status))
+        }
+    }
+
+    @discardableResult
+    private func decide(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) -> Progress {
+        let progress = Progress.decided(outcome, detail)
+        decision = progress
+        return progress
+    }
+}

@@ -1,0 +1,75 @@
+import PoiseHealth
+import PoiseLoop
+import PoiseModel
+
+/// Probes on the control loop, without a task per probe: a machine each, and a bound on how many run at once.
+final class Prober: Probing {
+    let loop: EventLoop
+    /// Probes under way at once; the others wait for a place, first come first served.
+    private let runningMax: Int
+    private(set) var running = 0
+    private var queue: [Probe] = []
+    private var queueHead = 0
+    private var isStarting = false
+    private var idleAnswers: [ProbeAnswer] = []
+    /// Takes the results.
+    var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
+
+    /// - Parameter runningMax: descriptors that probes may use.
+    init(loop: EventLoop, runningMax: Int = 512) { (self.loop, self.runningMax) = (loop, max(1, runningMax)) }
+
+    func begin(_ check: CheckRecord) {
+        let probe = Probe(check, prober: self)
+        check.runner = probe
+        probe.schedule()
+    }
+
+    func end(_ check: CheckRecord) {
+        (check.runner as? Probe)?.stop()
+        check.runner = nil
+        // A probe that was under way has no result: whoever takes the check up again begins with a new one.
+        if check.state.nextProbe == nil { check.state.probeAbandoned(at: loop.now) }
+    }
+
+    // MARK: Called by probes
+
+    func due(_ probe: Probe) {
+        probe.enqueue()
+        queue.append(probe)
+        startQueued()
+    }
+
+    /// A place is free.
+    func left() {
+        running -= 1
+        startQueued()
+    }
+
+    func ended(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) { report(check, result, now) }
+
+    func takeAnswer(_ matcher: ProbeMatcher, method: String) -> ProbeAnswer {
+        let answer = idleAnswers.popLast() ?? ProbeAnswer()
+        answer.begin(matcher, method: method)
+        return answer
+    }
+
+    func giveBack(_ answer: ProbeAnswer) { idleAnswers.append(answer) }
+
+    /// One at a time: a probe that ends at once comes back here through ``left()``.
+    private func startQueued() {
+        guard !isStarting else { return }
+        isStarting = true
+        while running < runningMax, queueHead < queue.count {
+            let probe = queue[queueHead]
+            queueHead += 1
+            guard probe.isWaitingForPlace else { continue }
+            running += 1
+            probe.run()
+        }
+        isStarting = false
+        if queueHead == queue.count || queueHead > 1024 {
+            queue.removeFirst(queueHead)
+            queueHead = 0
+        }
+    }
+}
