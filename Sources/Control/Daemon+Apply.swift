@@ -15,30 +15,30 @@ extension Daemon {
     /// Applies a text, such as `poise apply FILE` sends it. It can name no files: Poise would read them with its own
     /// rights and not with those of the sender.
     public func apply(text: [UInt8], name: String) async throws(ApplyRefusal) -> ApplySummary {
-        let loaded: LoadedConfiguration
+        let proposal: Proposal
         do {
-            loaded = try ConfigLoader.load(text: text, name: name, environment: { Environment[$0] })
+            proposal = Proposal(try ConfigLoader.load(text: text, name: name, environment: { Environment[$0] }))
         } catch {
             throw ApplyRefusal(.invalid, error.render())
         }
-        return try await apply(loaded, by: name)
+        return try await apply(proposal, by: name)
     }
 
-    /// Makes `loaded` the configuration in force, or changes nothing. One at a time: a second call waits for the first.
+    /// Makes `proposal` the configuration in force, or changes nothing. One at a time: a second call waits for the first.
     ///
     /// - Parameter source: who asked, for the log.
-    public func apply(_ loaded: LoadedConfiguration, by source: String) async throws(ApplyRefusal) -> ApplySummary {
+    public func apply(_ proposal: Proposal, by source: String) async throws(ApplyRefusal) -> ApplySummary {
         await takeTurn()
         defer { giveTurn() }
         let begin = Clock.monotonic
         guard !isStopping else { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
-        let new = loaded.configuration
+        let new = proposal.configuration
         let errors = new.validate()
         guard errors.isEmpty else {
-            let texts = errors.map { refusal(.invalid, $0, loaded.origins).description }
+            let texts = errors.map { refusal(.invalid, $0, proposal.origins).description }
             throw ApplyRefusal(.invalid, texts.joined(separator: "\n"))
         }
-        if let error = restartNeeded(for: new) { throw refusal(.needsRestart, error, loaded.origins) }
+        if let error = restartNeeded(for: new) { throw refusal(.needsRestart, error, proposal.origins) }
         await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
 
         let plan = ListenerPlan(from: bound, to: new)
@@ -49,14 +49,14 @@ extension Daemon {
             snapshot = try builder.build(new, generation: generation + 1)
             sockets = try bind(plan.fresh)
         } catch {
-            throw refusal(.system, error, loaded.origins)
+            throw refusal(.system, error, proposal.origins)
         }
 
         var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
         summary.connectionsTouched = connections(of: plan)
-        summary.warnings = loaded.warnings.render()
+        summary.warnings = proposal.warnings
         commit(snapshot, builder, plan, sockets, new)
-        (configuration, origins) = (new, loaded.origins)
+        (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
         summary.duration = Clock.monotonic - begin
@@ -76,7 +76,10 @@ extension Daemon {
         defer { giveTurn() }
         guard let configuration, !isStopping else { return }
         var builder = SnapshotBuilder(live: live, addresses: names.addresses)
-        guard let snapshot = try? builder.build(configuration, generation: generation + 1) else { return }
+        guard let snapshot = try? builder.build(configuration, generation: generation + 1),
+            // The answer may have come while an apply waited for it, and be part of that already.
+            let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
+        else { return }
         commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
     }
 
@@ -122,7 +125,9 @@ extension Daemon {
         return sockets
     }
 
-    private func isOurs(_ path: String) -> Bool { bound.values.joined().contains { $0.configured == .unix(path: path) } }
+    private func isOurs(_ path: String) -> Bool {
+        bound.values.joined().contains { $0.configured == .unix(path: path) }
+    }
 
     private static func names(in configuration: Configuration) -> [String: Nanoseconds] {
         var names: [String: Nanoseconds] = [:]
@@ -173,7 +178,11 @@ extension Daemon {
         var unresolved: [String: [String]] = [:]
         for group in configuration.targetGroups {
             let lost = group.targets.filter {
-                if case .name(let name, _) = $0.address { names.entries[name]?.addresses.isEmpty ?? true } else { false }
+                if case .name(let name, _) = $0.address {
+                    names.entries[name]?.addresses.isEmpty ?? true
+                } else {
+                    false
+                }
             }
             if !lost.isEmpty { unresolved[group.id] = lost.map { "\($0.address)" } }
         }
@@ -210,6 +219,7 @@ extension Daemon {
     func refusal(_ kind: ApplyRefusal.Kind, _ error: ConfigError, _ origins: Origins) -> ApplyRefusal {
         let place = origins.location(of: error.path) ?? error.path
         return ApplyRefusal(
-            kind, "\(place.isEmpty ? "poise" : place): error: \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)")
+            kind, "\(place.isEmpty ? "poise" : place): error: \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)"
+        )
     }
 }

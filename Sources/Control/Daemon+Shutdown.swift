@@ -15,7 +15,9 @@ extension Daemon {
         ServiceManager.notify("STOPPING=1")
         let wait = configuration?.process.shutdownDeadline ?? .zero
         let deadline = loop.now + wait
-        log(OperationalEvent(.info, "stopping", [("connections", "\(limits.connectionCount)"), ("deadline", "\(wait)")]))
+        log(
+            OperationalEvent(
+                .info, "stopping", [("connections", "\(limits.connectionCount)"), ("deadline", "\(wait)")]))
         // Whoever reads the count below must find what the listening sockets still held: the workers answer first.
         _ = await workers.ask { $0.drain(deadline: deadline) }
         let timer = LoopTimer(loop: loop)
@@ -26,9 +28,12 @@ extension Daemon {
                 guard limits.connectionCount > 0, loop.now < deadline else { return endDrain() }
                 if loop.now >= nextWord {
                     nextWord = nextWord + .seconds(1)
-                    log(OperationalEvent(.info, "waiting for connections", connectionsByListener + [
-                        ("left", "\(Nanoseconds.seconds(max(0, (deadline - loop.now).count / 1_000_000_000)))")
-                    ]))
+                    log(
+                        OperationalEvent(
+                            .info, "waiting for connections",
+                            connectionsByListener + [
+                                ("left", "\(Nanoseconds.seconds(max(0, (deadline - loop.now).count / 1_000_000_000)))")
+                            ]))
                 }
                 timer.set(loop.now + Self.lookInterval)
             }
@@ -54,7 +59,7 @@ extension Daemon {
             socket.closeSpare()
             if case .unix(let path) = socket.configured { Files.remove(path) }
         }
-        log(OperationalEvent(.info, "stopped"))
+        if isStopping { log(OperationalEvent(.info, "stopped")) }
     }
 
     private var connectionsByListener: [(name: String, value: String)] {

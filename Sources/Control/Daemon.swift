@@ -75,7 +75,8 @@ public final class Daemon {
             log(
                 problem.map {
                     OperationalEvent(
-                        .warning, "a name does not resolve", [("name", name), ("reason", $0), ("addresses kept", "\(kept)")])
+                        .warning, "a name does not resolve",
+                        [("name", name), ("reason", $0), ("addresses kept", "\(kept)")])
                 } ?? OperationalEvent(.info, "a name resolves again", [("name", name)]))
         }
         ticker.fired = { [unowned self] in tick() }
@@ -90,16 +91,16 @@ public final class Daemon {
     /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
     /// - Throws: what the operator must put right; nothing serves then.
     public func start(
-        _ loaded: LoadedConfiguration,
+        _ proposal: Proposal,
         beforeDroppingRights: (@ControlActor () async throws(ApplyRefusal) -> Void)? = nil
     ) async throws(ApplyRefusal) {
-        let process = loaded.configuration.process
+        let process = proposal.configuration.process
         if process.user != nil, !ProcessLimits.isRoot {
             throw refusal(
                 .system,
                 ConfigError(
                     code: .conflict, path: "process.user", problem: "only root can become another user",
-                    fix: "start Poise as root, or remove process.user"), loaded.origins)
+                    fix: "start Poise as root, or remove process.user"), proposal.origins)
         }
         let count = process.workers ?? ProcessLimits.processorCount
         live = LiveObjects(workers: count)
@@ -114,18 +115,18 @@ public final class Daemon {
         }
         do {
             try await workers.start(
-                count: count, ringBytes: loaded.configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
+                count: count, ringBytes: proposal.configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
                 events: events)
         } catch {
             throw refusal(
                 .system,
                 ConfigError(
                     code: .invalid, path: "process.workers", problem: "cannot start workers: \(error)",
-                    fix: "lower process.workers"), loaded.origins)
+                    fix: "lower process.workers"), proposal.origins)
         }
-        _ = try await apply(loaded, by: "start")
+        _ = try await apply(proposal, by: "start")
         try await beforeDroppingRights?()
-        try become(process.user, loaded.origins)
+        try become(process.user, proposal.origins)
         ticker.set(loop.now + engine.tickInterval)
     }
 

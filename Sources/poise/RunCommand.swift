@@ -16,7 +16,7 @@ enum RunCommand {
         poise run FILE
         poise run --listen ADDRESS --to TARGET[,TARGET…]
 
-        HUP applies the file again, TERM drains and stops, USR1 reopens the logs.
+        HUP applies the file again, TERM drains and stops, a second TERM stops at once, USR1 reopens the logs.
         """
 
     static func run(_ arguments: [String]) throws(UsageError) -> Int32 {
@@ -25,23 +25,19 @@ enum RunCommand {
             Console.print(reader.help(usage: usage))
             return 0
         }
-        guard let path = reader.positionals.first else {
-            throw UsageError(problem: "no configuration file", fix: "poise run FILE")
-        }
-        let loaded: LoadedConfiguration
-        do {
-            loaded = try ConfigLoader.load(path: path, files: SystemFiles(), environment: { Environment[$0] })
-        } catch {
-            Console.error(error.render())
+        let source = try Source(reader)
+        let proposal: Proposal
+        do { proposal = try source.load() } catch {
+            Console.error(error.render(color: Terminal.isTerminal(2)))
             return 3
         }
-        let signals = [Signals.terminate, Signals.interrupt, Signals.hangUp, Signals.user1]
-        Signals.block(signals)
+        if !proposal.warnings.isEmpty { Console.error(proposal.warnings) }
+        Signals.block(Service.signals)
         let executor = ControlActor.shared.executor
         let loop = EventLoop(executor: executor)
         let status = Lock<Int32>(0)
         executor.start {
-            let code = await serve(loaded, until: signals)
+            let code = await Service.run(proposal, from: source)
             status.withLock { $0 = code }
             executor.loop.stop()
         }
@@ -49,20 +45,115 @@ enum RunCommand {
         return status.withLock { $0 }
     }
 
-    @ControlActor private static func serve(_ loaded: LoadedConfiguration, until signals: [CInt]) async -> Int32 {
-        let daemon = Daemon(log: { Console.error("\($0)") })
+    /// Where the configuration comes from, the first time and with each HUP.
+    enum Source: Sendable {
+        case file(String)
+        case commandLine(listen: [String], to: [String])
+
+        init(_ reader: ArgumentReader) throws(UsageError) {
+            let (listen, to) = (reader.strings("listen"), reader.strings("to"))
+            switch (reader.positionals.first, listen.isEmpty, to.isEmpty) {
+            case (let path?, true, true): self = .file(path)
+            case (nil, false, false): self = .commandLine(listen: listen, to: to)
+            case (_?, _, _):
+                throw UsageError(problem: "a file and --listen or --to", fix: "give one or the other")
+            case (nil, false, true): throw UsageError(problem: "nowhere to send to", fix: "add --to 127.0.0.1:7001")
+            case (nil, true, false): throw UsageError(problem: "nowhere to listen", fix: "add --listen :8080")
+            case (nil, true, true): throw UsageError(problem: "no configuration file", fix: "poise run FILE")
+            }
+        }
+
+        var isFile: Bool { if case .file = self { true } else { false } }
+
+        func load() throws(ConfigReport) -> Proposal {
+            switch self {
+            case .file(let path):
+                Proposal(try ConfigLoader.load(path: path, files: SystemFiles(), environment: { Environment[$0] }))
+            case .commandLine(let listen, let to):
+                Proposal(try CommandLineForm.configuration(listen: listen, to: to))
+            }
+        }
+    }
+}
+
+/// The daemon, and the signals that steer it.
+@ControlActor
+private final class Service {
+    nonisolated static let signals = [Signals.terminate, Signals.interrupt, Signals.hangUp, Signals.user1]
+
+    private let daemon = Daemon(log: { Console.error($0.line) })
+    private let source: RunCommand.Source
+    private let incoming: AsyncSignals
+    private var isDraining = false
+    /// Resumed when the daemon has drained.
+    private var whenDrained: CheckedContinuation<Void, Never>?
+
+    private init(_ source: RunCommand.Source, _ incoming: AsyncSignals) {
+        (self.source, self.incoming) = (source, incoming)
+    }
+
+    /// - Returns: the exit status.
+    static func run(_ proposal: Proposal, from source: RunCommand.Source) async -> Int32 {
         do {
-            try await daemon.start(loaded)
+            let incoming = try AsyncSignals(signals, loop: ControlActor.shared.executor.loop)
+            return await Service(source, incoming).run(proposal)
         } catch {
-            Console.error("\(error)")
+            Console.error("poise: cannot receive signals: \(error)")
+            return 1
+        }
+    }
+
+    private func run(_ proposal: Proposal) async -> Int32 {
+        do {
+            try await daemon.start(proposal)
+        } catch {
+            Console.error(error.description)
+            daemon.stop()
             return 1
         }
         for entry in daemon.listening { Console.print("ready listener=\(entry.listener) address=\(entry.address)") }
         Console.print("ready")
-        guard let source = try? AsyncSignals(signals, loop: ControlActor.shared.executor.loop) else { return 1 }
-        _ = try? await source.next()
+        ServiceManager.notify("READY=1\nMAINPID=\(ProcessLimits.processID)")
+        ControlActor.shared.executor.start { await self.obeySignals() }
+        await withCheckedContinuation { whenDrained = $0 }
         daemon.stop()
         return 0
+    }
+
+    /// A task of its own: the end of a drain must not wait for another signal.
+    private func obeySignals() async {
+        while let signal = try? await incoming.next() {
+            switch signal {
+            case Signals.hangUp: await reload()
+            case Signals.terminate, Signals.interrupt:
+                if isDraining { daemon.endDrain() } else { ControlActor.shared.executor.start { await self.drain() } }
+            default: break
+            }
+        }
+    }
+
+    private func drain() async {
+        isDraining = true
+        await daemon.drain()
+        whenDrained?.resume()
+        whenDrained = nil
+    }
+
+    private func reload() async {
+        guard source.isFile else {
+            return Console.error("poise: there is no file to apply again: Poise was started with --listen and --to")
+        }
+        ServiceManager.notify("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonic.nanoseconds / 1000)")
+        defer { ServiceManager.notify("READY=1") }
+        do {
+            let proposal = try source.load()
+            if !proposal.warnings.isEmpty { Console.error(proposal.warnings) }
+            _ = try await daemon.apply(proposal, by: "HUP")
+        } catch let report as ConfigReport {
+            Console.error(report.render() + "poise: error: not applied, the running configuration stays")
+        } catch {
+            Console.error("\(error)\npoise: error: not applied, the running configuration stays")
+        }
     }
 }
 

@@ -88,7 +88,9 @@ public struct ApplySummary: Sendable, Equatable {
         }
     }
 
-    private static func table<Source, Value>(_ values: [Source], _ entry: (Source) -> (String, Value)) -> [String: Value] {
+    private static func table<Source, Value>(_ values: [Source], _ entry: (Source) -> (String, Value)) -> [String:
+        Value]
+    {
         Dictionary(values.map(entry), uniquingKeysWith: { first, _ in first })
     }
 }

@@ -44,7 +44,7 @@ enum ListenerBinder {
         case .anyAddress(let port):
             do {
                 try bindIP(IPAddress(v6: 0), port, dualStack: true, workers, !ours.isEmpty, &bound)
-            } catch where error.code == Errno.addressFamilyNotSupported || error.code == Errno.addressNotAvailable {
+            } catch  where error.code == Errno.addressFamilyNotSupported || error.code == Errno.addressNotAvailable {
                 try bindIP(IPAddress(v4: 0), port, dualStack: false, workers, !ours.isEmpty, &bound)
             }
         case .ip(let ip, let port):

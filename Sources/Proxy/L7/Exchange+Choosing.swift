@@ -65,53 +65,64 @@ extension Exchange {
 
     // MARK: Choosing a target
 
+    enum Choice {
+        /// With a slot of it, where slots are limited.
+        case target(Int)
+        /// Usable targets exist, but all of them are at `max_connections`.
+        case allTaken
+        case none
+    }
+
     func attempt() {
         phase = .choosing
-        let group = self.group!
-        let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
-        var passedOver = excluded
-        while true {
-            guard let index = group.pick(key: key, excluding: passedOver) else {
-                if group.isLimited, passedOver.count > excluded.count { return takeAnySlotOrWait() }
-                guard excluded.count > 1 else { return noTarget() }
-                // All were tried and a try is left: once more round, only not at once to the last one again.
-                excluded = Exclusions()
-                exclude(&excluded)
-                passedOver = excluded
-                continue
-            }
-            let pool = group.pools[index]
-            if let limiter = pool.target.inFlight {
-                guard limiter.take() else {
-                    passedOver.insert(index)
-                    if passedOver.count == Exclusions.capacity { return takeAnySlotOrWait() }
-                    continue
-                }
-                slot = limiter
-            }
-            targetIndex = index
-            return connect(pool)
+        switch choose() {
+        case .target(let index): connect(to: index)
+        case .allTaken: enterQueue()
+        case .none: noTarget()
         }
     }
 
-    /// The algorithm's choices are all taken: any other will do, else the queue.
-    func takeAnySlotOrWait() {
-        guard let index = group!.takeAnySlot(excluding: excluded) else { return enterQueue() }
-        connect(toSlotAt: index)
+    func choose() -> Choice {
+        let first = choose(excluding: excluded)
+        guard case .none = first, excluded.count > 1 else { return first }
+        // All were tried and a try is left: once more round, only not at once to the last one again.
+        excluded = Exclusions()
+        exclude(&excluded)
+        return choose(excluding: excluded)
     }
 
-    /// - Parameter index: of a pool whose slot is taken already.
-    func connect(toSlotAt index: Int) {
-        let pool = group!.pools[index]
-        slot = pool.target.inFlight
+    private func choose(excluding tried: Exclusions) -> Choice {
+        let group = self.group!
+        let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
+        var passedOver = tried
+        while let index = group.pick(key: key, excluding: passedOver) {
+            guard let limiter = group.pools[index].target.inFlight else { return .target(index) }
+            if limiter.take() {
+                slot = limiter
+                return .target(index)
+            }
+            passedOver.insert(index)
+            // The algorithm's choices are all taken: any other will do.
+            guard passedOver.count < Exclusions.capacity else { return takeAnySlot(excluding: tried) }
+        }
+        return passedOver.count > tried.count ? .allTaken : .none
+    }
+
+    private func takeAnySlot(excluding tried: Exclusions) -> Choice {
+        guard let index = group!.takeAnySlot(excluding: tried) else { return .allTaken }
+        slot = group!.pools[index].target.inFlight
+        return .target(index)
+    }
+
+    func connect(to index: Int) {
         targetIndex = index
-        connect(pool)
+        connect(group!.pools[index])
     }
 
     func noTarget() {
         guard let group else { return }
         // A failed try with nobody else to ask is that failure; without any try, nobody was usable.
-        if tries > 0 { return fail(reason) }
+        if tries > 0, reason != .answered { return fail(reason) }
         group.counters.add(GroupCounter.noTarget)
         if let sorry = group.compiled.settings.sorryResponse {
             group.counters.add(GroupCounter.sorry)
@@ -179,17 +190,18 @@ extension Exchange {
         }
         self.ticket = ticket
         group.counters.add(GroupCounter.queued)
-        // A slot that was given back before we entered would wake nobody.
-        if let index = group.takeAnySlot(excluding: excluded) {
-            if leaveQueue() { return connect(toSlotAt: index) }
-            // Somebody wakes us already; who looked in this moment must not miss the slot.
-            group.pools[index].target.inFlight?.giveBack()
-            queue.wakeOne()
+        // A slot that was given back before we entered would wake nobody. If we are woken all the same, the next
+        // waiter is: this one does not wait any more.
+        if case .target(let index) = choose() {
+            _ = leaveQueue()
+            self.serial &+= 1
+            return connect(to: index)
         }
-        guard clientWait != .queue else { return }
+        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
+        if queuedUntil == .zero { queuedUntil = now + settings.queueTimeout }
         stopWaiting()
         clientWait = .queue
-        client.armTimer(at: now + settings.queueTimeout)
+        client.armTimer(at: queuedUntil)
     }
 
     /// - Returns: false when a wake-up is under way already.
@@ -207,11 +219,10 @@ extension Exchange {
         guard serial == self.serial, phase == .queued else { return false }
         ticket = nil
         group?.counters.subtract(GroupCounter.queued)
+        // Before the attempt, which may need the timer for the body.
+        clientWait = .none
+        client.cancelTimer()
         attempt()
-        if phase != .queued, clientWait == .queue {
-            clientWait = .none
-            client?.cancelTimer()
-        }
         return true
     }
 }

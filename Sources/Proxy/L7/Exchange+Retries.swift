@@ -32,6 +32,9 @@ extension Exchange {
         again(pool)
     }
 
+    /// Adds the target that was tried, unless its group has it no more.
+    func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
+
     /// Only when no byte of the request was shown, or it is idempotent and still at hand; DESIGN section 4.
     func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
         guard let group, !answerBytesCame, !client.peerFailed else { return false }
@@ -49,16 +52,13 @@ extension Exchange {
         return true
     }
 
-    /// Adds the target that was tried, unless its group has it no more.
-    func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
-
     func mayRetry(status: Int) -> Bool {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
         guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
         var others = excluded
         exclude(&others)
-        guard others.count < group.pools.count else { return false }
+        guard group.hasUsable(excluding: others) else { return false }
         return group.retryBudget.allowsRetry(at: now)
     }
 

@@ -66,6 +66,8 @@ final class Exchange {
     var slot: SlotLimiter?
     var ticket: UInt64?
     var clientWait = ClientWait.none
+    /// When waiting in the queue ends, `zero` before it has begun.
+    var queuedUntil = MonotonicTime.zero
     var serial: UInt64 = 0
 
     var beganAt = MonotonicTime.zero
@@ -103,7 +105,7 @@ final class Exchange {
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
         (requestWasWritten, requestIsSent, answerBegan, slot, ticket) = (false, false, false, nil, nil)
-        clientWait = .none
+        (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
         beganAt = now
         (chosenAt, sentAt, answeredAt) = (beganAt, .zero, .zero)
@@ -213,6 +215,7 @@ final class Exchange {
         requestBody.bytesMax = settings.limits.bodyBytesMax ?? .max
         requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
         requestBody.keepsInput = true
+        requestBody.guardsUnsent = true
         let isHere: Bool
         switch head.framing {
         case .none: isHere = true
