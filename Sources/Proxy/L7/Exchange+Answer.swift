@@ -43,14 +43,19 @@ extension Exchange {
     }
 
     func readAnswerHead(_ target: TargetConnection) -> ParseResult {
+        guard let buffer = target.input else { return .needMore }
+        // Swapped out and back, as in `parseHead`.
+        var answer = ResponseHead()
+        swap(&answer, &self.answer)
         if !answerIsBeingRead {
             answer.reset()
             answerIsBeingRead = true
         }
-        guard let buffer = target.input else { return .needMore }
-        return answer.parse(
+        let result = answer.parse(
             buffer.bytes(0, target.inputEnd), from: target.inputCursor, limits: Self.answerLimits,
             requestMethod: head.method)
+        swap(&answer, &self.answer)
+        return result
     }
 
     static var interimMax: Int { 64 }

@@ -50,7 +50,6 @@ extension Exchange {
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
     func stageRequestHead(to target: TargetConnection) {
         let buffer = headBuffer
-        let settings = listener.compiled.settings
         let fixedHost = hostForTarget(target)
         var writer = target.stage(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
@@ -67,7 +66,7 @@ extension Exchange {
         writer.append(0x0D)
         writer.append(0x0A)
 
-        let forwarding = settings.forwarding
+        let forwarding = listener.compiled.settings.forwarding
         var copier = FieldCopier(buffer)
         for field in head.fields where !field.isHopByHop {
             switch field.id {
