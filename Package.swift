@@ -113,7 +113,7 @@ let package = Package(
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
+                "PoiseModel", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         .testTarget(
