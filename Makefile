@@ -41,7 +41,7 @@ build: toolchain deps ## release binary with the Swift runtime linked in: .build
 run: build ## quick start: Poise and two sample targets on this machine, until Ctrl-C
 	@bash Scripts/run-demo.sh
 
-test: test-swift test-e2e ## every test, the end-to-end ones against the release binary
+test: test-swift test-e2e test-differential test-schema ## every test, the end-to-end ones against the release binary
 
 test-swift: toolchain deps
 	swift test
@@ -49,11 +49,19 @@ test-swift: toolchain deps
 test-e2e: build
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/Scripts Tests/EndToEnd $(PYTEST_ARGS)
 
+test-differential: toolchain deps
+	Tests/Differential/run.sh
+
+test-schema: build
+	mkdir -p out
+	$(BINARY) schema > out/schema.json
+	"$$PWD/$(PYTHON)" Tests/Schema/check.py out/schema.json examples/*.yaml
+
 bench: build ## side by side with HAProxy and nginx on this machine; writes docs/benchmarks.md
 	"$$PWD/$(PYTHON)" Benchmarks/bench.py --poise "$$PWD/$(BINARY)" --write docs/benchmarks.md $(BENCH_ARGS)
 
 fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
-	bash Scripts/fuzz.sh "$(FUZZ_SECONDS)"
+	Fuzz/run.sh all "$(FUZZ_SECONDS)"
 
 sanitize: toolchain deps ## end-to-end tests under the thread and the address sanitizer
 	bash Scripts/sanitize.sh

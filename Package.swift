@@ -57,7 +57,7 @@ let package = Package(
         room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "HTTP", "Platform", "Live"]),
+        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -90,6 +90,16 @@ let package = Package(
             path: "Tests/Differential/Driver",
             swiftSettings: house),
 
+        // ns per access-log record, worker's side and writer's side: `swift run -c release log-bench`.
+        .executableTarget(
+            name: "log-bench",
+            dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
+            path: "Benchmarks/Log", swiftSettings: house),
+        // Sockets, a network and a clock that exist only in the process, all from one seed. For tests.
+        .target(
+            name: "PoiseSimulation", dependencies: ["PoiseModel", "PoisePlatform", "PoiseLoop"],
+            path: "Tests/SimulatedNetwork", swiftSettings: house),
+
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
@@ -100,6 +110,19 @@ let package = Package(
         tests("Packets", ["PoiseModel", "PoisePackets"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
         tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
+        tests(
+            "Control",
+            [
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
+                "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+            ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoisePlatform", "PoiseLoop", "PoiseLive", "PoiseProxy",
+                "PoiseSimulation",
+            ],
+            path: "Tests/Simulation", swiftSettings: house),
     ]
 )

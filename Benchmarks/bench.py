@@ -192,7 +192,7 @@ def probing(bench):
     rows = {}
     for program in bench.programs:
         if program.name == "nginx":
-            continue
+            continue  # has no active checks
         running = bench.lab.start(program, groups=1000, targets=10, probe="5s")
         try:
             time.sleep(6)  # the first probes of all, at once

@@ -24,7 +24,7 @@ class Poise:
     def config(self, groups=0, targets=0, probe=None, access_log=None):
         text = "\n".join(json.loads((HERE / "poise.adapter.json").read_text())["config"]) + "\n"
         if access_log:
-            text = text.replace('access: "off"', f'access: "{access_log}"')
+            text = text.replace('destination: "off"', f'destination: "{access_log}"')
         if groups:
             check = f"{{ path: /0, interval: {probe} }}" if probe else '"off"'
             rules = "".join(f"      - {{ when: {{ path: [\"/g{g}/*\"] }}, forward: g{g} }}\n" for g in range(groups))
@@ -45,7 +45,7 @@ class HAProxy:
         rules = "".join(f"    use_backend g{g} if {{ path_beg /g{g}/ }}\n" for g in range(groups))
         text = f"""global
     nbthread @WORKERS@
-    maxconn 9700
+    maxconn {2000 if probe else 9700}
     stats socket @DIR@/sock level admin expose-fd listeners
 defaults
     mode http

@@ -61,19 +61,28 @@ def indent(line):
 
 
 def is_explained(lines, code, at):
-    """Whether a SAFETY comment stands with the statement on line `at`: in its own paragraph, or in the paragraph that
-    opens a block around it (a function, a closure), but not merely somewhere in the same type."""
-    level, in_paragraph = indent(lines[at]), True
+    """Whether a SAFETY comment answers for line `at`: above it in the same function, or directly above that function or
+    its type; for a conformance (`@unchecked`) also right below. Inside of a declaration that is `@unsafe` itself, its callers answer."""
+    if "@unchecked" in code[at] and "SAFETY:" in "".join(lines[at + 1:at + 2]):
+        return True
+    level, directly = indent(lines[at]), True
     for index in range(at, -1, -1):
         line = lines[index]
         if not line.strip():
-            in_paragraph = False
+            # An empty line separates, unless a function around us is still open.
+            directly = directly and level > 4
             continue
         if index != at and indent(line) < level and code[index].strip():
-            level, in_paragraph = indent(line), True  # the head of an enclosing block
+            level, directly = indent(line), True  # the head of an enclosing block
+            if re.search(r"@unsafe\b", code[index]):
+                return True
             if TYPE.search(code[index]) and not re.search(r"\bfunc\b|\binit\b", code[index]):
-                return False
-        if in_paragraph and "SAFETY:" in line:
+                # A type may state one invariant for all of its uses, in the comment directly above it.
+                above = index
+                while above > 0 and re.match(r"\s*(//|@)", lines[above - 1]):
+                    above -= 1
+                return any("SAFETY:" in comment for comment in lines[above:index])
+        if directly and "SAFETY:" in line:
             return True
     return False
 

@@ -28,11 +28,11 @@ trap 'finish 1' EXIT
 "$poise" target --listen 127.0.0.1:7001 --name one >/dev/null & started+=($!)
 "$poise" target --listen 127.0.0.1:7002 --name two >/dev/null & started+=($!)
 
-cat <<'TEXT'
+cat <<TEXT
 Poise listens on http://127.0.0.1:8080/ and sends what comes to two sample targets, 7001 and 7002.
 
   curl http://127.0.0.1:8080/          ask a few times: the targets answer in turn
-  kill one of them and ask again       no request is lost
+  kill ${started[0]}                          target one is gone; ask again: no request is lost
 
 Each request appears below. Ctrl-C ends everything.
 

@@ -211,6 +211,7 @@ void *poise_map(size_t bytes) {
     void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return pages == MAP_FAILED ? NULL : pages;
 }
+void poise_unmap(void *pages, size_t bytes) { munmap(pages, bytes); }
 void poise_give_back(void *pages, size_t bytes) { madvise(pages, bytes, MADV_DONTNEED); }
 
 int poise_descriptor_limit(int64_t *soft, int64_t *hard) {

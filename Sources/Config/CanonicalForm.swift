@@ -318,7 +318,7 @@ struct CanonicalWriter {
                 default: false
                 }
             } && !value.hasPrefix("-") && !value.hasPrefix("...")
-        return isPlain ? value : Self.quoted(value.replacing("${", with: "$${"))
+        return isPlain ? value : Self.quoted(value.substituting("${", with: "$${"))
     }
 
     private static func quoted(_ text: String) -> String {

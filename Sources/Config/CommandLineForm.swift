@@ -27,6 +27,8 @@ public enum CommandLineForm {
             loading.note(path, at: text.range)
             do throws(ConfigError) { addresses.append(try ListenAddress(parsing: part.text)) } catch {
                 loading.error(error, at: text.range, path: path)
+                // Keeps the index; it equals no other.
+                addresses.append(.unix(path: "(unreadable \(path))"))
             }
         }
         var targets: [Target] = []
@@ -35,6 +37,7 @@ public enum CommandLineForm {
             loading.note(path, at: text.range)
             do throws(ConfigError) { targets.append(Target(address: try TargetAddress(parsing: part.text))) } catch {
                 loading.error(error, at: text.range, path: path)
+                targets.append(Target(address: .unix(path: "(unreadable \(path))")))
             }
         }
         let id = Identity.listener(name: nil, protocolKind: .http, addresses: addresses)

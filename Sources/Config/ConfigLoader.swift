@@ -25,7 +25,7 @@ public enum ConfigLoader {
         environment: @escaping (String) -> String? = { _ in nil }
     ) throws(ConfigReport) -> LoadedConfiguration {
         let loading = Loading(reader: files, environment: environment)
-        loading.readMainFile(name, text: SourceText(text))
+        loading.readMainFile(name, bytes: text)
         return try finish(loading)
     }
 

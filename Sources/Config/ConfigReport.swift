@@ -57,14 +57,17 @@ public struct ConfigReport: Error, Sendable {
         return "\(name):\(range.start.line):\(range.start.column)"
     }
 
+    /// Characters of one problem or fix that are shown; a value in it may be a megabyte long.
+    private static let textMax = 600
+
     /// Control characters of a value could forge lines or drive a terminal; they are shown as escapes.
     private static func oneLine(_ text: String) -> String {
         var shown = ""
-        for scalar in text.unicodeScalars {
+        for scalar in text.unicodeScalars.prefix(textMax) {
             let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
             if isControl { shown += scalar.escaped(asASCII: true) } else { shown.unicodeScalars.append(scalar) }
         }
-        return shown
+        return text.unicodeScalars.count > textMax ? shown + "…" : shown
     }
 
     private func place(_ range: SourceRange) -> String { location(range) + ":" }

@@ -19,27 +19,38 @@ extension Loading {
     static let fileCountMax = 256
 
     func readMainFile(_ path: String) {
-        let text: SourceText
+        let bytes: [UInt8]
         do throws(FileReadError) {
-            text = SourceText(try reader.read(path: path, bytesMax: YAMLLimits().bytesMax))
+            bytes = try reader.read(path: path, bytesMax: YAMLLimits().bytesMax)
         } catch {
-            let file = add(name: path, text: SourceText(""))
-            let start = SourcePosition(line: 1, column: 1)
-            isIncomplete = true
-            self.error(
-                .unreadable, at: SourceRange(file: file, start: start, end: start), path: "",
-                "the file cannot be read: \(error.reason)", fix: "check its path and permissions")
+            refuseFile(
+                path, .unreadable, "the file cannot be read: \(error.reason)", fix: "check its path and permissions")
             return
         }
-        readMainFile(path, text: text)
+        readMainFile(path, bytes: bytes)
     }
 
-    func readMainFile(_ path: String, text: SourceText) {
-        readFile(path, text, below: [], isMain: true)
+    func readMainFile(_ path: String, bytes: [UInt8]) {
+        readFile(path, bytes, below: [], isMain: true)
+    }
+
+    /// An error of a whole file, of which nothing is kept.
+    private func refuseFile(_ path: String, _ code: ConfigError.Code, _ problem: String, fix: String) {
+        let start = SourcePosition(line: 1, column: 1)
+        let range = SourceRange(file: add(name: path, text: SourceText("")), start: start, end: start)
+        isIncomplete = true
+        error(code, at: range, path: "", problem, fix: fix)
     }
 
     /// - Parameter below: the normalised paths of the files that led here.
-    private func readFile(_ path: String, _ text: SourceText, below: [String], isMain: Bool) {
+    private func readFile(_ path: String, _ bytes: [UInt8], below: [String], isMain: Bool) {
+        guard bytes.count <= YAMLLimits().bytesMax else {
+            refuseFile(
+                path, .tooLarge, "the file has more than \(SizeText.format(YAMLLimits().bytesMax))",
+                fix: "split it with 'include'")
+            return
+        }
+        let text = SourceText(bytes)
         let file = add(name: path, text: text)
         let document = YAMLDocument(parsing: text, file: file)
         document.problems.forEach { add($0) }
@@ -117,7 +128,7 @@ extension Loading {
             }
             do throws(FileReadError) {
                 let bytes = try reader.read(path: resolved, bytesMax: YAMLLimits().bytesMax)
-                readFile(resolved, SourceText(bytes), below: below, isMain: false)
+                readFile(resolved, bytes, below: below, isMain: false)
             } catch {
                 isIncomplete = true
                 self.error(

@@ -12,6 +12,10 @@ extension Loading {
         var listener = listenerDefaults
         listener.loadBalancer = balancer
         read(SettingsTable.listener, from: section, into: &listener)
+        if !isWritten("\(path).limits.max_uri_size") {
+            // The target is a part of the head: who lowers only the head's limit means both.
+            listener.limits.uriBytesMax = min(listener.limits.uriBytesMax, listener.limits.headBytesMax)
+        }
         listener.name = section["name"].flatMap { name($0, at: section.path("name")) }
         listener.addresses = readAddresses(section)
         listener.id = Identity.listener(
@@ -31,13 +35,15 @@ extension Loading {
                 fix: "add 'address: \":8080\"'")
             return []
         }
-        return items(node, at: path).compactMap { item in
+        return items(node, at: path).map { item in
+            // Keeps the index; it equals no other.
+            let unreadable = ListenAddress.unix(path: "(unreadable \(item.path))")
             guard let text = text(item.node, at: item.path, expected: "an address such as \":8080\"") else {
-                return nil
+                return unreadable
             }
             do throws(ConfigError) { return try ListenAddress(parsing: text.value) } catch {
                 refused(error, text, at: item.path, expected: "an address to listen on")
-                return nil
+                return unreadable
             }
         }
     }

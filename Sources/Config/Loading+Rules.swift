@@ -8,7 +8,7 @@ extension Loading {
         for node in nodes {
             let rulePath = "\(path)[\(rules.count)]"
             if let name = ruleSetName(node, at: rulePath) {
-                include(name, node, at: path, rulePath, listener: listener, into: &rules, set: set)
+                useSet(name, node, at: path, rulePath, listener: listener, into: &rules, set: set)
                 continue
             }
             rules.append(readRule(node, at: rulePath, listener: listener))
@@ -21,7 +21,7 @@ extension Loading {
         return entries.first { $0.key == "rule_set" }?.value
     }
 
-    private func include(
+    private func useSet(
         _ nameNode: YAMLNode, _ node: YAMLNode, at path: String, _ rulePath: String, listener: String,
         into rules: inout [Rule], set: String?
     ) {

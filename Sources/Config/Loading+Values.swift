@@ -41,7 +41,7 @@ extension Loading {
 
     /// Puts in `${NAME}`, `${NAME:-default}` and the content of `file:PATH`. `$${` is `${`.
     private func substituted(_ written: String, _ range: SourceRange, at path: String) -> Text? {
-        guard written.contains("${") || written.hasPrefix("file:") else { return Text(value: written, range: range) }
+        guard written.holds("${") || written.hasPrefix("file:") else { return Text(value: written, range: range) }
         do throws(ConfigError) {
             let isFile = written.hasPrefix("file:")
             let (expanded, usesEnvironment) = try expand(isFile ? String(written.dropFirst("file:".count)) : written)
@@ -73,7 +73,7 @@ extension Loading {
         var result = ""
         var usesEnvironment = false
         var rest = text[...]
-        while let dollar = rest.firstRange(of: "${") {
+        while let dollar = rest.place(of: "${") {
             result += rest[..<dollar.lowerBound]
             if rest[..<dollar.lowerBound].hasSuffix("$") {  // "$${" is a literal "${"
                 result += "{"
@@ -85,7 +85,7 @@ extension Loading {
                     code: .syntax, problem: "'${' has no '}'", fix: "close it, or write $${ for a literal ${")
             }
             let inside = rest[dollar.upperBound..<close]
-            let fallback = inside.firstRange(of: ":-")
+            let fallback = inside.place(of: ":-")
             let name = String(inside[..<(fallback?.lowerBound ?? inside.endIndex)])
             guard Self.isVariableName(name) else {
                 throw ConfigError(

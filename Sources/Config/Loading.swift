@@ -75,6 +75,9 @@ final class Loading {
         return places[""] ?? SourceRange(file: 0, start: start, end: start)
     }
 
+    /// Whether the file says it, for this object or in `defaults`.
+    func isWritten(_ path: String) -> Bool { exactPlace(of: path) != nil }
+
     private func exactPlace(of path: String) -> SourceRange? {
         places[path] ?? Self.inherited(path).flatMap { places[$0] }
     }

@@ -11,21 +11,20 @@ public enum SettingsDocument {
         page += objects("defaults", ObjectKeys.defaults)
         page += objects("load_balancers[]", ObjectKeys.loadBalancer)
         page += objects("listeners[]", ObjectKeys.listener + ObjectKeys.actions)
-        page += rows(
-            SettingsTable.listener, Listener(id: "", addresses: [], rules: [], defaultAction: nil), "listeners[]")
+        page += rows(SettingsTable.listener, Listener(id: "", addresses: [], rules: [], defaultAction: nil))
         page += objects("rule_sets[]", ObjectKeys.ruleSet)
         page += objects("rules[]", ObjectKeys.rule + ObjectKeys.actions)
         page += objects("when", ObjectKeys.conditions)
         page += objects("forward", ObjectKeys.forward)
-        page += settings("redirect", SettingsTable.redirect, Redirect())
+        page += settings("redirect", SettingsTable.redirect, Redirect(), unwritten: "as it was")
         page += settings(
             "fixed_response", SettingsTable.fixedResponse, FixedResponse(status: 200), required: ["status"])
         page += objects("target_groups[]", ObjectKeys.targetGroup)
-        page += rows(SettingsTable.targetGroup, TargetGroup(id: "", targets: []), "target_groups[]")
+        page += rows(SettingsTable.targetGroup, TargetGroup(id: "", targets: []))
         page += objects("targets[]", ObjectKeys.target)
-        page += rows(SettingsTable.target, Target(address: .unix(path: "")), "targets[]")
+        page += rows(SettingsTable.target, Target(address: .unix(path: "")))
         page += settings("health_check", SettingsTable.healthCheck, HealthDraft())
-        page += rows(SettingsTable.httpProbe, HTTPProbe(), "health_check")
+        page += rows(SettingsTable.httpProbe, HTTPProbe())
         page += settings("passive_checks", SettingsTable.passiveChecks, PassiveChecks())
         return page
     }
@@ -44,18 +43,19 @@ public enum SettingsDocument {
         """
 
     private static func settings<Root>(
-        _ title: String, _ place: SettingsPlace<Root>, _ base: Root, required: Set<String> = []
+        _ title: String, _ place: SettingsPlace<Root>, _ base: Root, required: Set<String> = [],
+        unwritten: String = "none"
     ) -> String {
-        "## \(title)\n\n" + rows(place, base, title, required: required)
+        "## \(title)\n\n" + rows(place, base, required: required, unwritten: unwritten)
     }
 
     private static func rows<Root>(
-        _ place: SettingsPlace<Root>, _ base: Root, _ title: String, required: Set<String> = []
+        _ place: SettingsPlace<Root>, _ base: Root, required: Set<String> = [], unwritten: String = "none"
     ) -> String {
         var table = "| key | value | default | ELBv2 | |\n|---|---|---|---|---|\n"
         for setting in place.settings {
             let key = setting.keys.joined(separator: ".")
-            let fallback = required.contains(key) ? "required" : defaultText(setting, base)
+            let fallback = required.contains(key) ? "required" : defaultText(setting, base) ?? unwritten
             table += "| `\(key)` | \(range(setting)) | \(fallback) | \(setting.attribute.map { "`\($0)`" } ?? "") | "
             table += "\(setting.summary) |\n"
         }
@@ -83,12 +83,12 @@ public enum SettingsDocument {
         return setting.unset.map { "\(text), or `\($0)`" } ?? text
     }
 
-    private static func defaultText<Root>(_ setting: Setting<Root>, _ base: Root) -> String {
+    private static func defaultText<Root>(_ setting: Setting<Root>, _ base: Root) -> String? {
         switch setting.get(base) {
         case .texts(let texts): texts.isEmpty ? "none" : "`[\(texts.joined(separator: ", "))]`"
         case .pairs: "none"
         case .text(let text) where text.isEmpty: "empty"
-        case let value: (value?.text ?? setting.unset).map { "`\($0)`" } ?? "none"
+        case let value: (value?.text ?? setting.unset).map { "`\($0)`" }
         }
     }
 }

@@ -60,7 +60,8 @@ extension SettingsTable {
                 "timeouts", "idle", at: \.timeouts.idle, in: .milliseconds(100) ... .seconds(86_400),
                 attribute: "idle_timeout.timeout_seconds", "Between two requests on a connection; varied by 10 %."),
             .duration(
-                "timeouts", "connection_age", at: \.timeouts.connectionAge, in: .milliseconds(100) ... .seconds(604_800),
+                "timeouts", "connection_age", at: \.timeouts.connectionAge,
+                in: .milliseconds(100) ... .seconds(604_800),
                 attribute: "client_keep_alive.seconds", "After this age a connection is closed with its next response."),
             .duration(
                 "timeouts", "upgraded_idle", at: \.timeouts.upgradedIdle, in: .milliseconds(100) ... .seconds(604_800),
@@ -69,14 +70,14 @@ extension SettingsTable {
                 "timeouts", "body_rate_grace", at: \.timeouts.bodyRateGrace, in: .milliseconds(100) ... .seconds(3600),
                 "A body slower than min_body_rate is ended once this much time has passed."),
             .size(
-                "limits", "max_head_size", at: \.limits.headBytesMax, in: 1024...1 << 20,
+                "limits", "max_head_size", at: \.limits.headBytesMax, in: 1024...1 << 17,
                 "A whole request head; beyond it 431."),
             .integer(
                 "limits", "max_fields", at: \.limits.fieldCountMax, in: 1...10_000,
                 "Fields of a request head; beyond it 431."),
             .size(
-                "limits", "max_uri_size", at: \.limits.uriBytesMax, in: 64...1 << 20,
-                "The request target; beyond it 414."),
+                "limits", "max_uri_size", at: \.limits.uriBytesMax, in: 64...1 << 17,
+                "The request target; beyond it 414. Not more than max_head_size."),
             .size(
                 "limits", "max_body_size", at: \.limits.bodyBytesMax, in: 0...1 << 50, unset: "unlimited",
                 "A request body; beyond it 413."),

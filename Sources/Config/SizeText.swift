@@ -15,7 +15,7 @@ enum SizeText {
                 throw ConfigError(
                     code: .invalid, problem: "'\(unit)' is not a unit of size",
                     fix:
-                        "write \(number)\(meant) (1,024 based) or \(number)\(meant.replacing("iB", with: "B")) (1,000 based)"
+                        "write \(number)\(meant) (1,024 based) or \(number)\(meant.substituting("iB", with: "B")) (1,000 based)"
                 )
             }
             throw refused(text)

@@ -124,7 +124,7 @@ enum TextForm {
 
     static func redirectHost(_ text: String) throws(ConfigError) {
         try placeholders(text)
-        let plain = text.replacing("#{host}", with: "h")
+        let plain = text.substituting("#{host}", with: "h")
         if plain.contains(":") || plain.contains("/") {
             throw ConfigError(
                 code: .invalid, problem: "'\(text)' is more than a host",
@@ -198,9 +198,11 @@ enum TextForm {
 
     /// Refuses `#{...}` that a redirect does not know.
     private static func placeholders(_ text: String) throws(ConfigError) {
-        for part in text.split(separator: "#{", omittingEmptySubsequences: false).dropFirst() {
-            let name = String(part.prefix { $0 != "}" })
-            guard name.count < part.count, known.contains(name) else {
+        var rest = text[...]
+        while let opening = rest.place(of: "#{") {
+            rest = rest[opening.upperBound...]
+            let name = String(rest.prefix { $0 != "}" })
+            guard rest.holds("}"), known.contains(name) else {
                 throw ConfigError(
                     code: .invalid, problem: "'#{\(name)}' is not part of a request",
                     fix: Suggestion.fix(for: name, among: known, noneKnown: ""))
@@ -211,7 +213,7 @@ enum TextForm {
     private static let known = ["protocol", "host", "port", "path", "query"]
 
     private static func withoutPlaceholders(_ text: String) -> String {
-        known.reduce(text) { $0.replacing("#{\($1)}", with: "") }
+        known.reduce(text) { $0.substituting("#{\($1)}", with: "") }
     }
 
     private static func require(_ condition: Bool, _ problem: @autoclosure () -> String, fix: @autoclosure () -> String)

@@ -7,6 +7,13 @@ public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: ByteRange, _ text:
     return true
 }
 
+/// Whether two pieces of text are the same, ASCII letters compared without case.
+public func equalsIgnoringCase(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+    guard left.count == right.count else { return false }
+    for index in left.indices where lowerCased(left[index]) != lowerCased(right[index]) { return false }
+    return true
+}
+
 /// Whether two ranges of one buffer hold the same bytes, ASCII letters compared without case.
 public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ left: ByteRange, _ right: ByteRange) -> Bool {
     guard left.count == right.count else { return false }

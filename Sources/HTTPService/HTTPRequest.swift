@@ -71,9 +71,9 @@ public enum HTTPHandlerFailure: Error, Sendable, Equatable {
 }
 
 /// `%41` → `A`. RFC 3986 §2.1
-enum PercentText {
+public enum PercentText {
     /// Escapes that are not whole stay as they are; bytes that are no UTF-8 become U+FFFD.
-    static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool) -> String {
+    public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool) -> String {
         let bytes = Array(text)
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)

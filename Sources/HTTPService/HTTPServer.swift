@@ -81,7 +81,11 @@ public actor HTTPServer {
 
     private func acceptAll(from index: Int) async {
         let listener = listening[index].listener
-        while let accepted = try? await listener.accept() { take(accepted) }
+        while let accepted = try? await listener.accept() {
+            take(accepted)
+            // A flood of connections must not keep the loop from those that are there.
+            if acceptedCount % 16 == 0 { await Task.yield() }
+        }
     }
 
     private func take(_ accepted: Accepted) {

@@ -38,8 +38,8 @@ public enum ProbeOutcome: Sendable, Equatable {
 ///     idle --start--> connecting --writable--> sending --all sent--> receiving --head (and content)--> idle
 ///                          `--------- refused, cut, malformed, deadline ---------------------------------^
 ///
-/// Not `async`: a task with its continuations costs as much as the rest of our part. Cost: see `docs/benchmarks.md`;
-/// no allocation but for content that is asked for.
+/// Not `async`: 42 µs of CPU per probe of a local nginx, nearly all of it the kernel's (a C program that neither parses
+/// nor times out needs 41), against 50 through ``HTTPClient``. No allocation but for content that is asked for.
 ///
 /// A deadline that passed while this loop was busy is not held against the target: what is there is read first, and
 /// the time that the loop was late is added once more.

@@ -10,11 +10,15 @@ import CPoise
 @safe public final class CounterBlock: @unchecked Sendable {
     public let workers: Int
     public let width: Int
+    /// Never that of another block of this process, not even of a freed one; above 0. Logs name objects by it.
+    public let id: Int
+    private static let lastID = SharedWord()
     private let stride: Int
     private let words: UnsafeMutablePointer<UInt64>
 
     public init(workers: Int, width: Int) {
         (self.workers, self.width) = (workers, width)
+        id = Int(Self.lastID.add(1)) + 1
         stride = (width + 7) / 8 * 8
         let count = workers * stride
         let raw = UnsafeMutableRawPointer.allocate(byteCount: count * 8, alignment: 64)
@@ -27,7 +31,7 @@ import CPoise
     /// The row that `worker` writes. Valid as long as the block: keep both.
     public func row(_ worker: Int) -> CounterRow {
         precondition(0 <= worker && worker < workers)
-        return unsafe CounterRow(words: words + worker * stride, width: width)
+        return unsafe CounterRow(words: words + worker * stride, width: width, id: id)
     }
 
     /// The sum over all workers.
@@ -48,10 +52,12 @@ import CPoise
 @safe public struct CounterRow: @unchecked Sendable {
     @usableFromInline let words: UnsafeMutablePointer<UInt64>
     @usableFromInline let width: Int
+    /// Of the block.
+    public let id: Int
 
-    init(words: UnsafeMutablePointer<UInt64>, width: Int) {
+    init(words: UnsafeMutablePointer<UInt64>, width: Int, id: Int) {
         unsafe self.words = words
-        self.width = width
+        (self.width, self.id) = (width, id)
     }
 
     @inlinable @inline(__always)

@@ -56,7 +56,13 @@ public enum ListenerCounter {
     public static let tunnels = 12
     /// A gauge.
     public static let inFlight = 13
-    public static let width = 16
+    /// How exchanges ended: a counter per reason, by the raw value of the data plane's reason.
+    public static let firstReason = 16
+    public static let reasonCount = 64
+    /// Why messages were refused, by the raw value of the codec's reason.
+    public static let firstRefusal = firstReason + reasonCount
+    public static let refusalCount = 64
+    public static let width = firstRefusal + refusalCount
 }
 
 /// What is counted per rule.

@@ -18,6 +18,10 @@ import CPoise
     private static let wordCount = 24
     /// The producer's view of `tail`, refreshed only when the ring looks full.
     private var knownTail: UInt64 = 0
+    /// The producer's record in progress: where its next byte goes, its end, and the head behind it.
+    private var writing: UInt64 = 0
+    private var writingEnd: UInt64 = 0
+    private var nextHead: UInt64 = 0
 
     /// - Parameter capacity: bytes, a power of two of at least 4,096.
     public init(capacity: Int) {
@@ -37,12 +41,13 @@ import CPoise
     /// Records that found no room.
     public var droppedCount: UInt64 { unsafe poise_load(words + Self.dropped) }
 
-    /// Appends one record: its words, then its bytes. From the producer's thread only.
+    /// Makes room for one record, to be filled by ``append(_:)`` and shown by ``commit()``. From the producer's thread
+    /// only.
     ///
-    /// - Returns: false when it was dropped.
-    @discardableResult
-    public func push(_ a: Span<UInt64>, _ b: Span<UInt8>) -> Bool {
-        let length = a.count * 8 + b.count
+    /// - Parameter length: bytes of the record, exactly.
+    /// - Returns: false when it is dropped.
+    public func begin(_ length: Int) -> Bool {
+        precondition(writing == writingEnd, "a record was not filled")
         let needed = (length + 4 + 7) & ~7
         let head = unsafe poise_load(words + Self.head)
         if Int(head - knownTail) + needed > capacity {
@@ -52,17 +57,37 @@ import CPoise
                 return false
             }
         }
-        var length32 = UInt32(length)
-        unsafe withUnsafeBytes(of: &length32) { unsafe copyIn($0, at: head) }
-        unsafe a.withUnsafeBytes { unsafe copyIn($0, at: head + 4) }
-        unsafe b.withUnsafeBytes { unsafe copyIn($0, at: head + 4 + UInt64(a.count * 8)) }
-        unsafe poise_store_release(words + Self.head, head + UInt64(needed))
+        // Lengths lie on eight-byte places, so they never wrap.
+        unsafe bytes.storeBytes(of: UInt32(length), toByteOffset: Int(head) & (capacity - 1), as: UInt32.self)
+        (writing, writingEnd) = (head + 4, head + 4 + UInt64(length))
+        nextHead = head + UInt64(needed)
         return true
+    }
+
+    /// The next bytes of the record that was begun.
+    public func append(_ part: Span<UInt8>) {
+        precondition(part.count <= Int(writingEnd - writing), "more bytes than were announced")
+        unsafe part.withUnsafeBytes { unsafe copyIn($0, at: writing) }
+        writing += UInt64(part.count)
+    }
+
+    /// The next words of the record that was begun.
+    public func append(_ part: Span<UInt64>) {
+        precondition(part.count * 8 <= Int(writingEnd - writing), "more bytes than were announced")
+        unsafe part.withUnsafeBytes { unsafe copyIn($0, at: writing) }
+        writing += UInt64(part.count * 8)
+    }
+
+    /// Shows the record to the consumer.
+    public func commit() {
+        precondition(writing == writingEnd, "fewer bytes than were announced")
+        unsafe poise_store_release(words + Self.head, nextHead)
     }
 
     /// Moves the oldest record into `words`, which says how many there are, and `text`. From the consumer's thread
     /// only.
     ///
+    /// - Parameter text: grows as needed and never shrinks: bytes behind those of the record are old.
     /// - Returns: false when the ring is empty.
     public func pop(into words: inout [UInt64], _ text: inout [UInt8]) -> Bool {
         let positions = unsafe self.words
@@ -74,13 +99,11 @@ import CPoise
         let wordBytes = words.count * 8
         let textBytes = Int(length32) - wordBytes
         precondition(textBytes >= 0, "a record is shorter than its words")
-        if text.count > textBytes {
-            text.removeLast(text.count - textBytes)
-        } else {
-            text.append(contentsOf: repeatElement(0, count: textBytes - text.count))
-        }
+        if text.count < textBytes { text.append(contentsOf: repeatElement(0, count: textBytes - text.count)) }
         unsafe words.withUnsafeMutableBytes { unsafe copyOut($0, from: tail + 4) }
-        unsafe text.withUnsafeMutableBytes { unsafe copyOut($0, from: tail + 4 + UInt64(wordBytes)) }
+        unsafe text.withUnsafeMutableBytes {
+            unsafe copyOut(.init(rebasing: $0[..<textBytes]), from: tail + 4 + UInt64(wordBytes))
+        }
         unsafe poise_store_release(positions + Self.tail, tail + UInt64((Int(length32) + 4 + 7) & ~7))
         return true
     }

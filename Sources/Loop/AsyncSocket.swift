@@ -8,6 +8,8 @@ import PoisePlatform
 @safe public final class AsyncSocket {
     public let loop: EventLoop
     private let channel: WaitChannel
+    /// Operations since the last one that let others run.
+    private var turns = 0
 
     /// Takes over a connected descriptor, such as ``Accepted/descriptor``.
     public init(adopting socket: consuming FileDescriptor, loop: EventLoop) {
@@ -83,13 +85,24 @@ import PoisePlatform
             channel.willTry(readiness)
             let result = attempt(channel)
             if let code = result.failure { throw .system(SystemError(call: call, code: code)) }
-            if !result.isBlocked { return result.count }
+            if !result.isBlocked {
+                await takeTurns()
+                return result.count
+            }
             if isExpired { throw .timeout }
             do { try await wait(for: readiness, until: deadline) } catch {
                 guard error == .timeout else { throw error }
                 isExpired = true
             }
         }
+    }
+
+    /// A peer that is always ready must not keep the loop from everybody else.
+    private func takeTurns() async {
+        turns += 1
+        guard turns == 16 else { return }
+        turns = 0
+        await Task.yield()
     }
 
     private func wait(for readiness: Readiness, until deadline: MonotonicTime) async throws(SocketFailure) {

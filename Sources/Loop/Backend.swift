@@ -4,6 +4,9 @@ import PoisePlatform
 /// What a loop asks of the system. The kernel answers in service, a simulated network in tests.
 ///
 /// A struct with one optional reference and not a protocol: the branch is predicted, and the calls stay direct.
+///
+/// SAFETY: the kernel, and a simulation alike, touches at most `count` bytes at each pointer and only during the call;
+/// ``Channel``, the only caller, checks the range against its buffer.
 struct Backend {
     /// -1 in a simulation.
     let epoll: CInt

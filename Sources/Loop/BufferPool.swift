@@ -2,7 +2,7 @@ import CPoise
 
 /// A loop's buffers in two sizes, last in first out so that the warm ones are used again.
 ///
-/// Memory is mapped in blocks, never unmapped, and given back to the system (`MADV_DONTNEED`) when it was not
+/// Memory is mapped in blocks, unmapped only with the pool itself, and given back to the system (`MADV_DONTNEED`) when it was not
 /// needed for a whole period: with malloc, resident memory stayed at its peak for ever.
 @safe public final class BufferPool {
     /// For heads and small bodies: a 16 KiB answer with its head in one receive.
@@ -11,25 +11,31 @@ import CPoise
     public static let largeBytes = 256 * 1024
 
     /// Buffers handed out and not yet returned. A test asserts 0 when nothing is in flight.
-    public private(set) var outstanding = 0
+    public var outstanding: Int { count }
+    private var count = 0
 
-    private var standard = Shelf(bytes: standardBytes, perBlock: 64)
-    private var large = Shelf(bytes: largeBytes, perBlock: 8)
+    private let standard = Shelf(bytes: standardBytes, perBlock: 64)
+    private let large = Shelf(bytes: largeBytes, perBlock: 8)
 
     public init() {}
 
+    deinit {
+        standard.unmap()
+        large.unmap()
+    }
+
     public func takeStandard() -> Buffer {
-        outstanding += 1
+        count += 1
         return standard.take()
     }
 
     public func takeLarge() -> Buffer {
-        outstanding += 1
+        count += 1
         return large.take()
     }
 
     public func release(_ buffer: Buffer) {
-        outstanding -= 1
+        count -= 1
         if buffer.capacity == Self.standardBytes { standard.put(buffer) } else { large.put(buffer) }
     }
 
@@ -42,10 +48,12 @@ import CPoise
     /// Whether free buffers still hold pages: then another ``trim()`` is worth a wake-up.
     var hasPagesToTrim: Bool { standard.clean < standard.free.count || large.clean < large.free.count }
 
-    private struct Shelf {
+    @safe private final class Shelf {
         let bytes: Int
         let perBlock: Int
-        var free: [Buffer] = []
+        let free = RawTable<Buffer>(capacity: 64)
+        /// SAFETY: from `poise_map`, used by `unmap` only.
+        private var blocks: [UnsafeMutableRawPointer] = unsafe []
         /// The fewest free buffers since the last trim: those below this mark were not needed.
         var lowest = 0
         /// How many at the bottom of `free` have no pages.
@@ -53,22 +61,24 @@ import CPoise
 
         init(bytes: Int, perBlock: Int) { (self.bytes, self.perBlock) = (bytes, perBlock) }
 
-        mutating func take() -> Buffer {
+        func take() -> Buffer {
             if free.isEmpty { grow() }
-            let buffer = free.removeLast()
+            let buffer = free.popLast()!
             if free.count < lowest { lowest = free.count }
             if free.count < clean { clean = free.count }
             return buffer
         }
 
-        mutating func put(_ buffer: Buffer) { free.append(buffer) }
+        func put(_ buffer: Buffer) { free.append(buffer) }
 
-        mutating func grow() {
+        func grow() {
+            // SAFETY: fresh zeroed pages, kept for ever.
             guard let block = unsafe poise_map(bytes * perBlock) else {
                 // The limit on connections keeps the number of buffers bounded; beyond it the machine is out of
                 // address space and nothing sensible is left to do.
                 fatalError("the system has no memory for buffers")
             }
+            unsafe blocks.append(block)
             for index in (0..<perBlock).reversed() {
                 // SAFETY: inside the block just mapped.
                 free.append(unsafe Buffer(base: block + index * bytes, capacity: bytes))
@@ -76,7 +86,12 @@ import CPoise
             clean = max(0, free.count)
         }
 
-        mutating func trim() {
+        /// SAFETY: the loop goes with its pool, and no buffer is used after its loop.
+        func unmap() {
+            for index in unsafe blocks.indices { unsafe poise_unmap(blocks[index], bytes * perBlock) }
+        }
+
+        func trim() {
             while clean < lowest {
                 // SAFETY: a free buffer's pages; they read as zero afterwards.
                 unsafe poise_give_back(free[clean].base, bytes)

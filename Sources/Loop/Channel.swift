@@ -9,14 +9,17 @@ import PoisePlatform
 ///
 /// The loop keeps an open channel alive; after ``close()`` it lives at least until the end of the wake-up, so that
 /// methods up the stack may go on.
+///
+/// SAFETY: each receive and send checks its range against the buffer before its address is handed on; a buffer's
+/// memory is never unmapped while its loop lives.
 open class Channel {
     public let loop: EventLoop
     /// -1 when closed.
-    @usableFromInline var descriptor: CInt = -1
-    var generation: UInt32 = 0
-    private var interest: Readiness = []
-    var isQueued = false
-    private var timer = TimerID.none
+    final var descriptor: CInt = -1
+    final var generation: UInt32 = 0
+    private final var interest: Readiness = []
+    final var isQueued = false
+    private final var timer = TimerID.none
 
     public init(loop: EventLoop) { self.loop = loop }
 
@@ -40,10 +43,14 @@ open class Channel {
         loop.enter(self)
     }
 
-    /// Registers with epoll, once. `writable` may be left out until a send was refused.
+    /// Registers with epoll, or adds to what is watched already: a send that was refused before this call has
+    /// registered by itself. `writable` may be left out until then.
     public final func watch(_ readiness: Readiness) {
-        interest = readiness.union([.peerClosed, .edgeTriggered])
-        loop.backend.watch(descriptor, interest, token: loop.token(of: self), again: false)
+        let wanted = interest.union(readiness).union([.peerClosed, .edgeTriggered])
+        guard wanted != interest else { return }
+        let isFirst = interest.isEmpty
+        interest = wanted
+        loop.backend.watch(descriptor, interest, token: loop.token(of: self), again: !isFirst)
     }
 
     /// Adds writability to what is watched; a second call costs nothing.

@@ -8,9 +8,14 @@ import PoisePlatform
 /// threads, and last the end-of-wake-up work. The clock is read once per wake-up; ``now`` is that reading.
 ///
 /// Created and used on its own thread; only its ``mailbox`` may be handed to others.
+///
+/// SAFETY: one thread at a time, so the tables below change only between their uses. What each reference in them
+/// guarantees stands beside the table. `events` is allocated in `init`, freed in `deinit`, and filled by epoll_wait
+/// with no more than its capacity.
 @safe public final class EventLoop {
-    /// The time of this wake-up.
-    public internal(set) var now: MonotonicTime
+    /// The time of this wake-up. Read several times per request by other rooms: behind a pointer, a read is a load.
+    @inlinable public var now: MonotonicTime { unsafe clock.pointee }
+    @usableFromInline let clock: UnsafeMutablePointer<MonotonicTime>
     public let buffers = BufferPool()
     public let mailbox: Mailbox
     /// What makes this loop run `async` code; `nil` on a worker.
@@ -18,20 +23,20 @@ import PoisePlatform
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
     public var endOfWakeUp: (() -> Void)?
     /// Wake-ups since the start, and the longest time that one of them took.
-    public private(set) var wakeUps: UInt64 = 0
+    public internal(set) var wakeUps: UInt64 = 0
 
-    var wheel: TimerWheel
+    let wheel: TimerWheel
     let backend: Backend
     private var isStopping = false
 
     /// By descriptor number. SAFETY: a reference here holds one retain, released by ``bury()`` after the wake-up
     /// in which the channel closed; so a channel taken from here lives to the end of the wake-up.
-    private var channels: [Unmanaged<Channel>?] = unsafe []
+    private let channels = unsafe RawTable<Unmanaged<Channel>?>(capacity: 256)
     private var nextGeneration: UInt32 = 0
-    private var graveyard: [Unmanaged<Channel>] = unsafe []
+    private let graveyard = unsafe RawTable<Unmanaged<Channel>>(capacity: 64)
     /// By timer index. SAFETY: not retained; a channel releases its timer before it goes (checked in its deinit).
-    private var timerOwners: [Unmanaged<Channel>?] = unsafe []
-    private var waiting: [Channel] = []
+    private let timerOwners = unsafe RawTable<Unmanaged<Channel>?>(capacity: 256)
+    private(set) var waiting: [Channel] = []
     private var turn: [Channel] = []
     private var letters: [@Sendable () -> Void] = []
     private let events: UnsafeMutablePointer<poise_event>
@@ -45,9 +50,12 @@ import PoisePlatform
         let epoll = simulation == nil ? poise_epoll_create() : -1
         precondition(simulation != nil || epoll >= 0, "no descriptor is left for epoll")
         backend = Backend(epoll: epoll, simulation: simulation)
-        now = simulation == nil ? Clock.monotonic : .zero
-        wheel = TimerWheel(now: now)
-        nextTrim = now
+        let start = simulation == nil ? Clock.monotonic : .zero
+        // SAFETY: freed in deinit; written by this loop only.
+        unsafe clock = .allocate(capacity: 1)
+        unsafe clock.initialize(to: start)
+        wheel = TimerWheel(now: start)
+        nextTrim = start
         mailbox = executor?.mailbox ?? Mailbox()
         self.executor = executor
         // SAFETY: freed in deinit, used by `poll` only.
@@ -62,8 +70,12 @@ import PoisePlatform
     deinit {
         bury()
         unsafe events.deallocate()
+        unsafe clock.deallocate()
         if backend.epoll >= 0 { _ = poise_close(backend.epoll) }
     }
+
+    /// Sets the clock of a simulated loop.
+    func setClock(_ time: MonotonicTime) { unsafe clock.pointee = time }
 
     // MARK: Running
 
@@ -73,19 +85,19 @@ import PoisePlatform
         mailbox.close()
     }
 
+    /// What tells loops apart; compared, never dereferenced. The executor's where there is one: other threads can
+    /// compare with that, since it never changes.
+    var identity: UnsafeMutableRawPointer {
+        guard let executor else { return unsafe Unmanaged.passUnretained(self).toOpaque() }
+        return unsafe Unmanaged.passUnretained(executor).toOpaque()
+    }
+
     /// Runs `body` as this thread's loop: what ``LoopExecutor/isCurrent`` then tells. Also a simulation's driver.
     func beCurrent(_ body: () -> Void) {
         let outer = unsafe poise_current_loop()
-        unsafe poise_set_current_loop(name)
+        unsafe poise_set_current_loop(identity)
         body()
         unsafe poise_set_current_loop(outer)
-    }
-
-    /// SAFETY: a name, never dereferenced: the executor where there is one, so that other threads can compare with
-    /// something that never changes.
-    var name: UnsafeMutableRawPointer {
-        if let executor { return unsafe Unmanaged.passUnretained(executor).toOpaque() }
-        return unsafe Unmanaged.passUnretained(self).toOpaque()
     }
 
     /// Ends ``run()`` after this wake-up.
@@ -97,7 +109,7 @@ import PoisePlatform
     func wakeUp() {
         var hasMail = false
         let count = unsafe poise_epoll_wait(backend.epoll, events, Self.eventCount, timeout())
-        now = Clock.monotonic
+        unsafe clock.pointee = Clock.monotonic
         wakeUps &+= 1
         var index = 0
         while index < Int(count) {
@@ -115,7 +127,7 @@ import PoisePlatform
         if hasMail { readMail() }
         executor?.runJobs()
         endOfWakeUp?()
-        bury()
+        if unsafe !graveyard.isEmpty { bury() }
         if now >= nextTrim {
             buffers.trim()
             nextTrim = now + .seconds(1)
@@ -127,7 +139,8 @@ import PoisePlatform
         if !waiting.isEmpty || executor?.hasJobs == true { return 0 }
         // A trim is due while buffers may lie unused; then the loop may sleep for good.
         guard let wake = wheel.nextWake() else { return buffers.hasPagesToTrim ? 1000 : -1 }
-        let wait = (wake - Clock.monotonic).count
+        // `now` and not a new reading: late by the work of one wake-up at most.
+        let wait = (wake - now).count
         return wait <= 0 ? 0 : CInt(min((wait + 999_999) / 1_000_000, 1 << 30))
     }
 
@@ -152,7 +165,7 @@ import PoisePlatform
     }
 
     private func fireTimers() {
-        guard wheel.armedCount > 0 else { return }
+        guard wheel.mayBeDue(now: now) else { return }
         let due = wheel.takeDue(now: now)
         for fired in due where wheel.isStillDue(fired) {
             // SAFETY: `isStillDue` is false for a released timer, so the owner is alive.

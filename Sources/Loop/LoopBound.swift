@@ -10,7 +10,7 @@ import CPoise
     /// On the loop's own thread, while it runs or before.
     public init(_ value: Value, on loop: EventLoop) {
         self.value = value
-        unsafe self.loop = loop.name
+        unsafe self.loop = loop.identity
     }
 
     /// Only on the loop.

@@ -85,6 +85,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             rounds += 1
             swap(&jobs, &turn)
             for job in turn {
+                // SAFETY: each job was enqueued once and is run once, on the executor that it was enqueued on.
                 unsafe job.runSynchronously(
                     isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
             }

@@ -35,6 +35,9 @@ public final class Mailbox: Sendable {
         return isOpen
     }
 
+    /// Whether nothing waits: what a simulated loop asks instead of the eventfd.
+    var isEmpty: Bool { queue.withLock { $0.letters.isEmpty } }
+
     func ring() {
         var one: UInt64 = 1
         // SAFETY: eight bytes of a local.

@@ -172,7 +172,7 @@ private struct HostAndPort {
     var port: UInt16
 
     init(_ text: String, portRange: ClosedRange<Int>, example: String) throws(ConfigError) {
-        if text.contains("://") {
+        if text.holds("://") {
             throw ConfigError(
                 code: .invalid, problem: "'\(text)' is a URL", fix: "write only the address and port, as in \(example)")
         }

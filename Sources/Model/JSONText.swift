@@ -104,62 +104,8 @@ public struct JSONText<Sink: ByteSink> {
 
     private mutating func quote(_ bytes: Span<UInt8>) {
         sink.append(0x22)
-        var index = 0
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte < 0x80 {
-                escape(byte)
-                index += 1
-                continue
-            }
-            let length = utf8Length(bytes, at: index)
-            if length > 0 {
-                sink.append(bytes.extracting(index..<index + length))
-            } else {
-                sink.append("\u{FFFD}".utf8.span)
-            }
-            index += max(length, 1)
-        }
+        sink.appendJSONEscaped(bytes)
         sink.append(0x22)
-    }
-
-    private mutating func escape(_ byte: UInt8) {
-        switch byte {
-        case 0x22, 0x5C:
-            sink.append(0x5C)
-            sink.append(byte)
-        case 0x0A: sink.append("\\n".utf8.span)
-        case 0x0D: sink.append("\\r".utf8.span)
-        case 0x09: sink.append("\\t".utf8.span)
-        // DEL needs no escape, but a terminal that shows a log must not act on it.
-        case 0x00...0x1F, 0x7F:
-            sink.append("\\u00".utf8.span)
-            sink.append(hexadecimal(byte >> 4))
-            sink.append(hexadecimal(byte & 15))
-        default: sink.append(byte)
-        }
-    }
-
-    private func hexadecimal(_ digit: UInt8) -> UInt8 { digit < 10 ? digit + 0x30 : digit + 0x57 }
-
-    /// The length of the well-formed sequence that begins at `index`; 0 where there is none. Unicode 15, table 3-7.
-    private func utf8Length(_ bytes: Span<UInt8>, at index: Int) -> Int {
-        let first = bytes[index]
-        let length: Int
-        var second: ClosedRange<UInt8> = 0x80...0xBF
-        switch first {
-        case 0xC2...0xDF: length = 2
-        case 0xE0: (length, second) = (3, 0xA0...0xBF)
-        case 0xED: (length, second) = (3, 0x80...0x9F)
-        case 0xE1...0xEF: length = 3
-        case 0xF0: (length, second) = (4, 0x90...0xBF)
-        case 0xF4: (length, second) = (4, 0x80...0x8F)
-        case 0xF1...0xF3: length = 4
-        default: return 0
-        }
-        guard index + length <= bytes.count, second.contains(bytes[index + 1]) else { return 0 }
-        for offset in 2..<max(length, 2) where bytes[index + offset] & 0xC0 != 0x80 { return 0 }
-        return length
     }
 }
 

@@ -64,8 +64,22 @@ extension Listener {
         return errors
     }
 
-    /// Rules behind one that always matches.
-    func warnings() -> [ConfigError] {
+    /// Rules behind one that always matches, and shares of nothing.
+    func warnings() -> [ConfigError] { unreachableRules() + emptyShares() }
+
+    private func emptyShares() -> [ConfigError] {
+        let actions =
+            rules.indices.map { ("rules[\($0)]", rules[$0].action) } + (defaultAction.map { [("default", $0)] } ?? [])
+        return actions.compactMap { path, action in
+            guard case .forward(let forward) = action, forward.shares.allSatisfy({ $0.weight == 0 }) else { return nil }
+            return ConfigError(
+                code: .unused, path: "\(path).forward",
+                problem: "every group has weight 0, so each request is answered with 503",
+                fix: "give one of them a weight from 1 to 999")
+        }
+    }
+
+    private func unreachableRules() -> [ConfigError] {
         guard let last = rules.firstIndex(where: \.alwaysMatches) else { return [] }
         // A rule with the very same conditions is an error already.
         let canonical = Identity.canonical(rules[last].conditions)

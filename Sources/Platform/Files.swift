@@ -45,6 +45,20 @@ public enum Files {
         }
     }
 
+    /// One write(2); retries EINTR only.
+    ///
+    /// - Returns: how many bytes were taken.
+    public static func writeSome(_ bytes: Span<UInt8>, to descriptor: CInt) throws(SystemError) -> Int {
+        while true {
+            // SAFETY: the kernel reads `$0.count` bytes during the call.
+            let count = unsafe bytes.withUnsafeBufferPointer {
+                unsafe poise_write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count >= 0 { return Int(count) }
+            guard CInt(-count) == Errno.interrupted else { throw SystemError(call: "write", code: CInt(-count)) }
+        }
+    }
+
     /// Removes a file, mostly a left-over unix socket. Missing is fine.
     public static func remove(_ path: String) {
         // SAFETY: the string is used during the call only.

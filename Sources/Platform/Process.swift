@@ -23,6 +23,7 @@ public enum ProcessLimits {
     }
 
     public static var isRoot: Bool { geteuid() == 0 }
+    public static var userID: Int { Int(geteuid()) }
     public static var processID: Int { Int(getpid()) }
 }
 

@@ -13,6 +13,7 @@ public struct Thread: Sendable {
             let body: @Sendable () -> Void
             init(name: String, body: @escaping @Sendable () -> Void) { (self.name, self.body) = (name, body) }
         }
+        // SAFETY: this retain is the new thread's; it takes it over, or it is given back below.
         let entry = unsafe Unmanaged.passRetained(Entry(name: name, body: body))
         var id = pthread_t()
         // SAFETY: the entry is retained for the new thread, which takes it over.

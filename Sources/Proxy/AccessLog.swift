@@ -7,12 +7,14 @@ import PoiseModel
 public struct AccessRecord: Sendable, Equatable {
     /// Nanoseconds since 1970.
     public var endedAt: Int64
-    public var listenerSlot: Int
-    /// Index, the number of rules for the default action, -1 where no rule was asked.
+    /// Objects by the ``CounterBlock/id`` of their counters, which is never used again: a record that outlives its
+    /// object cannot get the name of another.
+    public var listener: Int
+    /// 0 where no rule was asked.
     public var rule: Int
-    /// -1 without a group.
-    public var groupSlot: Int
-    /// Index in the group, -1 without a target.
+    /// 0 without a group.
+    public var group: Int
+    /// The last one that was tried, 0 without any.
     public var target: Int
     public var status: Int
     public var reason: EndReason
@@ -33,10 +35,49 @@ public struct AccessRecord: Sendable, Equatable {
     /// Words of a record in the ring: the numbers, then the lengths of the texts.
     public static var wordCount: Int { 16 }
 
-    func words(_ lengths: UInt64) -> InlineArray<16, UInt64> {
+    public init(
+        endedAt: Int64, listener: Int, rule: Int, group: Int, target: Int, status: Int, reason: EndReason,
+        refusal: Refusal.Reason?, method: HTTPMethod, tries: Int, bytesIn: Int, bytesOut: Int, waitMicroseconds: Int,
+        targetMicroseconds: Int, totalMicroseconds: Int, requestIDHigh: UInt64, requestIDLow: UInt64
+    ) {
+        (self.endedAt, self.listener, self.rule, self.group) = (endedAt, listener, rule, group)
+        (self.target, self.status, self.reason, self.refusal) = (target, status, reason, refusal)
+        (self.method, self.tries, self.bytesIn, self.bytesOut) = (method, tries, bytesIn, bytesOut)
+        (self.waitMicroseconds, self.targetMicroseconds) = (waitMicroseconds, targetMicroseconds)
+        self.totalMicroseconds = totalMicroseconds
+        (self.requestIDHigh, self.requestIDLow) = (requestIDHigh, requestIDLow)
+    }
+
+    /// Puts the record into a ring, with its texts. From the ring's producer only.
+    ///
+    /// - Parameters:
+    ///   - client: at most 255 bytes, as `method`; the others at most 65,535.
+    ///   - authority: `host:port` as the client named it.
+    ///   - requestID: empty unless the client's own was kept.
+    /// - Returns: false when the ring is full and the record is dropped.
+    @discardableResult
+    public func push(
+        to ring: RecordRing, client: Span<UInt8>, method: Span<UInt8>, authority: Span<UInt8>, target: Span<UInt8>,
+        requestID: Span<UInt8>
+    ) -> Bool {
+        let length = client.count + method.count + authority.count + target.count + requestID.count
+        guard ring.begin(Self.wordCount * 8 + length) else { return false }
+        let words = words(
+            UInt64(client.count) | UInt64(method.count) << 8 | UInt64(authority.count) << 16
+                | UInt64(target.count) << 32 | UInt64(requestID.count) << 48)
+        ring.append(words.span)
+        ring.append(client)
+        ring.append(method)
+        ring.append(authority)
+        ring.append(target)
+        ring.append(requestID)
+        ring.commit()
+        return true
+    }
+
+    private func words(_ lengths: UInt64) -> InlineArray<16, UInt64> {
         [
-            UInt64(bitPattern: endedAt), UInt64(bitPattern: Int64(listenerSlot)), UInt64(bitPattern: Int64(rule)),
-            UInt64(bitPattern: Int64(groupSlot)), UInt64(bitPattern: Int64(target)),
+            UInt64(bitPattern: endedAt), UInt64(listener), UInt64(rule), UInt64(group), UInt64(target),
             UInt64(status) | UInt64(reason.rawValue) << 16 | UInt64(refusal.map { $0.rawValue + 1 } ?? 0) << 24
                 | UInt64(method.rawValue) << 32,
             UInt64(tries), UInt64(bytesIn), UInt64(bytesOut), UInt64(bitPattern: Int64(waitMicroseconds)),
@@ -49,7 +90,7 @@ public struct AccessRecord: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - words: ``wordCount`` words of scratch.
-    ///   - text: scratch; afterwards the texts one behind the other.
+    ///   - text: scratch; afterwards it begins with the texts, one behind the other.
     public static func pop(
         from ring: RecordRing, _ words: inout [UInt64], _ text: inout [UInt8]
     ) -> (record: AccessRecord, texts: AccessTexts)? {
@@ -57,7 +98,7 @@ public struct AccessRecord: Sendable, Equatable {
         func int(_ index: Int) -> Int { Int(truncatingIfNeeded: words[index]) }
         let refusal = UInt8(truncatingIfNeeded: words[5] >> 24)
         let record = AccessRecord(
-            endedAt: Int64(bitPattern: words[0]), listenerSlot: int(1), rule: int(2), groupSlot: int(3),
+            endedAt: Int64(bitPattern: words[0]), listener: int(1), rule: int(2), group: int(3),
             target: int(4), status: int(5) & 0xFFFF,
             reason: EndReason(rawValue: UInt8(truncatingIfNeeded: words[5] >> 16)) ?? .answered,
             refusal: refusal == 0 ? nil : Refusal.Reason(rawValue: refusal - 1),
@@ -93,7 +134,6 @@ public struct AccessTexts: Sendable, Equatable {
 public final class AccessLog {
     private let ring: RecordRing
     private let bell: Bell
-    private var texts: [UInt8] = []
     private var hasNews = false
 
     private static var textMax: Int { 2048 }
@@ -101,25 +141,24 @@ public final class AccessLog {
     public init(ring: RecordRing, bell: Bell) { (self.ring, self.bell) = (ring, bell) }
 
     func append(
-        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientConnection
+        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientAddressText
     ) {
-        texts.removeAll(keepingCapacity: true)
-        client.addressText.append(to: &texts)
-        var lengths = UInt64(texts.count)
-        if let buffer {
-            lengths |= append(head.methodRange, of: buffer, max: 255) << 8
-            lengths |= append(head.authority, of: buffer, max: Self.textMax) << 16
-            lengths |= append(head.target, of: buffer, max: Self.textMax) << 32
-            lengths |= append(requestID, of: buffer, max: Self.textMax) << 48
-        }
-        ring.push(record.words(lengths).span, texts.span)
         hasNews = true
+        guard let buffer else {
+            record.push(
+                to: ring, client: client.bytes, method: Span(), authority: Span(), target: Span(), requestID: Span())
+            return
+        }
+        let (method, authority) = (Self.cut(head.methodRange, 255), Self.cut(head.authority))
+        let (target, id) = (Self.cut(head.target), Self.cut(requestID))
+        record.push(
+            to: ring, client: client.bytes, method: buffer.bytes(method.start, method.end),
+            authority: buffer.bytes(authority.start, authority.end), target: buffer.bytes(target.start, target.end),
+            requestID: buffer.bytes(id.start, id.end))
     }
 
-    private func append(_ range: ByteRange, of buffer: Buffer, max: Int) -> UInt64 {
-        let count = min(range.count, max)
-        if count > 0 { texts.append(buffer.bytes(range.start, range.start + count)) }
-        return UInt64(count)
+    private static func cut(_ range: ByteRange, _ max: Int = textMax) -> ByteRange {
+        ByteRange(range.start..<range.start + min(range.count, max))
     }
 
     func endOfWakeUp() {

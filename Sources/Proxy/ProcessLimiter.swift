@@ -11,6 +11,7 @@ public final class ProcessLimiter: Sendable {
     public init(connectionsMax: Int) { self.connectionsMax.value = UInt64(connectionsMax) }
 
     public var connectionCount: Int { Int(connections.value) }
+    public var limit: Int { Int(connectionsMax.value) }
     public func setConnectionsMax(_ limit: Int) { connectionsMax.value = UInt64(limit) }
 
     func enter() -> Bool {

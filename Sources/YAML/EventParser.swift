@@ -26,18 +26,18 @@ struct YAMLEvent {
 
     /// - Returns: `nil` when libyaml has no memory.
     init?(_ text: SourceText, file: Int) {
-        self.file = file
-        unsafe input = .allocate(capacity: text.bytes.count)
-        // SAFETY: exactly `capacity` elements are copied into fresh memory.
-        _ = unsafe input.initialize(from: text.bytes)
-        unsafe parser = .allocate(capacity: 1)
-        // SAFETY: fresh memory of the right size; libyaml fills it.
-        guard unsafe yaml_parser_initialize(parser) == 1 else {
-            // SAFETY: both were allocated above and are not used again: a failed init runs no deinit.
-            unsafe parser.deallocate()
-            unsafe input.deallocate()
+        // SAFETY: fresh memory of the right size; libyaml fills it. Where it fails there is nothing to delete, and
+        // `self` has no member yet, so that `deinit` does not run.
+        let fresh = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+        guard unsafe yaml_parser_initialize(fresh) == 1 else {
+            unsafe fresh.deallocate()
             return nil
         }
+        self.file = file
+        unsafe parser = fresh
+        // SAFETY: exactly `capacity` elements are copied into fresh memory.
+        unsafe input = .allocate(capacity: text.bytes.count)
+        _ = unsafe input.initialize(from: text.bytes)
         // SAFETY: `input` lives as long as the parser, which reads at most `count` bytes of it.
         unsafe yaml_parser_set_input_string(parser, input.baseAddress, input.count)
         unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)

@@ -1,3 +1,5 @@
+import PoiseModel
+
 /// What libyaml says about a text it cannot read, in words that help.
 ///
 /// By far the most frequent cause is a value with characters that YAML keeps for itself (`*` `#` `{` `[` `:`), and
@@ -37,7 +39,9 @@ struct SyntaxAdvice {
             }
             let bracket = self.character(at: opening).map(String.init) ?? "["
             return problem(
-                opening, "this '\(bracket)' is not closed before line \(here.line)",
+                opening,
+                here < text.position(ofByte: text.bytes.count)
+                    ? "this '\(bracket)' is not closed before line \(here.line)" : "this '\(bracket)' is never closed",
                 fix: "close it with '\(bracket == "{" ? "}" : "]")', and put a comma between its parts")
         case "mapping values are not allowed in this context": return strayColon(at: here)
         case "did not find expected key":
@@ -88,7 +92,7 @@ struct SyntaxAdvice {
     }
 
     private func badBytes(_ problem: String, at position: SourcePosition) -> YAMLProblem {
-        problem.contains("UTF-8")
+        problem.holds("UTF-8")
             ? self.problem(position, "the file is not UTF-8 here", fix: "save it as UTF-8")
             : self.problem(
                 position, "a control character stands here", fix: "remove it, or write it as \"\\xNN\" in double quotes"

@@ -14,9 +14,18 @@ struct CommandOption: Sendable {
     let value: String?
     let help: String
     let mayRepeat: Bool
+    /// What the option means without `=VALUE`, where it may stand alone.
+    let standard: String?
 
-    init(_ name: String, value: String? = nil, help: String, mayRepeat: Bool = false) {
+    init(_ name: String, value: String? = nil, help: String, mayRepeat: Bool = false, standard: String? = nil) {
         (self.name, self.value, self.help, self.mayRepeat) = (name, value, help, mayRepeat)
+        self.standard = standard
+    }
+
+    /// As the help shows it.
+    var usage: String {
+        guard let value else { return "--\(name)" }
+        return standard == nil ? "--\(name) \(value)" : "--\(name)[=\(value)]"
     }
 }
 
@@ -71,6 +80,8 @@ struct ArgumentReader {
         if let placeholder = option.value {
             if parts.count == 2 {
                 value = String(parts[1])
+            } else if let standard = option.standard {
+                value = standard
             } else if let next = rest.first, !next.hasPrefix("--") {
                 value = next
                 rest.removeFirst()
@@ -116,7 +127,7 @@ struct ArgumentReader {
 
     /// The help of the verb: `usage`, then a line per option.
     func help(usage: String) -> String {
-        let names = options.map { "--\($0.name)\($0.value.map { " \($0)" } ?? "")" }
+        let names = options.map(\.usage)
         let width = names.map(\.count).max() ?? 0
         let lines = zip(names, options).map { name, option in
             "  \(name)\(String(repeating: " ", count: width - name.count))  \(option.help)"

@@ -15,6 +15,15 @@ struct Verb: Sendable {
 
     static let verbs: [Verb] = [
         Verb(name: "run", summary: "serve a configuration", run: RunCommand.run),
+        Verb(name: "check", summary: "whether a configuration is valid", run: CheckCommand.run),
+        Verb(name: "apply", summary: "give the running Poise another configuration", run: ApplyCommand.apply),
+        Verb(name: "reload", summary: "let the running Poise read its file again", run: ApplyCommand.reload),
+        Verb(name: "status", summary: "what the running Poise does", run: StatusCommand.run),
+        Verb(name: "drain", summary: "take a target out of service", run: TargetStateCommands.drain),
+        Verb(name: "undrain", summary: "put a drained target back", run: TargetStateCommands.undrain),
+        Verb(name: "weight", summary: "change a target's weight", run: TargetStateCommands.weight),
+        Verb(name: "config", summary: "show a configuration in one form", run: ConfigCommand.run),
+        Verb(name: "schema", summary: "the JSON Schema of configuration files", run: ConfigCommand.schema),
         Verb(name: "target", summary: "a small HTTP server to try things with", run: TargetCommand.run),
         Verb(name: "version", summary: "print the version", run: { (_) throws(UsageError) in Poise.printVersion() }),
     ]

@@ -33,6 +33,22 @@ struct FixtureTests {
         #expect(Fixture.all.count - accepted >= 40)
     }
 
+    @Test(
+        "what YAML would take apart is answered with quotes",
+        arguments: [
+            ("trap-matcher-comma", "200-299,404"), ("trap-host-hash", "#{host}"), ("trap-host-star", "*.shop.test"),
+            ("trap-address-brackets", "[::]:443"), ("trap-address-colon-in-flow", ":8080"),
+            ("trap-variable-in-flow", "${DIR}/y"), ("trap-regex-braces", "a{1,3}"),
+        ])
+    func traps(name: String, value: String) {
+        guard case .failure(let report) = Fixture(name: name).load() else {
+            Issue.record("\(name) is accepted")
+            return
+        }
+        #expect(report.diagnostics.count == 1)
+        #expect(report.diagnostics.first?.fix.hasSuffix("put it in quotes: \"\(value)\"") == true)
+    }
+
     @Test("the canonical form loads as the same configuration", arguments: Fixture.all, [true, false])
     func roundTrip(fixture: Fixture, includingDefaults: Bool) throws {
         guard case .success(let loaded) = fixture.load() else { return }

@@ -45,14 +45,15 @@ class Starter:
         return origin
 
     def proxy(self, *targets, **settings):
-        """One listener `web` that forwards everything to one group of these origins or addresses.
+        """One listener `web` that forwards everything to one group of these origins or addresses, unless told otherwise.
 
         Settings of the group have `group_` in front, settings of the process `process_`.
         """
         process = {k.removeprefix("process_"): settings.pop(k) for k in list(settings) if k.startswith("process_")}
         settings, ours = split(settings)
         addresses = [t.address if isinstance(t, Origin) else t for t in targets]
-        settings.setdefault("forward", "pool")
+        if settings.setdefault("forward", "pool") is None:
+            del settings["forward"]  # rules of its own, and no default action
         return self.poise(configuration([listener(**settings)], [group("pool", addresses, **ours)], **process))
 
     def end(self):

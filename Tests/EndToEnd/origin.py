@@ -8,6 +8,7 @@
     origin = Origin(handler)      # or no handler: `answer`, which tells what it received until the peer leaves
 """
 import dataclasses
+import errno
 import json
 import os
 import socket
@@ -200,7 +201,9 @@ class Origin:
         except ConnectionError:
             how = "reset"
         except OSError as error:
-            if not self.listening._closed:
+            if error.errno == errno.ENOTCONN:
+                how = "reset"  # the peer was quicker
+            elif not self.listening._closed:
                 self.errors.append(f"connection {conn.number}: {error!r}")
         except Exception:
             self.errors.append(f"connection {conn.number}: {traceback.format_exc()}")

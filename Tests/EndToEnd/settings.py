@@ -66,24 +66,17 @@ NO_PASSIVE = {"consecutive_failures": 0}
 
 
 def place(spelling, settings):
-    """{"head": "1s"} → {"timeouts": {"head": "1s"}}. A setting nobody knows is the test's mistake."""
+    """{"head": "1s"} → {"timeouts": {"head": "1s"}}; None leaves a setting out. One nobody knows is the test's mistake."""
     tree = {}
     for name, value in settings.items():
+        if value is None:
+            continue
         node = tree
         *way, last = spelling[name].split(".")
         for part in way:
             node = node.setdefault(part, {})
         node[last] = value
     return tree
-
-
-def merge(a, b):
-    for key, value in b.items():
-        if isinstance(value, dict) and isinstance(a.get(key), dict):
-            merge(a[key], value)
-        else:
-            a[key] = value
-    return a
 
 
 def listener(name="web", **settings):

@@ -199,3 +199,56 @@ def test_interim_responses_without_an_end_are_bounded(start):
         progress.settle()
         assert poise.memory() - before < 8 << 20
         assert client.head().status in (103, 502)
+
+
+def test_interim_answers_without_end_are_502(start):
+    def handler(conn):
+        conn.request()
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: </%s>\r\n\r\n" % (b"a" * 8000)
+        while True:
+            conn.sock.settimeout(10)
+            conn.sock.sendall(hint)
+    origin = start.origin(handler)
+    poise = start.proxy(origin)
+    with Client(poise.port, receive_buffer=8192) as client:
+        client.send(request("/", method="POST", body=b"x"))
+        assert origin.wait_connections()[0].wait_over() in ("fin", "reset")
+        response = client.response("POST")
+        assert response.status == 502 and len(response.interim) <= 100
+
+
+@pytest.mark.parametrize("size", [32_000, 32_400, 32_500, 32_700, 32_768])
+def test_a_head_that_grows_on_its_way_still_fits(start, size):
+    """Each field without a space behind its colon gets one; all that Poise adds comes on top."""
+    def handler(conn):
+        conn.request()
+        head = OK + b"a:b\r\n" * 190 + b"Transfer-Encoding:chunked\r\nX:"
+        conn.send(head + b"v" * (size - len(head) - 4) + b"\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+        conn.expect_end()
+    poise = start.proxy(start.origin(handler))
+    with Client(poise.port) as client:
+        response = client.ask(request("/", fields=[("Connection", "close")]))
+        assert (response.status, response.body, len(response.fields.all("a"))) == (200, b"ok", 190)
+
+
+def test_a_broken_answer_leaves_nothing_behind(start):
+    """The client goes while a head is half read: the next answer is read from its own beginning."""
+    def handler(conn):
+        asked = conn.request()
+        if asked.target == "/half":
+            conn.send(b"HTTP/1.1 200 OK\r\nX-Half: abcdefgh\r\nX-Ano")
+            conn.expect_end()
+        conn.respond(body=b"whole", fields=[("X-Whole", "yes"), ("Connection", "close")])
+        conn.expect_end()
+    origin = start.origin(handler)
+    poise = start.proxy(origin)
+    for n in range(3):
+        client = Client(poise.port)
+        client.send(request("/half"))
+        origin.wait_requests(2 * n + 1)
+        client.expect_silence(0.1)
+        client.reset()
+        origin.connections[2 * n].wait_over()
+        with Client(poise.port) as other:
+            response = other.ask(request("/whole"))
+            assert (response.body, response.get("X-Whole"), response.get("X-Half")) == (b"whole", "yes", None)

@@ -14,7 +14,7 @@ def padded(size, extra=()):
 
 def test_head_bytes(start):
     origin = start.origin()
-    poise = start.proxy(origin, head_bytes="2KiB")
+    poise = start.proxy(origin, head_bytes="2KiB", uri_bytes="1KiB")
     with Client(poise.port) as client:
         assert len(padded(2048)) == 2048
         assert client.ask(padded(2048)).status == 200
@@ -35,12 +35,23 @@ def test_field_count(start):
 
 def test_uri_bytes(start):
     origin = start.origin()
-    poise = start.proxy(origin, uri_bytes=100)
+    poise = start.proxy(origin, uri_bytes="100B")
     with Client(poise.port) as client:
         assert client.ask(request("/" + "a" * 99)).status == 200
         check_generated(client.ask(request("/" + "a" * 100)), 414)
         client.expect_end()
     assert len(origin.requests) == 1
+
+
+def test_a_head_that_grows_on_its_way_still_fits(start):
+    """Each of 10,000 fields without a space behind its colon gets one."""
+    origin = start.origin()
+    poise = start.proxy(origin, head_bytes="128KiB", field_count=10_000)
+    with Client(poise.port) as client:
+        head = b"GET / HTTP/1.1\r\nHost:shop.test\r\n" + b"a:b\r\n" * 9_000 + b"X:"
+        for size in (60_000, 65_000, 100_000, 128 << 10):
+            assert client.ask(head + b"v" * (size - len(head) - 4) + b"\r\n\r\n").status == 200
+    assert [len(r.fields.all("a")) for r in origin.requests] == [9_000] * 4
 
 
 @pytest.mark.parametrize("size, status", [(1024, 200), (1025, 413)])
@@ -89,11 +100,15 @@ def test_connections_of_a_listener(start):
     kept = [Client(poise.port) for _ in range(3)]
     for client in kept:
         assert client.ask(request()).status == 200
-    turned_away(Client(poise.port), (503, 429))
+    # Whoever comes next waits in the kernel's queue, as at the limit of the process: nobody is turned away who could
+    # be served a moment later.
+    waiting = Client(poise.port)
+    waiting.send(request())
+    waiting.expect_silence(0.3)
     for client in kept:
         assert client.ask(request()).status == 200, "those inside are not disturbed"
     kept.pop().close()
-    served_again(poise)
+    assert waiting.response().status == 200, "a place that was freed is given to who waits"
 
 
 def served_again(poise, source=None):

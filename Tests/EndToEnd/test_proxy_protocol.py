@@ -30,7 +30,8 @@ GOOD = {
     "v2 LOCAL with addresses": (v2(command=0), "127.0.0.1"),
     "v2 with fields after the addresses": (
         v2(payload=v2()[16:] + b"\x05\x00\x03abc" + b"\x04\x00\x02\0\0"), "192.0.2.7"),
-    "v2 unspecified": (v2(family=0, payload=b"\1\2\3"), "127.0.0.1"),
+    # Without addresses the block holds fields only, as HAProxy writes it for families it has no layout for.
+    "v2 unspecified": (v2(family=0, payload=b"\x05\x00\x03abc"), "127.0.0.1"),
 }
 BAD = {
     "no header": b"",
@@ -48,6 +49,7 @@ BAD = {
     "v2 version 3": v2(version=3),
     "v2 command 2": v2(command=2),
     "v2 too short for its family": v2(payload=b"\1\2\3\4"),
+    "v2 unspecified with half a field": v2(family=0, payload=b"\1\2\3"),
     "v2 length without an end": SIGNATURE + b"\x21\x11\xff\xff" + b"x" * 70000,
     "v2 signature broken": SIGNATURE[:-1] + b"\r" + v2()[12:],
 }

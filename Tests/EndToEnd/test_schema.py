@@ -1,5 +1,6 @@
 """`poise schema` prints a JSON Schema that accepts every example and refuses what the loader refuses."""
 import json
+import re
 import subprocess
 
 import jsonschema
@@ -10,12 +11,14 @@ from poise import BINARY, ROOT
 
 
 class Loader(yaml.SafeLoader):
-    """Scalars as they are written: the product does not read `no` as false either."""
+    """Scalars as editors read them (YAML 1.2): `off` and `12:30` are texts."""
 
 
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:merge")]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:merge"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|false)\Z"), list("tf"))
+Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?[0-9]+\Z"), list("-0123456789"))
 
 
 @pytest.fixture(scope="module")

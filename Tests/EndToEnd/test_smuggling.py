@@ -297,3 +297,23 @@ def test_a_flood_of_refused_requests_leaves_nothing_behind(shared, usual):
         pass
     with Client(poise.port) as client:
         assert client.ask(request("/bad here")).status in (400, 505)
+
+
+@pytest.mark.parametrize("method, status, settings", [
+    ("TRACE", 405, {}), ("POST", 413, {"body_bytes": "10B"}),
+    ("OPTIONS", 200, {}), ("CONNECT", 405, {}),
+])
+def test_the_body_of_a_request_that_ends_here_is_no_request(start, method, status, settings):
+    origin = start.origin()
+    poise = start.proxy(origin, **settings)
+    body = b"GET /smuggled HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+    target = "shop.test:80" if method == "CONNECT" else "/"
+    with Client(poise.port) as client:
+        client.send(request(target, method=method, fields=[("Max-Forwards", "0")], body=body) + request("/next"))
+        response = client.response(method)
+        assert response.status == status
+        if "close" not in response.fields.tokens("Connection"):
+            assert client.response().status == 200
+        client.half_close()
+        client.to_end()
+    assert [r.target for r in origin.requests] in ([], ["/next"])

@@ -1,11 +1,12 @@
 """Bodies stream both ways through bounded memory; ends, cuts and early answers mean what they meant."""
 import hashlib
 import threading
+import time
 
 import pytest
 
 from client import Client, get, request
-from deadline import Deadline, Progress
+from deadline import SLOW, Deadline, Progress
 from wire import Ended
 
 MiB = 1 << 20
@@ -172,10 +173,13 @@ def test_each_piece_of_an_answer_arrives_before_the_next_is_sent(start, framing)
     with Client(poise.port) as client:
         client.send(request())
         response = client.head()
+        began = time.monotonic()
         for n in range(50):
             turn.release()
             event = client.chunk() if response.get("Transfer-Encoding") else client.exactly(10)
             assert event == b"data: %02d\n\n" % n
+        # Nothing waits for more to come: neither we nor (Nagle, delayed acknowledgements) the kernel.
+        assert time.monotonic() - began < 1.5 * SLOW
 
 
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "length"])
@@ -197,9 +201,11 @@ def test_each_piece_of_a_request_arrives_before_the_next_is_sent(start, chunked)
     with Client(poise.port) as client:
         framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "500")
         client.send(request("/", method="POST", fields=[framing]))
+        began = time.monotonic()
         for n in range(50):
             client.send(b"a\r\n0123456789\r\n" if chunked else b"0123456789")
             arrived.reach(n + 1)
+        assert time.monotonic() - began < 1.5 * SLOW
         if chunked:
             client.send(b"0\r\n\r\n")
         assert client.response("POST").body == b"ok"

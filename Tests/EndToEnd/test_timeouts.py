@@ -80,7 +80,7 @@ def test_an_exchange_in_progress_is_not_idle(start):
 
 
 def test_an_old_connection_is_closed_with_its_next_answer(start):
-    poise = start.proxy(start.origin(), age="300ms")
+    poise = start.proxy(start.origin(), age="1s")
     with Client(poise.port) as client:
         for _ in range(200):
             response = client.ask(request())
@@ -239,7 +239,7 @@ def test_a_trickling_answer_is_not_idle(start):
 
 
 def test_the_answer_is_not_late_while_the_request_is_still_coming(start):
-    poise = start.proxy(start.origin(), group_response_idle="300ms", body_rate=0)
+    poise = start.proxy(start.origin(), group_response_idle="300ms", body_rate="0B")
     with Client(poise.port) as client:
         client.send(request("/", method="POST", fields=[("Content-Length", "6")]))
         for letter in b"trickl":

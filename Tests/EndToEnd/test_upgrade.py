@@ -132,9 +132,9 @@ def test_a_reset_passes_through_a_tunnel(start):
 
 def test_an_idle_tunnel_ends(start):
     origin = start.origin(tunnel(lambda conn: conn.expect_end(Deadline(30))))
-    poise = start.proxy(origin, upgraded_idle="300ms", idle="100ms", head="100ms", group_response_idle="100ms")
+    poise = start.proxy(origin, upgraded_idle="1s", idle="100ms", head="100ms", group_response_idle="100ms")
     with opened(poise) as client:
-        client.expect_silence(0.15)  # other timeouts do not count in a tunnel
+        client.expect_silence(0.5)  # other timeouts do not count in a tunnel
         assert client.expect_end() in ("fin", "reset")
     origin.connections[0].wait_over()
 
@@ -146,10 +146,10 @@ def test_bytes_in_one_direction_keep_a_tunnel_open(start):
         conn.send(b"still here")
         conn.expect_end(Deadline(30))
     origin = start.origin(tunnel(after))
-    poise = start.proxy(origin, upgraded_idle="400ms")
+    poise = start.proxy(origin, upgraded_idle="1s")
     with opened(poise) as client:
         for _ in range(6):
-            client.expect_silence(0.15)
+            client.expect_silence(0.4)
             client.send(b"x")
         assert client.exactly(10) == b"still here"
 

@@ -2,6 +2,7 @@
 
 It accepts the grammar of RFC 9110 and RFC 9112 as a sender must write it, and nothing of what a recipient may forgive.
 """
+import errno
 import re
 import socket
 
@@ -160,7 +161,13 @@ class Stream:
         self.sock.sendall(data)
 
     def half_close(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+            # The peer has reset the connection meanwhile.
+            raise Ended("reset", self.buffer) from error
 
     def reset(self):
         """Ends with RST instead of FIN."""

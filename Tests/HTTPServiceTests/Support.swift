@@ -8,6 +8,7 @@ let loopback = IPAddress(v4: 0x7F00_0001)
 
 /// Runs `body` as a task on a loop of its own thread, to its end. All buffers must be back by then.
 func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) async throws -> Value {
+    let thread = Lock<Thread?>(nil)
     let result: Result<Value, any Error> = await withCheckedContinuation { continuation in
         let started = Result {
             try Thread.start(name: "test-loop") {
@@ -24,8 +25,13 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
                 continuation.resume(returning: outcome.withLock { $0! })
             }
         }
-        if case .failure(let error) = started { continuation.resume(returning: .failure(error)) }
+        switch started {
+        case .success(let started): thread.withLock { $0 = started }
+        case .failure(let error): continuation.resume(returning: .failure(error))
+        }
     }
+    // Short: the loop has ended.
+    thread.withLock { $0 }?.join()
     return try result.get()
 }
 

@@ -65,7 +65,8 @@ struct ConnectionTests {
         "knows whether trailers are welcome (RFC 9110 §10.1.4)",
         arguments: [
             ("TE: trailers\r\n", true), ("TE: gzip;q=0.5, Trailers\r\n", true), ("TE: gzip\r\nTE: trailers\r\n", true),
-            ("TE: gzip\r\n", false), ("TE: xtrailers\r\n", false), ("", false),
+            ("TE: gzip, trailers;q=0.5\r\n", true), ("TE: trailers ; q=1\r\n", true),
+            ("TE: gzip\r\n", false), ("TE: xtrailers\r\n", false), ("TE: trailersx\r\n", false), ("", false),
         ])
     func acceptsTrailers(fields: String, accepts: Bool) throws {
         #expect(try head(fields).acceptsTrailers == accepts)

@@ -229,3 +229,16 @@ struct ChannelTests {
         listener.close()
     }
 }
+
+@Suite("Socket addresses")
+struct SocketAddressTests {
+    /// For `swift test -c release` above all: see `poise_address_get`.
+    @Test("survive the way to the kernel and back", arguments: [IPAddress(v4: 0x7F01_0203), IPAddress(v6: 1)])
+    func roundTrip(ip: IPAddress) throws {
+        let socket = try Sockets.listen(on: .ip(ip, port: 0), sharesPort: false)
+        let local = try #require(Sockets.localAddress(of: socket.number))
+        #expect(local.ip == ip && local.port > 0)
+        let client = try Sockets.connect(to: .ip(ip, port: local.port))
+        #expect(try #require(Sockets.localAddress(of: client.number)).ip.family == ip.family)
+    }
+}

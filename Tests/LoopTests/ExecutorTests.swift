@@ -62,6 +62,16 @@ struct ExecutorTests {
         #expect(log.withLock { $0 } == Array(0..<200))
     }
 
+    @Test("what is bound to a loop opens on it, with an executor and without")
+    func loopBound() async throws {
+        #expect(try await onLoop { loop in LoopBound(7, on: loop).open() } == 7)
+        let worker = EventLoop(simulation: StillSystem())
+        let bound = LoopBound(8, on: worker)
+        var opened = 0
+        worker.beCurrent { opened = bound.open() }
+        #expect(opened == 8)
+    }
+
     @Test("two tasks that wake each other for ever do not keep the loop from its timers")
     func pingPongDoesNotStarve() async throws {
         try await onLoop { loop in
@@ -93,6 +103,29 @@ struct ExecutorTests {
         }
     }
 
+    @Test("sleeps through a simulated hour in no time, in the order of the deadlines")
+    func simulatedSleep() {
+        let executor = LoopExecutor()
+        let loop = EventLoop(simulation: StillSystem(), executor: executor)
+        let woken = Lock<[Int]>([])
+        loop.beCurrent {
+            for minutes in [60, 20, 40] {
+                executor.start {
+                    try? await executor.loop.sleep(until: .zero + .seconds(Int64(minutes) * 60))
+                    woken.withLock { $0.append(minutes) }
+                }
+            }
+        }
+        loop.advance(to: .zero)
+        #expect(loop.wheel.armedCount == 3)
+        while let next = loop.wheel.earliestDeadline() {
+            // The tick in which it fires: deadlines are rounded up to it.
+            loop.advance(to: next + Nanoseconds(TimerWheel.tick))
+        }
+        #expect(woken.withLock { $0 } == [20, 40, 60])
+        #expect(loop.now.nanoseconds < 3_601_000_000_000)
+    }
+
     @Test("a cancelled sleep ends at once, from this loop, from another thread, and before it began")
     func cancelsSleep() async throws {
         try await onLoop { loop in
@@ -120,6 +153,37 @@ struct ExecutorTests {
             #expect(await never.value == .cancelled)
             #expect(loop.wheel.armedCount == 0)
         }
+    }
+
+    @Test("a cancellation that arrives late does not touch the next wait on the same channel")
+    func lateCancellation() throws {
+        let executor = LoopExecutor()
+        let loop = EventLoop(simulation: StillSystem(), executor: executor)
+        let channel = WaitChannel(loop: loop)
+        channel.open(FileDescriptor(adopting: 5))
+        let outcomes = Lock<[WaitChannel.Outcome]>([])
+        let wait: @Sendable (Sent<WaitChannel>) async -> Void = { channel in
+            channel.value.willTry(.readable)
+            let outcome = await channel.value.wait(for: .readable, until: .distantFuture)
+            outcomes.withLock { $0.append(outcome) }
+        }
+        var first: Task<Void, Never>?
+        loop.beCurrent { first = executor.start { [channel = Sent(channel)] in await wait(channel) } }
+        loop.advance(to: .zero)
+        // From another thread it comes as a letter; until that is read the first wait ends and a second begins.
+        let canceller = try Thread.start(name: "canceller") { [first] in first?.cancel() }
+        canceller.join()
+        loop.beCurrent { channel.ready(.readable) }
+        loop.advance(to: .zero)
+        loop.beCurrent { _ = executor.start { [channel = Sent(channel)] in await wait(channel) } }
+        loop.advance(to: .zero)
+        loop.beCurrent { loop.finishWakeUp(hasMail: true) }
+        loop.advance(to: .zero)
+        #expect(outcomes.withLock { $0 } == [.ready])
+        loop.beCurrent { channel.ready(.readable) }
+        loop.advance(to: .zero)
+        #expect(outcomes.withLock { $0 } == [.ready, .ready])
+        channel.end()
     }
 
     @Test("cancellations that race with timers end every task exactly once", arguments: [1, 2, 3] as [UInt64])
@@ -201,6 +265,20 @@ struct AsyncSocketTests {
             #expect(received == count && isRight)
             loop.buffers.release(buffer)
             #expect(loop.buffers.outstanding == 0)
+        }
+    }
+
+    @Test("a socket that is always ready lets others run")
+    func takesTurns() async throws {
+        try await onLoop { loop in
+            let executor = loop.executor!
+            let (client, server) = try await Self.connected(loop)
+            try await server.send([UInt8](repeating: 1, count: 100), deadline: .distantFuture)
+            let others = Lock(0)
+            executor.start { others.withLock { $0 += 1 } }
+            let buffer = OwnedBuffer(from: loop.buffers).buffer
+            for _ in 0..<100 { _ = try await client.receive(into: buffer, 0, 1, deadline: .distantFuture) }
+            #expect(others.withLock { $0 } == 1)
         }
     }
 

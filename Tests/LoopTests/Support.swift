@@ -38,7 +38,7 @@ extension EventLoop {
     /// Moves a simulated clock on and runs what is due.
     func advance(to time: MonotonicTime) {
         beCurrent {
-            now = time
+            setClock(time)
             finishWakeUp(hasMail: false)
         }
     }
@@ -81,6 +81,7 @@ extension Channel {
 
 /// Runs `body` as a task on a loop of its own thread, to its end.
 func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) async throws -> Value {
+    let thread = Lock<Thread?>(nil)
     let result: Result<Value, any Error> = await withCheckedContinuation { continuation in
         let started = Result {
             try Thread.start(name: "test-loop") {
@@ -97,7 +98,12 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
                 continuation.resume(returning: outcome.withLock { $0! })
             }
         }
-        if case .failure(let error) = started { continuation.resume(returning: .failure(error)) }
+        switch started {
+        case .success(let started): thread.withLock { $0 = started }
+        case .failure(let error): continuation.resume(returning: .failure(error))
+        }
     }
+    // Short: the loop has ended.
+    thread.withLock { $0 }?.join()
     return try result.get()
 }

@@ -37,7 +37,13 @@ def main(arguments):
     failures = 0
     for path in arguments[2 if refused else 1:]:
         with open(path, encoding="utf-8") as file:
-            document = yaml.load(file, Loader)
+            try:
+                document = yaml.load(file, Loader)
+            except yaml.YAMLError as error:
+                if not refused:
+                    failures += 1
+                    print(f"{path}: {error}")
+                continue
         errors = list(validator.iter_errors(document))
         if bool(errors) != refused:
             failures += 1

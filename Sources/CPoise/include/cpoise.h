@@ -71,6 +71,7 @@ int poise_block_signals(const int *signals, size_t count);
 void poise_ignore_sigpipe(void);
 
 void *poise_map(size_t bytes); /* zeroed pages, or NULL */
+void poise_unmap(void *pages, size_t bytes);
 void poise_give_back(void *pages, size_t bytes);
 
 int poise_descriptor_limit(int64_t *soft, int64_t *hard);

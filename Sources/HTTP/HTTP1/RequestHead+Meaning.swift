@@ -112,10 +112,14 @@ extension RequestHead {
         return nil
     }
 
+    /// RFC 9110 §10.1.4
     private mutating func readTE(_ bytes: Span<UInt8>, _ value: ByteRange) {
         var elements = ListElements(value)
         while let element = elements.next(bytes) {
-            if equalsIgnoringCase(bytes, element, "trailers") { acceptsTrailers = true }
+            // `trailers` has no weight (§10.1.4), yet some clients give it one like any transfer coding.
+            var end = element.start
+            while end < element.end, ByteClass.token.contains(bytes[end]) { end += 1 }
+            if equalsIgnoringCase(bytes, ByteRange(element.start..<end), "trailers") { acceptsTrailers = true }
         }
     }
 }

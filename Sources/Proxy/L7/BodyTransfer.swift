@@ -32,7 +32,7 @@ struct BodyTransfer {
 
     private(set) var source = Source.none
     private(set) var sink = Sink.asIs
-    /// Content bytes that the sink has taken.
+    /// Content bytes that the sink has taken, or that were dropped.
     private(set) var bytes = 0
     /// The whole body was read and staged; only sending may be left.
     private(set) var sourceIsDone = true
@@ -41,6 +41,7 @@ struct BodyTransfer {
     var keepsInput = false
 
     private var remaining = 0
+    private var dropped = 0
     private var decoder = ChunkedDecoder()
     /// Content in the source's input that goes out next, in front of the cursor.
     private var pendingStart = 0
@@ -54,11 +55,12 @@ struct BodyTransfer {
     private static var smallPiece: Int { 4096 }
     /// More than this is not kept for another try. Less than a large buffer, which such a body is read into.
     static var keptBytesMax: Int { 64 * 1024 }
+    private static var droppedBytesMax: Int { 64 * 1024 }
 
     mutating func begin(_ framing: BodyFraming, sink: Sink) {
         self.sink = sink
         bytes = 0
-        remaining = 0
+        (remaining, dropped) = (0, 0)
         (pendingStart, pendingEnd, owesLineEnd) = (0, 0, false)
         sourceIsDone = false
         switch framing {
@@ -104,10 +106,12 @@ struct BodyTransfer {
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
             if sourceHasMore(from) { continue }
-            guard from.mayHaveInput else { return .needInput }
-            switch receive(from, to) {
+            switch from.mayHaveInput ? receive(from) : .blocked {
             case .bytes: continue
-            case .blocked: return .needInput
+            case .blocked:
+                guard owesLineEnd else { return .needInput }
+                // A chunk's line end is due with its data: who reads lines must not wait for the next chunk.
+                stageLineEnd(to)
             case .failed: return .sourceFailed
             case .endOfStream:
                 guard source == .untilClose else { return .sourceEnded }
@@ -138,6 +142,12 @@ struct BodyTransfer {
             return .staged
         case .untilClose:
             let count = from.inputEnd - from.inputCursor
+            if sink == .chunked, isSmall(count, to) {
+                copy(buffer, from.inputCursor, count, to)
+                from.inputCursor += count
+                if !keepsInput { from.inputStart = from.inputCursor }
+                return .staged
+            }
             stageLineEnd(to)
             if sink == .chunked { stageSize(count, to) }
             takePending(from, count)
@@ -156,7 +166,7 @@ struct BodyTransfer {
             let event = decoder.next(input, position: &position, end: from.inputEnd)
             switch event {
             case .data(let data):
-                if data.count > Self.smallPiece || to.outputRoom < data.count + 64 {
+                if !isSmall(data.count, to) {
                     stageLineEnd(to)
                     if sink == .chunked { stageSize(data.count, to) }
                     from.inputCursor = position
@@ -164,13 +174,7 @@ struct BodyTransfer {
                     owesLineEnd = sink == .chunked
                     return .staged
                 }
-                stageLineEnd(to)
-                if sink == .chunked { stageSize(data.count, to) }
-                var writer = to.stage(room: data.count)
-                writer.append(buffer.bytes(data.start, data.end))
-                to.commit(writer)
-                owesLineEnd = sink == .chunked
-                bytes += data.count
+                copy(buffer, data.start, data.count, to)
                 from.inputCursor = position
                 if !keepsInput { from.inputStart = position }
                 if bytes > bytesMax { return .empty }
@@ -178,8 +182,7 @@ struct BodyTransfer {
                 waitsForMore = true
                 from.inputCursor = position
                 if !keepsInput { from.inputStart = position }
-                // A chunk's line end is due with its data: who reads lines must not wait for the next chunk.
-                if owesLineEnd { stageLineEnd(to) }
+                stageLineEnd(to)
                 return to.hasOutput ? .staged : .empty
             case .end:
                 from.inputCursor = position
@@ -192,6 +195,22 @@ struct BodyTransfer {
                 return .refused(refusal)
             }
         }
+    }
+
+    private func isSmall(_ count: Int, _ to: Connection) -> Bool {
+        count <= Self.smallPiece && to.outputRoom >= count + 64
+    }
+
+    /// Stages a small piece whole: it leaves in one send with its framing and with what stands before it.
+    private mutating func copy(_ buffer: Buffer, _ start: Int, _ count: Int, _ to: Connection) {
+        stageLineEnd(to)
+        if sink == .chunked { stageSize(count, to) }
+        var writer = to.stage(room: count + 2)
+        writer.append(buffer.bytes(start, start + count))
+        to.commit(writer)
+        owesLineEnd = sink == .chunked
+        stageLineEnd(to)
+        bytes += count
     }
 
     private mutating func takePending(_ from: Connection, _ count: Int) {
@@ -209,7 +228,7 @@ struct BodyTransfer {
     }
 
     /// Receives into the source's input, making room first.
-    private mutating func receive(_ from: Connection, _ to: Connection) -> Connection.Fill {
+    private mutating func receive(_ from: Connection) -> Connection.Fill {
         if !keepsInput {
             if from.inputCursor == from.inputEnd {
                 if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
@@ -220,9 +239,64 @@ struct BodyTransfer {
         } else if from.inputEnd - from.inputStart > Self.keptBytesMax {
             keepsInput = false
             from.inputStart = from.inputCursor
-            return receive(from, to)
+            return receive(from)
         }
         return from.fill(large: isBulk)
+    }
+
+    // MARK: Dropping
+
+    /// Whether reading the rest costs less than a new connection. Chunked content tells only as it comes.
+    var isWorthDropping: Bool { source != .untilClose && remaining <= Self.droppedBytesMax }
+
+    /// Reads on without a sink, in place of ``pump(from:to:)`` from now on: nobody wants the rest.
+    ///
+    /// - Returns: `.complete`, `.needInput`, `.tooLarge` once it was not worth it, or how the source failed.
+    mutating func drop(from: Connection) -> Outcome {
+        (pendingStart, pendingEnd, owesLineEnd, keepsInput) = (0, 0, false, false)
+        while true {
+            if let refusal = skip(from) { return .refused(refusal) }
+            if sourceIsDone { return .complete }
+            if dropped > Self.droppedBytesMax { return .tooLarge }
+            guard from.mayHaveInput else { return .needInput }
+            switch receive(from) {
+            case .bytes: continue
+            case .blocked: return .needInput
+            case .endOfStream: return .sourceEnded
+            case .failed: return .sourceFailed
+            case .full: return .tooLarge
+            }
+        }
+    }
+
+    private mutating func skip(_ from: Connection) -> Refusal? {
+        defer { from.inputStart = from.inputCursor }
+        guard source == .chunked else {
+            let count = min(remaining, from.unreadCount)
+            from.inputCursor += count
+            remaining -= count
+            drop(count)
+            sourceIsDone = remaining == 0
+            return nil
+        }
+        guard let buffer = from.input else { return nil }
+        let input = buffer.bytes(0, from.inputEnd)
+        while from.inputCursor < from.inputEnd {
+            switch decoder.next(input, position: &from.inputCursor, end: from.inputEnd) {
+            case .data(let data): drop(data.count)
+            case .needMore: return nil
+            case .end:
+                sourceIsDone = true
+                return nil
+            case .refused(let refusal): return refusal
+            }
+        }
+        return nil
+    }
+
+    private mutating func drop(_ count: Int) {
+        dropped += count
+        bytes += count
     }
 
     // MARK: Chunk framing of ours

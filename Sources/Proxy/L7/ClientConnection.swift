@@ -212,9 +212,6 @@ final class ClientConnection: Connection {
         end(reset: reset)
     }
 
-    /// For `source_hash`: the same for all connections of one address.
-    var addressKey: UInt64 { addressText.hash }
-
     /// The client's side broke, so that nobody waits for an answer.
     var peerFailed: Bool { failure != 0 }
 
@@ -331,7 +328,11 @@ struct ClientAddressText {
     /// Equal for equal addresses, on every machine.
     var hash: UInt64 { hash64(text.span.extracting(0..<count)) }
 
-    func append(to writer: inout some ByteSink) { writer.append(text.span.extracting(0..<count)) }
+    var bytes: Span<UInt8> {
+        @_lifetime(borrow self) get { text.span.extracting(0..<count) }
+    }
+
+    func append(to writer: inout some ByteSink) { writer.append(bytes) }
 
     private mutating func put(_ byte: UInt8) {
         text[count] = byte
@@ -342,7 +343,7 @@ struct ClientAddressText {
         switch address.family {
         case .v4:
             for shift in [24, 16, 8, 0] {
-                let octet = Int(address.bits >> UInt128(shift)) & 0xFF
+                let octet = Int(truncatingIfNeeded: address.bits >> UInt128(shift)) & 0xFF
                 if octet >= 100 { put(UInt8(octet / 100) + 0x30) }
                 if octet >= 10 { put(UInt8(octet / 10 % 10) + 0x30) }
                 put(UInt8(octet % 10) + 0x30)
@@ -355,7 +356,7 @@ struct ClientAddressText {
 
     /// RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups as `::`.
     private mutating func appendV6(_ bits: UInt128) {
-        func group(_ index: Int) -> Int { Int(bits >> UInt128(112 - 16 * index)) & 0xFFFF }
+        func group(_ index: Int) -> Int { Int(truncatingIfNeeded: bits >> UInt128(112 - 16 * index)) & 0xFFFF }
         var (bestStart, bestCount) = (-1, 1)
         var index = 0
         while index < 8 {

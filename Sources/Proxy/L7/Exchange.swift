@@ -12,13 +12,14 @@ import PoiseRouting
 ///                            |  ^ `--all slots taken--> queued                   `--101--> tunnel --> idle
 ///                            |  `--try failed, another is allowed--'
 ///                            `--no rule, redirect, fixed response, any failure--> generating --> idle
+///                                              (a small body is still to come) `--> dropping --> idle
 ///
 /// Invariants: it ends exactly once (``conclude``); a target's slot is given back exactly once (``releaseSlot``);
 /// the head's bytes stay where `headBuffer` says until the end.
 final class Exchange {
-    enum Phase { case idle, reading, choosing, queued, forwarding, answering, tunnel, generating }
+    enum Phase { case idle, reading, choosing, queued, forwarding, answering, tunnel, generating, dropping }
     /// What the client's timer stands for while the exchange runs.
-    private enum ClientWait { case none, queue, body, sending, tunnel }
+    private enum ClientWait { case none, queue, body, sending, tunnel, rest }
 
     let worker: Worker
     private(set) var client: ClientConnection!
@@ -38,12 +39,17 @@ final class Exchange {
     private(set) var keepAlive = false
     private(set) var wantsUpgrade = false
     private(set) var maxForwards: Int?
+    /// Who asks: the connection's peer, or the one that trusted proxies speak for.
+    private(set) var clientAddress = ClientAddressText()
     private(set) var requestIDHigh: UInt64 = 0
     private(set) var requestIDLow: UInt64 = 0
     private(set) var keptRequestID = ByteRange.empty
     private(set) var keptTraceID = ByteRange.empty
 
     private var rule = -1
+    /// Ids of the rule's and the last target's counters, 0 for none.
+    private var ruleID = 0
+    private var targetID = 0
     private(set) var status = 0
     private var reason = EndReason.answered
     private var refusal: Refusal?
@@ -84,7 +90,7 @@ final class Exchange {
         phase = .reading
         head.reset()
         serial &+= 1
-        (target, group, targetIndex, rule) = (nil, nil, -1, -1)
+        (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
         (requestWasWritten, requestIsSent, answerBegan, slot, ticket) = (false, false, false, nil, nil)
@@ -109,6 +115,9 @@ final class Exchange {
         beginCounting()
         keepAlive = !head.wantsClose && client.mayContinue
         takeRequestID(settings.forwarding)
+        takeClient(settings.forwarding)
+        // First of all: whatever the answer is, the next request begins behind this one's body.
+        prepareBody(settings)
         if let limit = settings.limits.bodyBytesMax, case .length(let count) = head.framing, count > limit {
             return fail(.bodyTooLarge)
         }
@@ -120,7 +129,6 @@ final class Exchange {
         default: break
         }
         wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(settings.upgrades)
-        prepareBody(settings)
         switch chooseAction() {
         case .none: return
         case .some(let action): run(action)
@@ -138,6 +146,7 @@ final class Exchange {
     func refuse(_ reason: EndReason, _ refusal: Refusal? = nil) {
         beginCounting()
         keepAlive = false
+        clientAddress = client.addressText
         requestIDHigh = worker.random()
         requestIDLow = worker.random()
         self.refusal = refusal
@@ -161,6 +170,17 @@ final class Exchange {
             return field.value
         }
         return .empty
+    }
+
+    /// Behind trusted proxies the client is whom X-Forwarded-For tells.
+    private func takeClient(_ forwarding: ForwardingHeaders) {
+        guard client.isTrusted, let peer = client.address, head.fields.contains(where: { $0.id == .xForwardedFor })
+        else { return clientAddress = client.addressText }
+        var walk = ClientAddressWalk(peer: peer, trusted: forwarding.trustedProxies)
+        for field in head.fields.reversed() where field.id == .xForwardedFor {
+            walk.readBackwards(headBuffer.bytes(field.value.start, field.value.end), trusted: forwarding.trustedProxies)
+        }
+        clientAddress = ClientAddressText(walk.client)
     }
 
     /// Max-Forwards of OPTIONS and TRACE: answered here at 0, else one less. RFC 9110 §7.6.2
@@ -216,7 +236,9 @@ final class Exchange {
                 rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
             }
         }
-        listener.ruleRow(rule).add(RuleCounter.requests)
+        let counters = listener.ruleRow(rule)
+        counters.add(RuleCounter.requests)
+        ruleID = counters.id
         guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
             fail(.noRule)
             return nil
@@ -253,18 +275,23 @@ final class Exchange {
     private func attempt() {
         phase = .choosing
         let group = self.group!
-        let key = group.compiled.settings.algorithm == .sourceHash ? client.addressKey : 0
+        let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
         var passedOver = excluded
         while true {
             guard let index = group.pick(key: key, excluding: passedOver) else {
-                if group.isLimited, passedOver.count > excluded.count { return enterQueue() }
-                return noTarget()
+                if group.isLimited, passedOver.count > excluded.count { return takeAnySlotOrWait() }
+                guard excluded.count > 1 else { return noTarget() }
+                // All were tried and a try is left: once more round, only not at once to the last one again.
+                excluded = Exclusions()
+                excluded.insert(targetIndex)
+                passedOver = excluded
+                continue
             }
             let pool = group.pools[index]
             if let limiter = pool.target.inFlight {
                 guard limiter.take() else {
                     passedOver.insert(index)
-                    if passedOver.count == Exclusions.capacity { return enterQueue() }
+                    if passedOver.count == Exclusions.capacity { return takeAnySlotOrWait() }
                     continue
                 }
                 slot = limiter
@@ -272,6 +299,20 @@ final class Exchange {
             targetIndex = index
             return connect(pool)
         }
+    }
+
+    /// The algorithm's choices are all taken: any other will do, else the queue.
+    private func takeAnySlotOrWait() {
+        guard let index = group!.takeAnySlot(excluding: excluded) else { return enterQueue() }
+        connect(toSlotAt: index)
+    }
+
+    /// - Parameter index: of a pool whose slot is taken already.
+    private func connect(toSlotAt index: Int) {
+        let pool = group!.pools[index]
+        slot = pool.target.inFlight
+        targetIndex = index
+        connect(pool)
     }
 
     private func noTarget() {
@@ -291,11 +332,14 @@ final class Exchange {
         phase = .forwarding
         chosenAt = now
         let group = self.group!
+        targetID = pool.counters.id
         pool.counters.add(TargetCounter.requests)
         pool.counters.add(TargetCounter.inFlight)
         group.counters.add(GroupCounter.tries)
         if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
         (requestWasWritten, requestIsSent) = (false, false)
+        (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
+        answeredAt = .zero
         if let pooled = pool.takeIdle() {
             pooled.attach(self)
             target = pooled
@@ -343,13 +387,16 @@ final class Exchange {
         self.ticket = ticket
         group.counters.add(GroupCounter.queued)
         // A slot that was given back before we entered would wake nobody.
-        if group.pools.contains(where: { ($0.target.inFlight.map { $0.inUse < $0.limit }) ?? true }), leaveQueue() {
-            return attempt()
+        if let index = group.takeAnySlot(excluding: excluded) {
+            if leaveQueue() { return connect(toSlotAt: index) }
+            // Somebody wakes us already; who looked in this moment must not miss the slot.
+            group.pools[index].target.inFlight?.giveBack()
+            queue.wakeOne()
         }
-        if clientWait == .none {
-            clientWait = .queue
-            client.armTimer(at: now + settings.queueTimeout)
-        }
+        guard clientWait != .queue else { return }
+        stopWaiting()
+        clientWait = .queue
+        client.armTimer(at: now + settings.queueTimeout)
     }
 
     /// - Returns: false when a wake-up is under way already.
@@ -379,11 +426,12 @@ final class Exchange {
 
     private func pumpRequest() {
         guard let target else { return }
-        let before = requestBody.bytes
         let sentBefore = target.sentBytes
         let outcome = requestBody.pump(from: client, to: target)
-        if target.sentBytes > sentBefore { requestWasWritten = true }
-        if requestBody.bytes > before, outcome != .complete { activity(target) }
+        if target.sentBytes > sentBefore {
+            requestWasWritten = true
+            if outcome != .complete { activity(target) }
+        }
         switch outcome {
         case .complete:
             clientGave()
@@ -443,13 +491,17 @@ final class Exchange {
         case .generating:
             if readiness.contains(.failed) { return abandon(.clientAborted) }
             if client.canSend { flushGenerated() }
+        case .dropping: dropRest()
         case .forwarding, .answering:
             if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed)
             {
                 return abandon(.clientAborted)
             }
             if !requestIsSent { pumpRequest() }
-            if phase == .answering, client != nil, client.canSend { pumpAnswer() }
+            guard client != nil, client.canSend else { return }
+            if phase == .answering { return pumpAnswer() }
+            // An interim answer may be held up.
+            if phase == .forwarding, client.flushOutput() == .failed { abandon(.clientAborted) }
         case .tunnel:
             pumpTunnel()
         }
@@ -465,7 +517,7 @@ final class Exchange {
             if readiness.contains(.writable) { markConnected(target) }
         }
         switch phase {
-        case .idle, .reading, .choosing, .queued, .generating: break
+        case .idle, .reading, .choosing, .queued, .generating, .dropping: break
         case .forwarding:
             if readiness.contains(.writable), !requestIsSent, target.canSend { pumpRequest() }
             if phase == .forwarding, self.target === target, target.mayHaveInput { readAnswer() }
@@ -491,7 +543,7 @@ final class Exchange {
         guard let target else { return }
         while phase == .forwarding, self.target === target {
             switch target.fill() {
-            case .bytes: break
+            case .bytes: answerBytesCame = true
             case .blocked: return
             case .full:
                 guard target.input!.capacity < BufferPool.largeBytes else {
@@ -536,21 +588,36 @@ final class Exchange {
     }
 
     private var answerIsBeingRead = false
+    /// This try has had bytes of an answer, an interim one's too: another target would be asked twice for one answer.
+    private var answerBytesCame = false
+    private var interimCount = 0
+    private static var interimMax: Int { 64 }
     private static var answerLimits: HeadLimits { HeadLimits(headBytesMax: 32 * 1024, fieldCountMax: 200) }
 
     private func interim(_ target: TargetConnection) {
         activity(target)
         if answer.status == 101 {
-            guard wantsUpgrade, answer.hasUpgrade, requestIsSent else {
+            guard wantsUpgrade, answer.hasUpgrade, requestIsSent, switchesAsAsked(target.input!) else {
                 return answerRefused(Refusal(status: 502, reason: .badConnectionOption))
             }
             return beginTunnel(target)
+        }
+        interimCount += 1
+        // A target may not fill our memory, nor our time, with them.
+        guard interimCount <= Self.interimMax, client.outputEnd - client.outputStart <= BufferPool.standardBytes else {
+            return answerRefused(Refusal(status: 502, reason: .headTooLarge))
         }
         // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
         guard head.version == .http11 else { return }
         stageAnswerHead(target.input!, isFinal: false)
         target.inputStart = target.inputCursor
         if client.flushOutput() == .failed { abandon(.clientAborted) }
+    }
+
+    /// The protocol of a 101 must be the one that was asked for. RFC 9110 §7.8
+    private func switchesAsAsked(_ buffer: Buffer) -> Bool {
+        let (asked, given) = (head.upgradeValue, answer.upgradeValue)
+        return equalsIgnoringCase(headBuffer.bytes(asked.start, asked.end), buffer.bytes(given.start, given.end))
     }
 
     private func answerRefused(_ refusal: Refusal) {
@@ -690,10 +757,9 @@ final class Exchange {
         guard let target else { return }
         guard phase == .forwarding else { return cut(reason) }
         let pool = target.pool
-        let wasReused = target.isReused && !answerIsBeingRead
+        let wasReused = target.isReused && !answerBytesCame
         let isConnectFailure = reason.isConnectFailure
         self.target = nil
-        answerIsBeingRead = false
         leaveTarget(pool)
         target.end()
         tryFailed(reason, pool: pool, isConnectFailure: isConnectFailure, wasReused: wasReused)
@@ -714,7 +780,7 @@ final class Exchange {
 
     /// Only when no byte of the request was shown, or it is idempotent and still at hand; DESIGN section 4.
     private func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
-        guard let group, !answerBegan, !client.peerFailed else { return false }
+        guard let group, !answerBytesCame, !client.peerFailed else { return false }
         let policy = group.compiled.settings.retries
         guard isStale || tries < policy.triesMax else { return false }
         guard requestBody.keepsInput || !requestWasWritten else { return false }
@@ -817,6 +883,9 @@ final class Exchange {
             fail(.queueTimeout)
         case .body: checkBodyRate()
         case .sending: checkSendRate()
+        case .rest:
+            keepAlive = false
+            conclude(reason)
         case .tunnel:
             let idle = listener.compiled.settings.timeouts.upgradedIdle
             if lastActivity + idle <= now { return abandon(.tunnelIdle) }
@@ -909,9 +978,8 @@ final class Exchange {
         if answerBegan { return cut(reason) }
         dropTarget()
         status = reason == .refusedAnswer ? 502 : refusal?.status ?? reason.status
-        if status == 400 || status == 408 || head.method == .connect || !requestBody.sourceIsDone {
-            keepAlive = false
-        }
+        if status == 400 || status == 408 || head.method == .connect { keepAlive = false }
+        settleBody()
         if reason == .maxForwards { return answerMaxForwards() }
         let (contentType, body) = errorBody(reason, refusal)
         stageGenerated(
@@ -922,11 +990,20 @@ final class Exchange {
 
     private static var allowedMethods: String { "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH" }
 
-    /// OPTIONS ends here and says what is possible; TRACE shows the request as it came. RFC 9110 §9.3.7, §9.3.8
+    /// OPTIONS ends here and says what is possible; TRACE shows the request as it came, less its secrets. RFC 9110 §9.3.7, §9.3.8
     private func answerMaxForwards() {
         if head.method == .trace {
             var body: [UInt8] = []
-            body.append(headBuffer.bytes(head.headStart, head.headEnd))
+            let buffer = headBuffer
+            body.append(buffer.bytes(head.headStart, head.target.end))
+            body.append(text: head.version == .http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n")
+            for field in head.fields where !field.id.isSecret {
+                body.append(buffer.bytes(field.name.start, field.name.end))
+                body.append(text: ": ")
+                body.append(buffer.bytes(field.value.start, field.value.end))
+                body.append(text: "\r\n")
+            }
+            body.append(text: "\r\n")
             stageGenerated(status: 200, contentType: "message/http", body: body)
         } else {
             stageGenerated(
@@ -940,7 +1017,7 @@ final class Exchange {
     ) {
         self.reason = reason
         self.status = status
-        if !requestBody.sourceIsDone { keepAlive = false }
+        settleBody()
         stageGenerated(status: status, contentType: contentType, body: body, location: location)
         flushGenerated()
     }
@@ -963,11 +1040,44 @@ final class Exchange {
         return decimalValue(buffer.bytes(0, head.headEnd), digits).flatMap { UInt16(exactly: $0) } ?? 80
     }
 
+    /// Decides what becomes of a body that nobody will read: a small one is dropped and the connection goes on.
+    private func settleBody() {
+        if clientWait != .none {
+            clientWait = .none
+            client.cancelTimer()
+        }
+        guard keepAlive, !requestBody.sourceIsDone else { return }
+        // Who waits for 100 and gets a final answer may or may not send the body. RFC 9110 §10.1.1
+        let maySkipBody = head.expectsContinue && requestBody.bytes == 0 && client.unreadCount == 0
+        guard !maySkipBody, requestBody.isWorthDropping else { return keepAlive = false }
+        switch requestBody.drop(from: client) {
+        case .complete, .needInput: break
+        default: keepAlive = false
+        }
+    }
+
+    /// The answer is out; the rest of a dropped body must come as soon as a head would have to.
+    private func waitForRest() {
+        phase = .dropping
+        clientWait = .rest
+        client.armTimer(at: now + listener.compiled.settings.timeouts.head)
+        dropRest()
+    }
+
+    private func dropRest() {
+        switch requestBody.drop(from: client) {
+        case .needInput: return
+        case .complete: break
+        default: keepAlive = false
+        }
+        conclude(reason)
+    }
+
     private func flushGenerated() {
+        if phase != .generating { listener.counters.add(ListenerCounter.generated) }
         phase = .generating
-        listener.counters.add(ListenerCounter.generated)
         switch client.flushOutput() {
-        case .done: conclude(reason)
+        case .done: keepAlive && !requestBody.sourceIsDone ? waitForRest() : conclude(reason)
         case .blocked: waitForClient()
         case .failed: abandon(.clientAborted)
         }
@@ -1060,11 +1170,13 @@ final class Exchange {
         counters.subtract(ListenerCounter.inFlight)
         counters.add(ListenerCounter.bytesFromClients, UInt64(requestBody.bytes))
         counters.add(ListenerCounter.bytesToClients, UInt64(answerBody.bytes))
+        counters.add(ListenerCounter.firstReason + Int(reason.rawValue))
+        if let refusal { counters.add(ListenerCounter.firstRefusal + Int(refusal.reason.rawValue)) }
         let total = (now - beganAt).count
         listener.totalTime.record(nanoseconds: total)
         if let offset = statusClassOffset(status) {
             counters.add(ListenerCounter.status2xx + offset)
-            if rule >= 0 { listener.ruleRow(rule).add(RuleCounter.status2xx + offset) }
+            if rule >= 0 { listener.ruleRow(rule, id: ruleID)?.add(RuleCounter.status2xx + offset) }
         }
         if let group {
             group.counters.subtract(GroupCounter.inFlight)
@@ -1082,14 +1194,14 @@ final class Exchange {
     private func record(to log: AccessLog) {
         log.append(
             AccessRecord(
-                endedAt: worker.wallTime, listenerSlot: listener.compiled.slot, rule: rule,
-                groupSlot: group?.compiled.slot ?? -1, target: targetIndex, status: status, reason: reason,
+                endedAt: worker.wallTime, listener: listener.counters.id, rule: ruleID,
+                group: group?.counters.id ?? 0, target: targetID, status: status, reason: reason,
                 refusal: refusal?.reason, method: head.method, tries: tries, bytesIn: requestBody.bytes,
                 bytesOut: answerBody.bytes, waitMicroseconds: Int((chosenAt - beganAt).microseconds),
                 targetMicroseconds: answeredAt > .zero ? Int((answeredAt - chosenAt).microseconds) : -1,
                 totalMicroseconds: Int((now - beganAt).microseconds), requestIDHigh: requestIDHigh,
                 requestIDLow: requestIDLow),
-            head: head, buffer: hasHead ? headBuffer : nil, requestID: keptRequestID, client: client)
+            head: head, buffer: hasHead ? headBuffer : nil, requestID: keptRequestID, client: clientAddress)
     }
 }
 
@@ -1097,6 +1209,16 @@ extension EndReason {
     fileprivate var isConnectFailure: Bool {
         switch self {
         case .connectRefused, .connectFailed, .connectTimeout: true
+        default: false
+        }
+    }
+}
+
+extension FieldID {
+    /// What a script on a page must not learn by way of TRACE. RFC 9110 §9.3.8
+    fileprivate var isSecret: Bool {
+        switch self {
+        case .authorization, .proxyAuthorization, .cookie: true
         default: false
         }
     }

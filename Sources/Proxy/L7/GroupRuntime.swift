@@ -118,6 +118,19 @@ final class GroupRuntime {
             from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
     }
 
+    /// Takes a slot of any usable target that has one, backups last.
+    ///
+    /// - Returns: an index into ``pools``.
+    func takeAnySlot(excluding excluded: Exclusions) -> Int? {
+        for isBackup in [false, true] {
+            for index in pools.indices
+            where weights[index] > 0 && pools[index].target.settings.isBackup == isBackup && !excluded.contains(index) {
+                if pools[index].target.inFlight?.take() ?? true { return index }
+            }
+        }
+        return nil
+    }
+
     private struct View: TargetView {
         let weights: [Int32]
         let group: CompiledGroup

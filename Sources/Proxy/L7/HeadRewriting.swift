@@ -43,7 +43,8 @@ struct FieldCopier {
 }
 
 extension Exchange {
-    /// Bytes that the target's head may need beyond the client's.
+    /// Bytes that the target's head may need beyond the client's and one for each field, which may have come
+    /// without a space behind its colon.
     private static var requestHeadExtra: Int { 1536 }
 
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
@@ -52,7 +53,8 @@ extension Exchange {
         let settings = listener.compiled.settings
         let fixedHost = hostForTarget(target)
         var writer = target.stage(
-            room: head.headEnd - head.headStart + Self.requestHeadExtra + (fixedHost?.utf8.count ?? 0))
+            room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
+                + (fixedHost?.utf8.count ?? 0))
         writer.append(buffer.bytes(head.methodRange.start, head.methodRange.end))
         writer.append(0x20)
         writeTarget(to: &writer, buffer)
@@ -241,7 +243,9 @@ extension Exchange {
     ///
     /// - Parameter isFinal: false for 1xx, which carry their fields and nothing of ours.
     func stageAnswerHead(_ buffer: Buffer, isFinal: Bool) {
-        var writer = client.stage(room: answer.headEnd - answer.headStart + Self.answerHeadExtra)
+        // One for each field: it may have come without a space behind its colon.
+        var writer = client.stage(
+            room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(answer.status))
         writer.append(0x20)

@@ -54,6 +54,14 @@ final class ListenerRuntime {
     /// - Parameter rule: an index, or the number of rules for the default action.
     func ruleRow(_ rule: Int) -> CounterRow { ruleCounters[rule] }
 
+    /// The counters of the rule that was at `rule` when an exchange began, wherever an apply has moved it.
+    ///
+    /// - Returns: `nil` when the rule is gone.
+    func ruleRow(_ rule: Int, id: Int) -> CounterRow? {
+        if rule < ruleCounters.count, ruleCounters[rule].id == id { return ruleCounters[rule] }
+        return ruleCounters.first { $0.id == id }
+    }
+
     /// - Parameter id: to close it by.
     func listen(_ socket: consuming FileDescriptor, id: Int) {
         acceptors.append(Acceptor(listener: self, socket: socket, id: id))
@@ -86,6 +94,13 @@ final class ListenerRuntime {
     // MARK: Connections
 
     var connectionCount: Int { connections.count }
+
+    /// Over all workers. Each worker sees the others' connections a moment late: the limit may be passed by as many
+    /// connections as workers accept in the same moment.
+    var isFull: Bool {
+        guard let limit = compiled.settings.limits.connectionsMax else { return false }
+        return compiled.counters.gauge(ListenerCounter.connections) >= limit
+    }
 
     func enter(_ connection: ClientConnection) {
         connection.position = connections.count
@@ -162,7 +177,7 @@ final class Acceptor: Channel {
         guard !isPaused else { return false }
         let worker = listener.worker
         for _ in 0..<Self.acceptsPerTurn {
-            guard worker.limits.enter() else {
+            guard !listener.isFull, worker.limits.enter() else {
                 pause()
                 return false
             }

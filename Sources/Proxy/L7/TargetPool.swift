@@ -34,10 +34,11 @@ final class TargetPool {
     }
 
     func put(_ connection: TargetConnection) {
-        guard !isRetired, idle.count < Self.idleMax else { return connection.end() }
+        let time = connection.idleTime(group.settings.timeouts.keepAliveIdle)
+        guard !isRetired, time > .zero, idle.count < Self.idleMax else { return connection.end() }
         connection.poolPosition = idle.count
         idle.append(connection)
-        connection.enterPool(until: worker.loop.now + connection.idleTime(group.settings.timeouts.keepAliveIdle))
+        connection.enterPool(until: worker.loop.now + time)
     }
 
     /// An idle connection was closed by its target or its timer.

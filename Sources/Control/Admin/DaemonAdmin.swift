@@ -1,0 +1,134 @@
+import PoiseConfig
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+import PoiseTelemetry
+
+/// The running Poise as the admin API sees it.
+@ControlActor
+public final class DaemonAdmin: AdminSource {
+    /// Reads the configuration again, wherever it came from.
+    ///
+    /// - Throws: what is wrong with it.
+    public typealias Reading = @ControlActor () throws(AdminRefusal) -> LoadedConfiguration
+
+    private let daemon: Daemon
+    private let version: String
+    private let file: String?
+    private let log: LogWriter?
+    private let readAgain: Reading
+    private let startedAt: Int64
+    private var appliedAt: Int64
+    private var failedApplies = 0
+
+    /// - Parameters:
+    ///   - daemon: started.
+    ///   - file: `nil` for a configuration from the command line.
+    ///   - log: `nil` with the access log off.
+    public init(daemon: Daemon, version: String, file: String?, log: LogWriter?, readAgain: @escaping Reading) {
+        (self.daemon, self.version, self.file, self.log) = (daemon, version, file, log)
+        self.readAgain = readAgain
+        startedAt = Clock.wall - daemon.uptime.count
+        appliedAt = Clock.wall
+    }
+
+    public func overview() async -> Overview {
+        let wakeUps = await daemon.workerStatus().map(\.wakeUps)
+        var process = Overview.Process(
+            version: version, processID: ProcessLimits.processID, startedAt: startedAt, uptime: daemon.uptime,
+            workers: daemon.workerCount, connections: daemon.connectionCount,
+            connectionsMax: daemon.limits.limit, generation: daemon.generation, appliedAt: appliedAt)
+        (process.wakeUps, process.log) = (wakeUps, log?.statistics)
+        (process.file, process.failedApplies) = (file, failedApplies)
+        let now = daemon.now
+        let bound = daemon.listening
+        let listeners = (daemon.snapshot?.listeners ?? []).map { compiled in
+            Overview.ListenerFacts(
+                compiled,
+                addresses: bound.filter { $0.listener == compiled.settings.displayName }.map(\.address))
+        }
+        let groups = daemon.health.map { group in
+            Overview.GroupFacts(
+                group.compiled, isFailOpen: group.availability == .failOpen, transitions: group.transitions,
+                targets: group.targets.map { target in
+                    Overview.TargetFacts(
+                        label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
+                        state: target.status.state, reason: target.status.reason, age: now - target.status.since,
+                        weight: target.weight)
+                })
+        }
+        return Overview(process: process, listeners: listeners, groups: groups)
+    }
+
+    // MARK: Configuration
+
+    public func apply(_ loaded: LoadedConfiguration) async throws(AdminRefusal) -> ApplySummary {
+        try await apply(loaded, by: "apply")
+    }
+
+    public func reload() async throws(AdminRefusal) -> ApplySummary {
+        let loaded: LoadedConfiguration
+        do { loaded = try readAgain() } catch {
+            failedApplies += 1
+            throw error
+        }
+        return try await apply(loaded, by: "reload")
+    }
+
+    private func apply(_ loaded: LoadedConfiguration, by source: String) async throws(AdminRefusal) -> ApplySummary {
+        do {
+            let summary = try await daemon.apply(Proposal(loaded), by: source)
+            appliedAt = Clock.wall
+            return summary
+        } catch {
+            failedApplies += 1
+            throw AdminRefusal(error)
+        }
+    }
+
+    // MARK: Targets
+
+    public func drain(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
+        let id = id(of: group)
+        do { try daemon.drain(target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        return try await report(group: group, target: target)
+    }
+
+    public func undrain(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
+        let id = id(of: group)
+        do { try daemon.undrain(target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        return try await report(group: group, target: target)
+    }
+
+    public func setWeight(_ weight: Int, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
+        let id = id(of: group)
+        do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        return try await report(group: group, target: target)
+    }
+
+    public func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
+        let id = id(of: group)
+        guard let found = daemon.health.first(where: { $0.id == id }) else {
+            throw AdminRefusal(
+                ConfigError(
+                    code: .unknownName, path: "group", problem: "there is no target group '\(group)'",
+                    fix: "poise status shows those that there are"))
+        }
+        guard let status = found.targets.first(where: { $0.label == target }) else {
+            throw AdminRefusal(
+                ConfigError(
+                    code: .unknownName, path: "target", problem: "the group '\(group)' has no target '\(target)'",
+                    fix: "poise status shows those that there are"))
+        }
+        return TargetReport(
+            group: group, target: target, state: status.status.state, reason: status.status.reason,
+            weight: status.weight, inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
+    }
+
+    /// Groups are called by name or, those written in place, by id.
+    private func id(of group: String) -> String {
+        daemon.configuration?.targetGroups.first { $0.displayName == group }?.id ?? group
+    }
+}

@@ -1,0 +1,94 @@
+import PoiseLive
+import PoiseModel
+import PoiseProxy
+
+/// Everything that metrics and status show: the objects in force, and what control knows of them at one moment.
+///
+/// Counters are read when the text is made, not when the overview is.
+public struct Overview: Sendable {
+    /// What concerns the process as a whole.
+    public struct Process: Sendable {
+        public var version: String
+        public var processID: Int
+        /// Nanoseconds since 1970.
+        public var startedAt: Int64
+        public var uptime: Nanoseconds
+        public var workers: Int
+        /// Client connections, and how many are allowed.
+        public var connections: Int
+        public var connectionsMax: Int
+        /// Of each worker's loop since the start.
+        public var wakeUps: [UInt64] = []
+        /// `nil` with the access log off.
+        public var log: LogWriter.Statistics?
+        /// As the operator named it; `nil` for a configuration from the command line.
+        public var file: String?
+        /// How often a configuration came into force.
+        public var generation: Int
+        /// Nanoseconds since 1970.
+        public var appliedAt: Int64
+        public var failedApplies = 0
+
+        public init(
+            version: String, processID: Int, startedAt: Int64, uptime: Nanoseconds, workers: Int, connections: Int,
+            connectionsMax: Int, generation: Int, appliedAt: Int64
+        ) {
+            (self.version, self.processID, self.startedAt) = (version, processID, startedAt)
+            (self.uptime, self.workers, self.connections) = (uptime, workers, connections)
+            (self.connectionsMax, self.generation, self.appliedAt) = (connectionsMax, generation, appliedAt)
+        }
+    }
+
+    public struct ListenerFacts: Sendable {
+        public var compiled: CompiledListener
+        /// Really bound: port 0 has become a number.
+        public var addresses: [String]
+        public init(_ compiled: CompiledListener, addresses: [String]) {
+            (self.compiled, self.addresses) = (compiled, addresses)
+        }
+    }
+
+    public struct GroupFacts: Sendable {
+        public var compiled: CompiledGroup
+        /// No target is known to be good, and all take traffic.
+        public var isFailOpen: Bool
+        /// Changes of state of all its targets so far.
+        public var transitions: Int
+        public var targets: [TargetFacts]
+
+        public init(_ compiled: CompiledGroup, isFailOpen: Bool, transitions: Int, targets: [TargetFacts]) {
+            (self.compiled, self.isFailOpen) = (compiled, isFailOpen)
+            (self.transitions, self.targets) = (transitions, targets)
+        }
+    }
+
+    public struct TargetFacts: Sendable {
+        /// `10.0.0.1:8080`
+        public var label: String
+        /// `nil` for a name without an address, which gets no traffic.
+        public var counters: CounterBlock?
+        public var isBackup: Bool
+        public var state: TargetState
+        public var reason: TargetReason
+        /// How long the target has been in this state for this reason.
+        public var age: Nanoseconds
+        /// 0...256: as configured, or as an operator set it.
+        public var weight: Int
+
+        public init(
+            label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
+            age: Nanoseconds, weight: Int
+        ) {
+            (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
+            (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
+        }
+    }
+
+    public var process: Process
+    public var listeners: [ListenerFacts]
+    public var groups: [GroupFacts]
+
+    public init(process: Process, listeners: [ListenerFacts], groups: [GroupFacts]) {
+        (self.process, self.listeners, self.groups) = (process, listeners, groups)
+    }
+}

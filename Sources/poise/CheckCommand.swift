@@ -1,0 +1,62 @@
+import PoiseConfig
+import PoiseModel
+
+/// `poise check`: whether a configuration is valid, and what it amounts to. Offline.
+enum CheckCommand {
+    private static let usage = """
+        poise check FILE
+
+        No network, no name is resolved, nothing is bound. Status 3 when the file has errors.
+        """
+
+    static func run(_ arguments: [String]) throws(UsageError) -> Int32 {
+        let reader = try ArgumentReader(arguments, options: [], positionalsMax: 1)
+        if reader.wantsHelp {
+            Console.print(reader.help(usage: usage))
+            return 0
+        }
+        guard let path = reader.positionals.first else {
+            throw UsageError(problem: "no configuration file", fix: "poise check FILE")
+        }
+        guard let loaded = ConfigFile.load(path) else { return 3 }
+        Console.print("\(path) is valid\n" + summary(of: loaded.configuration))
+        return 0
+    }
+
+    static func summary(of configuration: Configuration) -> String {
+        var lines: [String] = []
+        let rules = configuration.listeners.reduce(0) { $0 + $1.rules.count }
+        let targets = configuration.targetGroups.reduce(0) { $0 + $1.targets.count }
+        lines.append(
+            "  \(count(configuration.listeners.count, "listener")), \(count(rules, "rule")), "
+                + "\(count(configuration.targetGroups.count, "target group")), \(count(targets, "target"))")
+        for listener in configuration.listeners {
+            let addresses = listener.addresses.map(\.description).joined(separator: " ")
+            let fallback = listener.defaultAction == nil ? "no default: 404 where no rule matches" : "a default"
+            lines.append(
+                "  listener \(listener.name ?? listener.id) on \(addresses): "
+                    + "\(count(listener.rules.count, "rule")), \(fallback)")
+        }
+        for group in configuration.targetGroups {
+            lines.append(
+                "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
+                    + "\(group.algorithm.rawValue), \(health(of: group))")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func health(of group: TargetGroup) -> String {
+        guard let check = group.healthCheck else {
+            return group.passive.consecutiveFailures == 0
+                ? "no health check" : "no health check; traffic alone tells what is dead"
+        }
+        let probe =
+            switch check.kind {
+            case .tcp: "TCP"
+            case .http(let http): "\(http.method) \(http.path)"
+            }
+        return "\(probe) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+}

@@ -1,0 +1,253 @@
+import PoiseConfig
+import PoiseModel
+import Testing
+
+@Suite("Loading any bytes")
+struct LoaderFuzzTests {
+    @Test("mutated files give a configuration or an error with a place, and never a trap")
+    func mutations() throws {
+        let seed = UInt64.random(in: .min ... .max)
+        var random = SeededGenerator(seed: seed)
+        let files = FolderReader(folder: Fixture.folder)
+        let (good, bad) = (
+            Fixture.all.filter { $0.name.hasPrefix("ok-") }, Fixture.all.filter { !$0.name.hasPrefix("ok-") }
+        )
+        // Half of the seeds are files without an error, which most of the others outnumber.
+        let seeds = try (good + good + bad + good).map {
+            Array(try files.read(path: "\($0.name).yaml", bytesMax: 1 << 20))
+        }
+        let words = [
+            "${APP}", "file:files/token", "*a", "&a ", "<<: *a\n", "{", "}", "[", "]", ": ", "- ", "\n", "#", "\"",
+            "\t", "\u{0}", "é", "99999999999999999999", "-1", "null",
+        ]
+        var accepted = 0
+        for _ in 0..<2_000 {
+            var text = seeds.randomElement(using: &random) ?? []
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let place = Int.random(in: 0...text.count, using: &random)
+                let end = min(text.count, place + Int.random(in: 0...12, using: &random))
+                switch Int.random(in: 0...4, using: &random) {
+                case 0: text.insert(UInt8.random(in: 0...255, using: &random), at: place)
+                case 1: text.removeSubrange(place..<end)
+                case 2: text.insert(contentsOf: Array((words.randomElement(using: &random) ?? "").utf8), at: place)
+                case 3: text.insert(contentsOf: text[place..<end], at: Int.random(in: 0...text.count, using: &random))
+                default:
+                    // Whole lines change their place: another structure of good parts.
+                    var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+                    lines.swapAt(
+                        Int.random(in: 0..<lines.count, using: &random), Int.random(in: 0..<lines.count, using: &random)
+                    )
+                    text = Array(lines.joined(separator: [0x0A]))
+                }
+            }
+            do throws(ConfigReport) {
+                let loaded = try ConfigLoader.load(
+                    text: text, name: "x.yaml", files: files, environment: { Fixture.environment[$0] })
+                accepted += 1
+                #expect(loaded.configuration.validate().isEmpty, "seed \(seed)")
+                _ = CanonicalForm.render(loaded.configuration, origins: loaded.origins)
+            } catch {
+                #expect(error.hasErrors, "seed \(seed)")
+                for diagnostic in error.diagnostics {
+                    #expect(diagnostic.range.start.line >= 1 && diagnostic.range.start.column >= 1, "seed \(seed)")
+                    #expect(!diagnostic.problem.isEmpty && !diagnostic.fix.isEmpty, "seed \(seed)")
+                }
+                #expect(!error.render(color: true).isEmpty)
+            }
+        }
+        #expect(accepted > 10, "the mutations are too wild to test anything, seed \(seed)")
+    }
+}
+
+@Suite("Bounds of a load")
+struct LoaderBoundsTests {
+    @Test("a file beyond its bound, or deeper than its bound, is refused with a place")
+    func yaml() {
+        let deep = "x-deep: " + String(repeating: "[", count: 65) + String(repeating: "]", count: 65)
+        let report = #expect(throws: ConfigReport.self) {
+            try ConfigLoader.load(text: Array(deep.utf8), name: "x.yaml")
+        }
+        #expect(report?.diagnostics.map(\.code) == [.tooLarge])
+        let large = [UInt8](repeating: 0x20, count: 16 * 1024 * 1024 + 1)
+        let second = #expect(throws: ConfigReport.self) { try ConfigLoader.load(text: large, name: "x.yaml") }
+        #expect(second?.diagnostics.map(\.code) == [.tooLarge])
+    }
+
+    @Test("includes are bounded in depth and in number")
+    func includes() {
+        struct Chain: FileReader {
+            var width: Int
+            func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
+                let number = Int(path.dropLast(".yaml".count)) ?? 0
+                let next = (1...width).map { "\(number * width + $0).yaml" }
+                return Array("include: [\(next.joined(separator: ", "))]".utf8)
+            }
+        }
+        let chain = #expect(throws: ConfigReport.self) {
+            try ConfigLoader.load(path: "0.yaml", files: Chain(width: 1), environment: { _ in nil })
+        }
+        #expect(chain?.diagnostics.map(\.problem) == ["files include each other deeper than 8 levels"])
+        #expect(chain?.files.count == 8)
+        let tree = #expect(throws: ConfigReport.self) {
+            try ConfigLoader.load(path: "0.yaml", files: Chain(width: 10), environment: { _ in nil })
+        }
+        #expect(tree?.files.count == 256)
+    }
+
+    @Test("a missing main file is an error of its own")
+    func missing() {
+        let report = #expect(throws: ConfigReport.self) {
+            try ConfigLoader.load(
+                path: "conf/poise.yaml", files: FolderReader(folder: "/nowhere"), environment: { _ in nil })
+        }
+        #expect(
+            report?.render() == """
+                conf/poise.yaml:1:1: error: the file cannot be read: No such file or directory [unreadable]
+                help: check its path and permissions
+
+                """)
+    }
+
+    @Test("10,000 targets in 1,000 groups load in the time of an apply")
+    func large() throws {
+        var text = "listeners:\n  - name: web\n    address: \":8080\"\n    rules:\n"
+        for group in 0..<1000 {
+            text += "      - { when: { host: \"h\(group).test\", path: \"/api/*\" }, forward: g\(group) }\n"
+        }
+        text += "    fixed_response: { status: 404 }\ntarget_groups:\n"
+        for group in 0..<1000 {
+            text +=
+                "  - name: g\(group)\n    health_check: { path: /health, interval: 5s, timeout: 2s }\n    targets:\n"
+            for target in 0..<10 { text += "      - 127.\(group / 250).\(group % 250).\(target + 1):7001\n" }
+        }
+        let bytes = Array(text.utf8)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let loaded = try ConfigLoader.load(text: bytes, name: "large.yaml")
+        let elapsed = clock.now - start
+        #expect(loaded.configuration.targetGroups.count == 1000)
+        #expect(loaded.configuration.targetGroups.allSatisfy { $0.targets.count == 10 })
+        #expect(loaded.warnings.diagnostics.isEmpty)
+        // A wide bound, for debug builds on busy machines: what is quadratic by mistake takes minutes.
+        #expect(elapsed < .seconds(20), "\(elapsed)")
+        let canonical = CanonicalForm.render(loaded.configuration, origins: loaded.origins)
+        #expect(
+            try ConfigLoader.load(text: Array(canonical.utf8), name: "large.yaml").configuration == loaded.configuration
+        )
+    }
+}
+
+@Suite("The report of errors")
+struct ConfigReportTests {
+    private func report(_ text: String) throws -> ConfigReport {
+        try #require(throws: ConfigReport.self) { try ConfigLoader.load(text: Array(text.utf8), name: "x.yaml") }
+    }
+
+    @Test("colours are by option, and nothing else differs")
+    func colors() throws {
+        let report = try report("listner: []\n")
+        let plain = report.render()
+        let colored = report.render(color: true)
+        #expect(plain.contains("\u{1B}") == false)
+        #expect(colored.contains("\u{1B}[1;31merror:\u{1B}[0m"))
+        #expect(colored.replacing(/\u{1B}\[[0-9;]*m/, with: "") == plain)
+    }
+
+    @Test("a tab stays a tab before the caret, and control bytes of a value cannot reach the terminal")
+    func control() throws {
+        let report = try report("listeners:\n  - {\taddress: \"\\e[2J\", forward: a}\n")
+        #expect(
+            report.render().hasPrefix(
+                "x.yaml:2:16: error: '\\u{1B}[2J' has no port [missing]\n"
+                    + "  - {\taddress: \"\\e[2J\", forward: a}\n     \t         ^~~~~~~\n"))
+    }
+
+    @Test("a very long line is shown in part")
+    func long() throws {
+        let report = try report(
+            "listeners: [{ address: \"\(String(repeating: "x", count: 5000))\", nmae: x, forward: [\"1.2.3.4:1\"] }]\n"
+        )
+        let lines = report.render().split(separator: "\n")
+        #expect(lines.allSatisfy { $0.count < 700 })
+        let caret = try #require(lines.last { $0.contains("^") })
+        let source = try #require(lines.last { $0.contains("nmae") && !$0.contains("error") })
+        #expect(source.count <= 200)
+        #expect(source.dropFirst(caret.prefix { $0 == " " }.count).hasPrefix("nmae"))
+        #expect(caret.hasSuffix("^~~~"))
+    }
+}
+
+@Suite("A configuration from the command line")
+struct CommandLineFormTests {
+    @Test("is the smallest file")
+    func same() throws {
+        let file = """
+            listeners:
+              - address: [":8080", "127.0.0.1:9090"]
+                forward: [127.0.0.1:7001, "unix:/run/a.sock"]
+            """
+        let fromFile = try ConfigLoader.load(text: Array(file.utf8), name: "x.yaml").configuration
+        #expect(
+            try CommandLineForm.configuration(listen: [":8080,127.0.0.1:9090"], to: ["127.0.0.1:7001,unix:/run/a.sock"])
+                == fromFile)
+        #expect(
+            try CommandLineForm.configuration(
+                listen: [":8080", "127.0.0.1:9090"], to: ["127.0.0.1:7001", "unix:/run/a.sock"])
+                == fromFile)
+    }
+
+    @Test("errors point into the command line")
+    func errors() throws {
+        let report = try #require(throws: ConfigReport.self) {
+            try CommandLineForm.configuration(
+                listen: [":808x", ":80,0.0.0.0:80"], to: ["127.0.0.1:1,web", "127.0.0.1:1"])
+        }
+        #expect(
+            report.render() == """
+                command line:1:10: error: '808x' is not a port [invalid]
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                         ^~~~~
+                help: use a number from 0 to 65535
+                command line:1:29: error: 0.0.0.0:80 is already part of :80 [duplicate]
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                                            ^~~~~~~~~~
+                help: use another port, or put the rules of both listeners into one
+                command line:1:25: note: the other one is here
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                                        ^~~
+                command line:1:57: error: 'web' has no port [missing]
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                                                                        ^~~
+                help: add one: web:80
+                command line:1:66: error: 127.0.0.1:1 is in this group twice [duplicate]
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                                                                                 ^~~~~~~~~~~
+                help: list it once; a weight gives it a greater share
+                command line:1:45: note: the other one is here
+                --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
+                                                            ^~~~~~~~~~~
+
+                """)
+    }
+
+    @Test(
+        "neither option may be missing or empty",
+        arguments: [([], ["127.0.0.1:1"]), ([":80"], []), ([""], [""]), ([], [])] as [([String], [String])])
+    func empty(listen: [String], to: [String]) {
+        #expect(throws: ConfigReport.self) { try CommandLineForm.configuration(listen: listen, to: to) }
+    }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

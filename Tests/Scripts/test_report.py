@@ -1,0 +1,69 @@
+"""The benchmark's report: a target that is missed is marked, one that is met is not, and none is left out."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "Benchmarks"))
+import bench  # noqa: E402
+import programs  # noqa: E402
+import report  # noqa: E402
+
+
+def rounds(**cpu):
+    """Three rounds; each program's CPU time per request."""
+    return [{name: {"cpu_us": us * noise, "rate": 1.0, "p50": 100, "p99": 200 * us, "errors": 0, "foreign": 0.0}
+             for name, us in cpu.items()} for noise in (1.0, 1.2, 0.9)]
+
+
+RESULTS = {
+    "h1_1k": ({"kind": "traffic", "rounds": rounds(poise=9, haproxy=11, nginx=10)},
+              {"kind": "traffic", "rounds": rounds(poise=9.6, haproxy=11, nginx=10)}),
+    "lat8k": ({"kind": "traffic", "rounds": rounds(poise=10, haproxy=11, nginx=10)},
+              {"kind": "traffic", "rounds": rounds(poise=13, haproxy=11, nginx=10)}),
+    "instructions": ({"kind": "instructions", "rows": {"poise": 9_999}}, {"kind": "instructions", "rows": {"poise": 10_001}}),
+    "calls": ({"kind": "calls", "rows": {"poise": {"recvfrom": 2.0, "sendto": 2.0}}},
+              {"kind": "calls", "rows": {"poise": {"recvfrom": 2.3, "sendto": 2.0}}}),
+    "memory": ({"kind": "memory", "rows": {"poise": {"idle": 13e6, "held": 15e6, "connections": 9000}}},
+               {"kind": "memory", "rows": {"poise": {"idle": 13e6, "held": 17e6, "connections": 9000}}}),
+    "start": ({"kind": "start", "rows": {"poise": [9, 10, 30]}}, {"kind": "start", "rows": {"poise": [19, 21, 22]}}),
+    "reload": ({"kind": "reload", "rows": {"poise": [{"ms": 5, "errors": 0, "requests": 10}]}},
+               {"kind": "reload", "rows": {"poise": [{"ms": 5, "errors": 1, "requests": 10}]}}),
+    "groups": ({"kind": "groups", "rounds": rounds(**{"poise 1,000 groups": 10, "haproxy 1,000 groups": 11, "poise 1 group": 9.5})},
+               {"kind": "groups", "rounds": rounds(**{"poise 1,000 groups": 10, "haproxy 1,000 groups": 9, "poise 1 group": 9.5})}),
+    "probing": ({"kind": "probing", "rows": {"poise": 0.14}}, {"kind": "probing", "rows": {"poise": 0.16}}),
+    "log": ({"kind": "log", "rounds": rounds(on=10.5, off=10)}, {"kind": "log", "rounds": rounds(on=11.5, off=10)}),
+}
+CASES = {case.name: case for case in bench.CASES}
+MACHINE = dict.fromkeys(["processor", "cores", "kernel", "tcp", "namespace", "date", "haproxy", "nginx", "wrk", "swift"], "x")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_met_and_missed(name):
+    met, missed = RESULTS[name]
+    assert report.summary(CASES[name], met)[-1] == "met"
+    assert report.summary(CASES[name], missed)[-1] == "**missed**"
+    text = report.document([(CASES[name], met), (CASES[name], missed)], MACHINE, 3, 1)
+    assert text.count("**missed**") == 1 and text.count(f"## {name}: ") == 2
+
+
+def test_the_ratio_is_against_the_better_peer_of_the_same_round():
+    row = rounds(poise=9, haproxy=10, nginx=12) + rounds(poise=9, haproxy=12, nginx=10)
+    assert report.ratios(row, "cpu_us") == pytest.approx([0.9] * 6)
+
+
+def test_a_failed_case_stays_in_the_report():
+    text = report.document([(CASES["start"], {"kind": "failed", "why": "it broke"})], MACHINE, 3, 1)
+    assert "**failed**" in text and "it broke" in text
+
+
+def test_every_case_with_poise_is_judged():
+    kinds = {result[0]["kind"] for result in RESULTS.values()}
+    assert {"traffic", "memory", "start", "reload", "calls", "instructions", "groups", "probing", "log"} == kinds
+    assert all(case.target for case in bench.CASES)
+
+
+def test_addresses_are_many_and_in_loopback():
+    found = [a for group in programs.many_addresses(1000, 10) for a in group]
+    assert len(set(found)) == 10_000
+    assert all(1 <= int(a.split(".")[1]) < 255 and a.startswith("127.") and 1 <= int(a.split(".")[3]) <= 250 for a in found)

@@ -1,0 +1,68 @@
+import PoiseModel
+
+/// A request as its client means it, and what became of it.
+final class RequestPlan {
+    enum Framing { case none, length, chunked }
+
+    let id: Int
+    let method: String
+    let isHTTP10: Bool
+    let framing: Framing
+    let bodyOffset: Int
+    let bodyCount: Int
+    var expectsContinue = false
+    /// Heads of it that reached targets.
+    var seen = 0
+
+    init(id: Int, method: String, isHTTP10: Bool, framing: Framing, bodyOffset: Int, bodyCount: Int) {
+        (self.id, self.method, self.isHTTP10, self.framing) = (id, method, isHTTP10, framing)
+        (self.bodyOffset, self.bodyCount) = (bodyOffset, bodyCount)
+    }
+
+    /// RFC 9110 §9.2.2
+    var isIdempotent: Bool { method != "POST" && method != "PATCH" }
+}
+
+/// An answer as its target means it.
+final class AnswerPlan {
+    enum Framing { case length, chunked, untilClose }
+
+    let number: Int
+    let requestID: Int
+    let target: Int
+    let status: Int
+    let framing: Framing
+    let bodyOffset: Int
+    let bodyCount: Int
+    /// Ends before its end, or breaks its own framing: nobody may take it for whole.
+    let isCut: Bool
+
+    init(
+        number: Int, requestID: Int, target: Int, status: Int, framing: Framing, bodyOffset: Int, bodyCount: Int,
+        isCut: Bool
+    ) {
+        (self.number, self.requestID, self.target, self.status) = (number, requestID, target, status)
+        (self.framing, self.bodyOffset, self.bodyCount, self.isCut) = (framing, bodyOffset, bodyCount, isCut)
+    }
+}
+
+/// All requests and answers of a run, by number.
+struct Ledger {
+    private(set) var requests: [RequestPlan] = []
+    private(set) var answers: [AnswerPlan] = []
+
+    mutating func add(_ make: (_ id: Int) -> RequestPlan) -> RequestPlan {
+        let plan = make(requests.count)
+        requests.append(plan)
+        return plan
+    }
+
+    mutating func addAnswer(_ make: (_ number: Int) -> AnswerPlan) -> AnswerPlan {
+        let plan = make(answers.count)
+        answers.append(plan)
+        return plan
+    }
+
+    func request(_ text: Substring) -> RequestPlan? { Int(text).flatMap { requests.indices.contains($0) ? requests[$0] : nil } }
+    func answer(_ text: String) -> AnswerPlan? { Int(text).flatMap { answers.indices.contains($0) ? answers[$0] : nil } }
+}

@@ -1,0 +1,242 @@
+import PoiseModel
+import PoisePlatform
+import PoiseSimulation
+
+/// A target of a simulation: answers, in all the ways that targets do, and notes what it saw.
+final class ScriptedTarget {
+    let index: Int
+    let address: SocketAddress
+    private unowned let world: World
+    private var listener: SimulatedListener?
+    private var connections: [TargetStream] = []
+
+    var isAlive: Bool { listener != nil }
+
+    init(index: Int, address: SocketAddress, world: World) {
+        (self.index, self.address, self.world) = (index, address, world)
+    }
+
+    func start() {
+        guard listener == nil else { return }
+        listener = world.network.listen(on: address) { [unowned self] socket in
+            guard isAlive else { return socket.reset() }
+            let stream = TargetStream(socket, target: self, world: world)
+            connections.append(stream)
+            stream.begin()
+        }
+    }
+
+    /// The process is killed: the kernel closes everything that it had open.
+    func die() {
+        guard let listener else { return }
+        self.listener = nil
+        world.network.close(listener)
+        for connection in connections { connection.socket.close() }
+        connections = []
+    }
+
+    func forget(_ stream: TargetStream) { connections.removeAll { $0 === stream } }
+}
+
+/// One connection that a target accepted.
+final class TargetStream {
+    let socket: SimulatedSocket
+    private unowned let target: ScriptedTarget
+    private unowned let world: World
+    private let stream: ScriptedStream
+    private var reader = MessageReader(readsAnswers: false)
+    private var request: RequestPlan?
+    private var bodyCount = 0
+    /// What is done once the request's body is here; `nil` when the answer is under way already.
+    private var answerAtEnd: AnswerPlan?
+    private var isAnswering = false
+    private var served = 0
+
+    init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World) {
+        (self.socket, self.target, self.world) = (socket, target, world)
+        stream = ScriptedStream(socket, world.network)
+    }
+
+    func begin() {
+        socket.onChange = { [self] in changed() }
+        changed()
+    }
+
+    private func end() {
+        socket.close()
+        target.forget(self)
+    }
+
+    private func changed() {
+        stream.pump()
+        while !socket.isClosed {
+            switch socket.read() {
+            case .bytes(let bytes):
+                reader.feed(bytes)
+                readEvents()
+            case .blocked: return
+            case .end:
+                // Poise never half-closes towards a target: it is gone.
+                return end()
+            case .failed: return end()
+            }
+        }
+    }
+
+    private func readEvents() {
+        while !socket.isClosed, let event = reader.next() {
+            switch event {
+            case .head(let head): requestArrived(head)
+            case .body(let bytes): bodyArrived(bytes)
+            case .end: requestEnded()
+            case .faulty(let what): return world.fail("target \(target.index) was sent a bad request: \(what)")
+            }
+        }
+    }
+
+    private func requestArrived(_ head: MessageReader.Head) {
+        guard request == nil, !isAnswering else {
+            return world.fail("target \(target.index) was sent a request on a connection that was not free")
+        }
+        guard head.start[1].hasPrefix("/r/"), let plan = world.ledger.request(head.start[1].dropFirst(3)) else {
+            return world.fail("target \(target.index) was sent \(head.start)")
+        }
+        world.trace("target \(target.index) socket \(socket.number) has request \(plan.id)")
+        (request, bodyCount) = (plan, 0)
+        plan.seen += 1
+        if plan.seen > 1, !plan.isIdempotent { world.fail("\(plan.method) \(plan.id) was sent to targets twice") }
+        if head.start[0] != plan.method { world.fail("request \(plan.id) has become \(head.start[0])") }
+        if head.value("x-mark") != "mark-\(plan.id)" { world.fail("request \(plan.id) lost its field") }
+        if head.value("via") == nil || head.value("x-forwarded-for") == nil {
+            world.fail("request \(plan.id) has no Via or X-Forwarded-For")
+        }
+        switch plan.framing {
+        case .none: if head.value("transfer-encoding") != nil { world.fail("request \(plan.id) got a body") }
+        case .length:
+            if head.value("content-length") != "\(plan.bodyCount)" { world.fail("request \(plan.id) lost its length") }
+        case .chunked: if head.value("transfer-encoding") == nil { world.fail("request \(plan.id) lost its framing") }
+        }
+        if plan.expectsContinue, head.value("expect") == "100-continue", !world.random.chance(percent: 20) {
+            stream.send("HTTP/1.1 100 Continue\r\n\r\n")
+            stream.pump()
+        }
+        decide(plan)
+    }
+
+    private func bodyArrived(_ bytes: ArraySlice<UInt8>) {
+        guard let request else { return }
+        guard bodyCount + bytes.count <= request.bodyCount,
+            Bytes.matches(bytes, at: request.bodyOffset + bodyCount)
+        else { return world.fail("the body of request \(request.id) is wrong behind byte \(bodyCount)") }
+        bodyCount += bytes.count
+    }
+
+    private func requestEnded() {
+        guard let request else { return }
+        if bodyCount != request.bodyCount {
+            world.fail("request \(request.id) seemed whole with \(bodyCount) of \(request.bodyCount) bytes")
+        }
+        self.request = nil
+        if let plan = answerAtEnd {
+            answerAtEnd = nil
+            answer(plan, to: request)
+        }
+    }
+
+    // MARK: Answering
+
+    private func decide(_ request: RequestPlan) {
+        let isFaulty = world.random.chance(percent: world.scenario.faultyAnswers)
+        if isFaulty, world.random.chance(percent: 40) { return misbehave(request) }
+        let isUnavailable = isFaulty && world.random.chance(percent: 50)
+        let framing = world.random.pick([AnswerPlan.Framing.length, .length, .chunked, .untilClose])
+        var isCut = isFaulty && !isUnavailable
+        let count = request.method == "HEAD" ? 0 : world.random.size(upTo: world.scenario.bodyMax)
+        if request.method == "HEAD" || (count == 0 && framing == .length) { isCut = false }
+        let plan = world.ledger.addAnswer { number in
+            AnswerPlan(
+                number: number, requestID: request.id, target: target.index,
+                status: isUnavailable ? 503 : world.random.pick([200, 200, 201, 404, 500]), framing: framing,
+                bodyOffset: world.random.pick(0...Bytes.count - count), bodyCount: count, isCut: isCut)
+        }
+        // Some answer while the body is still on its way.
+        if request.framing != .none, world.random.chance(percent: world.scenario.isPerfect ? 0 : 10) {
+            answer(plan, to: request)
+        } else {
+            answerAtEnd = plan
+        }
+    }
+
+    /// No answer at all, or one that is none.
+    private func misbehave(_ request: RequestPlan) {
+        isAnswering = true
+        switch world.random.pick(0...5) {
+        case 0: stream.add(.close)
+        case 1: stream.add(.reset)
+        case 2: return  // Never answers.
+        case 3:
+            stream.send("HTTP/1.1 200 OK\r\nX-Answ")
+            stream.add(.pause(delay()))
+            stream.add(world.random.chance(percent: 50) ? .close : .reset)
+        case 4: stream.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello")
+        default: stream.send("\u{1}\u{2} what is this\r\n\r\n")
+        }
+        stream.pump()
+    }
+
+    private func delay() -> Nanoseconds {
+        Nanoseconds(Int64(world.random.size(upTo: 100_000_000)))
+    }
+
+    private func answer(_ plan: AnswerPlan, to request: RequestPlan) {
+        isAnswering = true
+        served += 1
+        let random = world.random.pick(0...99)
+        if random < 30 { stream.add(.pause(delay())) }
+        if random % 10 == 0, !request.isHTTP10 { stream.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") }
+        let closes = plan.framing == .untilClose || world.random.chance(percent: 10)
+        var head = "HTTP/1.1 \(plan.status) Fine\r\nX-Answer: \(plan.number)\r\n"
+        if closes { head += "Connection: close\r\n" }
+        let sendsBody = request.method != "HEAD"
+        switch plan.framing {
+        case .length: head += "Content-Length: \(plan.bodyCount)\r\n"
+        case .chunked: head += "Transfer-Encoding: chunked\r\n"
+        case .untilClose: break
+        }
+        stream.send(head + "\r\n")
+        if sendsBody { addBody(plan) }
+        if plan.isCut {
+            if world.random.chance(percent: 30), plan.framing != .untilClose {
+                // Silent for ever.
+            } else {
+                stream.add(.pause(delay()))
+                stream.add(plan.framing == .untilClose || world.random.chance(percent: 50) ? .reset : .close)
+            }
+        } else if closes {
+            stream.add(.close)
+        } else {
+            stream.add(.call { [self] in isAnswering = false })
+            if world.scenario.targetsCloseIdle, world.random.chance(percent: 50) {
+                stream.add(.pause(delay()))
+                stream.add(.call { [self] in if isIdle { end() } })
+            }
+        }
+        stream.pump()
+    }
+
+    private var isIdle: Bool { request == nil && !isAnswering }
+
+    private func addBody(_ plan: AnswerPlan) {
+        let end = plan.isCut ? world.random.pick(0...max(0, plan.bodyCount - 1)) : plan.bodyCount
+        var sent = 0
+        while sent < end {
+            let piece = min(end - sent, max(1, world.random.size(upTo: plan.bodyCount)))
+            if plan.framing == .chunked { stream.send(String(piece, radix: 16) + "\r\n") }
+            stream.add(.send(Bytes.body(at: plan.bodyOffset + sent, piece)))
+            if plan.framing == .chunked { stream.send("\r\n") }
+            sent += piece
+            if world.random.chance(percent: 20) { stream.add(.pause(delay())) }
+        }
+        if plan.framing == .chunked, !plan.isCut { stream.send("0\r\n\r\n") }
+    }
+}
