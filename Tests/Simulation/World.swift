@@ -72,7 +72,7 @@ final class World {
             let socket = network.listen(on: frontAddress, onConnection: nil).number
             host.post { worker in
                 worker.adopt(
-                    snapshot, sockets: [ListenerSockets(slot: 0, descriptors: [socket])], availability: [:])
+                    snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)], availability: [:])
             }
         }
         for target in targets.dropFirst(scenario.deadTargets) { target.start() }
