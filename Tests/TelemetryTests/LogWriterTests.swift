@@ -11,7 +11,7 @@ import Testing
 struct LogWriterTests {
     static func folder() -> String {
         let path = "/tmp/poise-log-test.\(getpid()).\(SystemRandom.word)"
-        mkdir(path, 0o700)
+        unsafe mkdir(path, 0o700)
         return path
     }
 
@@ -72,9 +72,10 @@ struct LogWriterTests {
     @Test("while the disk hangs nobody waits, what finds no room is counted, and then it goes on")
     func hangs() throws {
         let path = Self.folder() + "/pipe"
-        #expect(mkfifo(path, 0o600) == 0)
+        let made = unsafe mkfifo(path, 0o600)
+        #expect(made == 0)
         // A pipe that is not read is a disk that hangs.
-        let reader = FileDescriptor(adopting: open(path, O_RDWR | O_NONBLOCK))
+        let reader = FileDescriptor(adopting: unsafe open(path, O_RDWR | O_NONBLOCK))
         let ring = RecordRing(capacity: 1 << 16)
         let writer = try #require(try LogWriter(Self.settings(path), bell: Bell()))
         try writer.start(rings: [ring])
