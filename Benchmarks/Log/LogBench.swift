@@ -23,17 +23,17 @@ import PoiseTelemetry
     static func main() throws {
         for format in LogSettings.Format.allCases {
             var push: [Double] = []
-            var format_: [Double] = []
+            var formatting: [Double] = []
             var bytes = 0
             for _ in 0..<rounds {
                 let result = run(format)
                 push.append(result.push)
-                format_.append(result.format)
+                formatting.append(result.format)
                 bytes = result.bytes
             }
             print(
                 "\(format.rawValue): push \(push.sorted()[rounds / 2]) ns, pop + format "
-                    + "\(format_.sorted()[rounds / 2]) ns, \(bytes) bytes a record (CPU time, medians of \(rounds))")
+                    + "\(formatting.sorted()[rounds / 2]) ns, \(bytes) bytes a record (CPU time, medians of \(rounds))")
         }
         let writes = try (0..<rounds).map { _ in try write() }.sorted()
         print("write(2) of 64 KiB to a file in /tmp: \(writes[rounds / 2]) ns per KiB")

@@ -1,0 +1,359 @@
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+import PoisePlatform
+import PoiseProxy
+import Testing
+
+@testable import PoiseControl
+
+/// An engine with probes that a test scripts, a clock that a test sets, and workers that only note their orders.
+private final class Bench: Probing {
+    private(set) var running: [CheckRecord] = []
+    private(set) var begun = 0
+    private(set) var weights: [Int: [Int32]] = [:]
+    private(set) var failOpen: Set<Int> = []
+    private(set) var cut: [CounterBlock] = []
+    private(set) var orders = 0
+    private(set) var transitions: [HealthTransition] = []
+    private(set) var availability: [Availability] = []
+    private var live = LiveObjects(workers: 1)
+    private(set) var snapshot: ProxySnapshot?
+    private var generation = 0
+    private(set) var engine: HealthEngine!
+
+    init() {
+        engine = HealthEngine(
+            prober: self, random: { 0 },
+            order: { [unowned self] orders in
+                for order in orders {
+                    self.orders += 1
+                    switch order {
+                    case .weights(let slot, let changes):
+                        for change in changes { weights[slot]![change.target] = change.weight }
+                    case .availability(let slot, let value): adopt(slot, value)
+                    case .endFlows(let counters): cut.append(counters)
+                    }
+                }
+            },
+            observe: { [unowned self] event in
+                switch event {
+                case .transition(let transition): transitions.append(transition)
+                case .availability(_, _, let to): availability.append(to)
+                }
+            })
+    }
+
+    private func adopt(_ slot: Int, _ value: GroupAvailability) {
+        weights[slot] = value.weights
+        if value.isFailOpen { failOpen.insert(slot) } else { failOpen.remove(slot) }
+    }
+
+    func begin(_ check: CheckRecord) {
+        begun += 1
+        running.append(check)
+    }
+    func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
+
+    func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
+        var builder = SnapshotBuilder(live: live)
+        generation += 1
+        let snapshot = try builder.build(configuration, generation: generation)
+        live = builder.live
+        self.snapshot = snapshot
+        for (slot, value) in engine.adopt(snapshot, unresolved: unresolved, at: at(now)) { adopt(slot, value) }
+    }
+
+    /// One probe of every check of this address, with this result.
+    func probe(_ last: Int, _ reason: TargetReason? = nil, _ now: Double) {
+        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
+            check.state.probeStarted(at: at(now))
+            engine.probeEnded(
+                check,
+                ProbeResult(
+                    reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), startedAt: at(now),
+                    duration: .milliseconds(3)), at: at(now))
+        }
+        engine.flush(at: at(now))
+    }
+
+    func weights(of group: String) -> [Int32] {
+        weights[snapshot!.groups.first { $0.settings.id == group }!.slot]!
+    }
+    func state(_ last: Int, in group: String = "a") -> TargetHealth.Status? {
+        engine.target(label(last), in: group)?.health.status
+    }
+    func counters(_ last: Int, in group: String = "a") -> CounterRow {
+        engine.target(label(last), in: group)!.compiled!.counters.row(0)
+    }
+}
+
+/// Two failures make unhealthy, two successes healthy.
+private func quick(_ group: inout TargetGroup) {
+    group.healthCheck?.unhealthyThreshold = 2
+    group.healthCheck?.healthyThreshold = 2
+}
+
+@Suite("The health engine")
+struct HealthEngineTests {
+    @Test("a target is taken out after its failures, put back after its successes, and everybody hears why")
+    func outAndIn() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2, weight: 3)], quick)]))
+        #expect(bench.weights(of: "a") == [256, 768], "initial targets take traffic at the start")
+        bench.probe(1, 1)
+        bench.probe(2, 1)
+        bench.probe(1, .responseMismatch, 2)
+        #expect(bench.weights(of: "a") == [256, 768])
+        bench.probe(1, .responseMismatch, 3)
+        #expect(bench.weights(of: "a") == [0, 768])
+        #expect(bench.state(1) == .init(state: .unhealthy, reason: .responseMismatch, since: at(3)))
+        let last = try #require(bench.transitions.last)
+        #expect((last.group, last.target, last.evidence) == ("a", label(1), "status 503 after 3 ms"))
+        #expect((last.from.state, last.to.since) == (.healthy, at(3)))
+        bench.probe(1, 4)
+        #expect(bench.weights(of: "a") == [0, 768])
+        bench.probe(1, 5)
+        #expect(bench.weights(of: "a") == [256, 768])
+        let history = bench.engine.target(label(1), in: "a")!.history
+        #expect((0..<history.count).map { history[$0].state } == [.initial, .healthy, .unhealthy, .healthy])
+    }
+
+    @Test("groups with the same address and policy share one check; another policy is another check")
+    func sharedChecks() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1), target(2)], quick), group("b", [target(1), target(2)], quick),
+                group("c", [target(1), target(2)]) { $0.healthCheck?.interval = .seconds(9) },
+            ]))
+        #expect(bench.running.count == 4)
+        bench.probe(1, .timeout, 1)
+        #expect(["a", "b", "c"].map { bench.state(1, in: $0)?.state } == [.unhealthy, .unhealthy, .unhealthy])
+        #expect(bench.weights(of: "b") == [0, 256])
+        try bench.apply(configuration([group("b", [target(1), target(2)], quick)]), 2)
+        #expect(bench.running.count == 2 && bench.begun == 4, "the shared ones went on")
+    }
+
+    @Test("none usable: fail-open with the configured weights, loud; never: none; sorry before both", arguments: [0, 1, 2])
+    func noneUsable(variant: Int) throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1), target(2, weight: 2)]) {
+                    if variant == 1 { $0.failOpen = .never }
+                    if variant == 2 { $0.sorryResponse = FixedResponse(status: 503) }
+                }
+            ]))
+        bench.probe(1, .timeout, 1)
+        bench.probe(2, .timeout, 1)
+        #expect(bench.weights(of: "a") == (variant == 0 ? [256, 512] : [0, 0]))
+        #expect(bench.failOpen.isEmpty == (variant != 0))
+        #expect(bench.availability.last == [.failOpen, .none, .sorry][variant])
+        bench.probe(2, 2)
+        bench.probe(2, 3)
+        #expect(bench.weights(of: "a") == [0, 512])
+        #expect(bench.failOpen.isEmpty && bench.availability.last == .ordinary)
+    }
+
+    @Test("backups are usable all along; the group says when they answer")
+    func backups() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2, backup: true)])]))
+        #expect(bench.weights(of: "a") == [256, 256])
+        bench.probe(1, .timeout, 1)
+        #expect(bench.weights(of: "a") == [0, 256])
+        #expect(bench.availability == [.backup])
+    }
+
+    @Test("failures in traffic eject for longer each time, never beyond the budget, and end by themselves")
+    func ejection() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2)]) { $0.healthCheck = nil }]))
+        let group = try #require(bench.snapshot?.groups.first)
+        func fail(_ index: Int, _ count: Int, _ now: Double) {
+            bench.engine.targetFailed(
+                groupSlot: group.slot, identity: group.targets[index].identity, count: count, at: at(now))
+            bench.engine.flush(at: at(now))
+        }
+        fail(0, 4, 1)
+        #expect(bench.weights(of: "a") == [256, 256], "four in a row are not five")
+        fail(0, 5, 1)
+        #expect(bench.weights(of: "a") == [0, 256])
+        #expect(bench.state(1)?.reason == .consecutiveFailures)
+        fail(1, 5, 2)
+        #expect(bench.weights(of: "a") == [0, 256], "the last usable one stays")
+        bench.engine.tick(at: at(30.5))
+        #expect(bench.weights(of: "a") == [0, 256])
+        bench.engine.tick(at: at(31.5))
+        #expect(bench.weights(of: "a") == [256, 256])
+        #expect(bench.state(1)?.reason == .checksDisabled)
+        fail(0, 5, 40)
+        bench.engine.tick(at: at(72))
+        #expect(bench.weights(of: "a") == [0, 256], "the second time lasts twice as long")
+        bench.engine.tick(at: at(101))
+        #expect(bench.weights(of: "a") == [256, 256])
+    }
+
+    @Test("the failure rate is read from the counters")
+    func failureRate() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1), target(2)]) {
+                    $0.healthCheck = nil
+                    $0.passive.failurePercent = 50
+                }
+            ]))
+        let counters = bench.counters(1)
+        counters.add(TargetCounter.status2xx, 15)
+        counters.add(TargetCounter.failures, 10)
+        bench.engine.tick(at: at(1))
+        #expect(bench.state(1)?.state == .healthy, "ten of twenty-five")
+        counters.add(TargetCounter.status2xx, 1)
+        counters.add(TargetCounter.connectFailures, 8)
+        bench.engine.tick(at: at(2))
+        #expect(bench.state(1)?.reason == .failureRate, "eighteen of thirty-four")
+        #expect(bench.weights(of: "a") == [0, 256])
+    }
+
+    @Test("slow start: from a 256th up to the whole weight, then quiet")
+    func slowStart() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2)]) { $0.slowStart = .seconds(64) }]))
+        bench.probe(2, 0)
+        #expect(bench.weights(of: "a") == [256, 256], "not for targets that came with their group")
+        bench.probe(1, .timeout, 1)
+        bench.probe(1, 2)
+        bench.probe(1, 10)
+        #expect(bench.weights(of: "a") == [1, 256])
+        bench.engine.tick(at: at(26))
+        #expect(bench.weights(of: "a") == [64, 256])
+        #expect(bench.engine.tickInterval == .seconds(1))
+        bench.engine.tick(at: at(42))
+        #expect(bench.weights(of: "a") == [128, 256])
+        bench.engine.tick(at: at(80))
+        #expect(bench.weights(of: "a") == [256, 256])
+        let orders = bench.orders
+        bench.engine.tick(at: at(81))
+        #expect(bench.orders == orders)
+    }
+
+    @Test("health survives an apply: states, ejections and operators' words stay with their target at its new index")
+    func survives() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2), target(3)])]))
+        for last in 1...3 { bench.probe(last, 1) }
+        bench.probe(2, .timeout, 2)
+        bench.probe(2, .timeout, 3)
+        bench.probe(2, .timeout, 4)
+        bench.engine.setWeight(5, of: bench.engine.target(label(3), in: "a")!, at: at(4))
+        bench.engine.flush(at: at(4))
+        #expect(bench.weights(of: "a") == [256, 0, 1280])
+        try bench.apply(configuration([group("a", [target(9), target(3), target(2)])]), 5)
+        #expect(bench.weights(of: "a") == [0, 1280, 0], "the new one waits for its first success")
+        #expect(bench.state(2)?.since == at(4))
+        #expect(bench.state(9)?.state == .initial)
+        bench.probe(9, 6)
+        #expect(bench.weights(of: "a") == [256, 1280, 0])
+        bench.engine.setWeight(nil, of: bench.engine.target(label(3), in: "a")!, at: at(7))
+        bench.engine.flush(at: at(7))
+        #expect(bench.weights(of: "a") == [256, 256, 0])
+    }
+
+    @Test("a changed check keeps what is known until its own results say otherwise; without one all are healthy")
+    func changedCheck() throws {
+        let bench = Bench()
+        let build = { (path: String?) in
+            configuration([
+                group("a", [target(1), target(2)]) { group in
+                    guard let path else { return group.healthCheck = nil }
+                    var probe = HTTPProbe()
+                    probe.path = path
+                    group.healthCheck?.kind = .http(probe)
+                }
+            ])
+        }
+        try bench.apply(build("/old"))
+        bench.probe(1, .timeout, 1)
+        try bench.apply(build("/new"), 2)
+        #expect(bench.running.count == 2 && bench.begun == 4)
+        #expect(bench.weights(of: "a") == [0, 256])
+        bench.probe(1, 3)
+        bench.probe(1, 4)
+        #expect(bench.weights(of: "a") == [256, 256])
+        try bench.apply(build(nil), 5)
+        #expect(bench.running.isEmpty)
+        #expect(bench.state(1)?.reason == .checksDisabled)
+        try bench.apply(build("/new"), 6)
+        #expect(bench.weights(of: "a") == [256, 256], "healthy without checks stays so until failures say otherwise")
+        #expect(bench.running.count == 2)
+    }
+
+    @Test("drained by an operator: no new flows, no probes, cut at the deadline; undrain undoes it")
+    func operatorDrain() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([group("a", [target(1), target(2)]) { $0.deregistrationDelay = .seconds(10) }]))
+        let record = try #require(bench.engine.target(label(1), in: "a"))
+        let counters = bench.counters(1)
+        counters.add(TargetCounter.inFlight, 2)
+        bench.engine.drain(record, at: at(1))
+        bench.engine.flush(at: at(1))
+        #expect(bench.weights(of: "a") == [0, 256])
+        #expect(bench.state(1)?.reason == .drainedByOperator && bench.state(1)?.state == .draining)
+        #expect(bench.running.count == 1)
+        bench.engine.tick(at: at(10))
+        #expect(bench.cut.isEmpty)
+        bench.engine.tick(at: at(11))
+        #expect(bench.cut.count == 1 && bench.cut[0] === record.compiled?.counters)
+        #expect(bench.state(1)?.state == .unused)
+        bench.engine.undrain(record, at: at(12))
+        bench.engine.flush(at: at(12))
+        #expect(bench.weights(of: "a") == [256, 256] && bench.running.count == 2)
+    }
+
+    @Test("a removed target drains: nothing is cut when its flows end in time")
+    func removedTarget() throws {
+        let bench = Bench()
+        let delay: (inout TargetGroup) -> Void = { $0.deregistrationDelay = .seconds(10) }
+        try bench.apply(configuration([group("a", [target(1), target(2), target(3)], delay)]))
+        let (one, two) = (bench.counters(1), bench.counters(2))
+        one.add(TargetCounter.inFlight)
+        two.add(TargetCounter.inFlight)
+        try bench.apply(configuration([group("a", [target(3)], delay)]), 1)
+        #expect(bench.engine.leaving.map(\.label) == [label(1), label(2)])
+        #expect(bench.running.count == 1)
+        one.subtract(TargetCounter.inFlight)
+        bench.engine.tick(at: at(5))
+        #expect(bench.engine.leaving.map(\.label) == [label(2)])
+        bench.engine.tick(at: at(11))
+        #expect(bench.engine.leaving.isEmpty && bench.cut.count == 1)
+    }
+
+    @Test("a group that no rule leads to is unused and not probed")
+    func unused() throws {
+        let bench = Bench()
+        let groups = [group("a", [target(1)]), group("b", [target(2)])]
+        let everything = ControlSamples.all(groups)
+        var configuration = configuration(groups)
+        configuration.listeners[0].rules.removeLast()
+        try bench.apply(configuration)
+        #expect(bench.state(2, in: "b")?.reason == .noTraffic)
+        #expect(bench.running.count == 1)
+        try bench.apply(everything, 1)
+        #expect(bench.state(2, in: "b")?.state == .initial && bench.running.count == 2)
+    }
+
+    @Test("a name without an address is shown, unhealthy: dns")
+    func unresolved() throws {
+        let bench = Bench()
+        let named = configuration([group("a", [Target(address: .name("gone.test", port: 80)), target(1)])])
+        try bench.apply(named, unresolved: ["a": ["gone.test:80"]])
+        let status = GroupStatus(bench.engine.groups["a"]!)
+        #expect(status.targets.map(\.label) == [label(1), "gone.test:80"])
+        #expect(status.targets[1].status.reason == .dns && status.targets[1].compiled == nil)
+        try bench.apply(named, 1)
+        #expect(bench.engine.groups["a"]!.unresolved.isEmpty)
+    }
+}
