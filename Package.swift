@@ -38,13 +38,16 @@ let package = Package(
         // The list is an order: a room imports only rooms above it (`ArchitectureTests`).
         room("Model"),
 
+        .systemLibrary(name: "CBytes", path: "Sources/CBytes"),
+        room("Bytes", [], ["CBytes"]),
+
         .systemLibrary(
             name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         room("YAML", ["Model"], ["CYAML"]),
 
         room("Balancing", ["Model"]),
         room("Health", ["Model"]),
-        room("HTTP", ["Model"]),
+        room("HTTP", ["Model", "Bytes"]),
         room("Routing", ["Model", "HTTP"]),
         room("Packets", ["Model"]),
 
@@ -83,6 +86,10 @@ let package = Package(
         .executableTarget(
             name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
             swiftSettings: house),
+        // Instructions per head: `Benchmarks/Codec/instructions.sh`.
+        .executableTarget(
+            name: "codec-bench", dependencies: ["PoiseModel", "PoiseHTTP", "PoiseRouting", "PoiseLoop"],
+            path: "Benchmarks/Codec", exclude: ["instructions.sh"], swiftSettings: house),
         // The HTTP/1.1 codec behind standard input and output, for Tests/Differential. Not a product.
         .executableTarget(
             name: "codec-driver",
@@ -102,6 +109,7 @@ let package = Package(
 
         tests("Architecture", []),
         tests("Model", ["PoiseModel"]),
+        tests("Bytes", ["PoiseBytes"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
         tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
         tests("Health", ["PoiseModel", "PoiseHealth"]),
@@ -115,6 +123,11 @@ let package = Package(
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
                 "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+            ]),
+        tests(
+            "Telemetry",
+            [
+                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         .testTarget(

@@ -11,7 +11,7 @@ mkdir -p "$build"
 
 flags="-swift-version 6 -O -wmo -parse-as-library -strict-memory-safety -warnings-as-errors
   -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
-  -sanitize=fuzzer,address -I $build"
+  -sanitize=fuzzer,address -I $build -Xcc -fmodule-map-file=Sources/CBytes/module.modulemap"
 libraries=
 objects=
 for room in $rooms; do

@@ -1,4 +1,4 @@
-// rooms: Model HTTP
+// rooms: Model Bytes HTTP
 import PoiseHTTP
 
 private struct Outcome: Equatable {

@@ -1,4 +1,4 @@
-// rooms: Model HTTP
+// rooms: Model Bytes HTTP
 import PoiseHTTP
 
 private let limits = HeadLimits(headBytesMax: 2048, fieldCountMax: 20, uriBytesMax: 512)

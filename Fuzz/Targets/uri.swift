@@ -1,4 +1,4 @@
-// rooms: Model Routing
+// rooms: Model Bytes HTTP Routing
 import PoiseModel
 import PoiseRouting
 

@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// `host [ ":" port ]` of a `Host` field or request target, checked. RFC 9110 §7.2, RFC 3986 §3.2.2
 public struct Authority: Sendable, Equatable {
     /// Without the port; an IPv6 address keeps its brackets.
@@ -33,6 +35,7 @@ public struct Authority: Sendable, Equatable {
                     position += 3
                 default:
                     let start = position
+                    position = bytes.endOfName(from: position, to: end)
                     while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
                     if position == start { break labels }
                 }

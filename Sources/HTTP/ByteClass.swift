@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// Named bytes of the HTTP/1.1 grammar.
 enum ASCII {
     static var tab: UInt8 { 0x09 }
@@ -20,6 +22,10 @@ enum ASCII {
     static var closeBracket: UInt8 { 0x5D }
     static var underscore: UInt8 { 0x5F }
     static var delete: UInt8 { 0x7F }
+
+    // Pairs as `Span.pair(at:)` loads them.
+    static var colonSpace: UInt16 { 0x203A }
+    static var lineEnd: UInt16 { 0x0A0D }
 }
 
 /// A set of ASCII bytes as two bit masks: a test is a shift, without a table in memory or a lazy global.
@@ -48,38 +54,20 @@ struct ByteClass {
 }
 
 /// The position of the first byte from `position` on that a field value may not hold; `end` where there is none.
-///
-/// Eight bytes at a time: values are most of a head. The arithmetic flags bytes below 0x20 (a borrow reaches the top
-/// bit) and DEL (zero after the XOR). A borrow runs upwards only, so the lowest flag is always right.
-func endOfFieldValue(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
-    var position = position
-    while position + 8 <= end {
-        let word = littleEndianWord(bytes, at: position)
-        let delete = word ^ 0x7F7F_7F7F_7F7F_7F7F
-        let isControl = (word &- 0x2020_2020_2020_2020) & ~word
-        let isDelete = (delete &- 0x0101_0101_0101_0101) & ~delete
-        let flags = (isControl | isDelete) & 0x8080_8080_8080_8080
-        if flags == 0 {
-            position += 8
-            continue
-        }
-        position += flags.trailingZeroBitCount >> 3
-        if bytes[position] != ASCII.tab { return position }
-        position += 1
-    }
-    while position < end, isFieldValueByte(bytes[position]) { position += 1 }
+@inline(__always) func endOfFieldValue(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
+    var position = bytes.endOfText(from: position, to: end)
+    while position < end, bytes[position] == ASCII.tab { position = bytes.endOfText(from: position + 1, to: end) }
     return position
 }
 
-/// Eight bytes as one number, the first one lowest. Compiles to one bounds check and one load.
-@inline(__always) func littleEndianWord(_ bytes: Span<UInt8>, at position: Int) -> UInt64 {
-    let window = bytes.extracting(position..<position + 8)
-    precondition(window.count == 8)  // Spares the eight checks below.
-    let low =
-        UInt64(window[0]) | UInt64(window[1]) << 8 | UInt64(window[2]) << 16 | UInt64(window[3]) << 24
-    let high =
-        UInt64(window[4]) | UInt64(window[5]) << 8 | UInt64(window[6]) << 16 | UInt64(window[7]) << 24
-    return low | high << 32
+/// The position of the first byte from `position` on that is no `tchar`; `end` where there is none. The ones beside
+/// letters, digits and hyphens are rare.
+@inline(__always) func endOfToken(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
+    var position = bytes.endOfName(from: position, to: end)
+    while position < end, ByteClass.token.contains(bytes[position]) {
+        position = bytes.endOfName(from: position + 1, to: end)
+    }
+    return position
 }
 
 /// The value of a decimal digit; nil for any other byte.

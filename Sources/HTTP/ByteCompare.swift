@@ -26,14 +26,20 @@ public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ left: ByteRange, _ right:
 
 /// Whether the bytes of `range` are a token: one or more `tchar`. RFC 9110 §5.6.2
 public func isToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Bool {
-    for index in range.indices where !ByteClass.token.contains(bytes[index]) { return false }
-    return !range.isEmpty
+    !range.isEmpty && endOfToken(bytes, from: range.start, to: range.end) == range.end
 }
 
 /// The number that the bytes of `range` write: one or more digits and nothing else; nil otherwise, and on overflow.
 public func decimalValue(_ bytes: Span<UInt8>, _ range: ByteRange) -> Int? {
     guard !range.isEmpty else { return nil }
     var value = 0
+    if range.count <= 18 {  // Below 10^18: no overflow.
+        for index in range.indices {
+            guard let digit = decimalDigit(bytes[index]) else { return nil }
+            value = value &* 10 &+ digit
+        }
+        return value
+    }
     for index in range.indices {
         guard let digit = decimalDigit(bytes[index]) else { return nil }
         let (tens, overflow) = value.multipliedReportingOverflow(by: 10)

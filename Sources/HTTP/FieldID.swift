@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// The fields that Poise looks at or that others ask for often, recognised once while a head is parsed.
 public enum FieldID: UInt8, Sendable {
     /// Any other field: compare its name.
@@ -45,55 +47,22 @@ public enum FieldID: UInt8, Sendable {
 /// Setting bit 5 lower-cases letters and leaves digits and `-` alone; of the token characters only `^` and `_`
 /// become something else (`~` and DEL), which no known name holds. So equal numbers mean equal names.
 struct PackedName {
-    private(set) var bits: UInt128 = 0
-
-    init() {}
+    private(set) var bits: UInt128
 
     /// Packs bytes of a field value too: a value holds no control bytes, and those are what else could become a `-`.
-    init(_ bytes: Span<UInt8>, _ range: ByteRange) {
-        for index in range.indices { append(bytes[index]) }
+    @inline(__always) init(_ bytes: Span<UInt8>, _ range: ByteRange) {
+        self.init(bytes, from: range.start, to: range.end)
+    }
+
+    @inline(__always) init(_ bytes: Span<UInt8>, from start: Int, to end: Int) {
+        bits = bytes.foldedTail(from: start, to: end)
     }
 
     static var close: UInt128 { 0x63_6C6F_7365 }
     static var keepAlive: UInt128 { 0x6B65_6570_2D61_6C69_7665 }
 
-    @inline(__always) mutating func append(_ byte: UInt8) {
-        bits = bits &<< 8 | UInt128(truncatingIfNeeded: byte | 0x20)
-    }
-
-    /// Appends as many letters and hyphens as stand at `position`, eight bytes at a time.
-    /// - Returns: the position of the first byte that was not taken; that may be one more of them near `end`.
-    @inline(__always) mutating func appendWords(_ bytes: Span<UInt8>, from position: Int, to end: Int) -> Int {
-        var position = position
-        while position + 8 <= end {
-            let word = littleEndianWord(bytes, at: position)
-            let lower = word | 0x2020_2020_2020_2020
-            // Each line sets the top bit of the bytes it speaks of. The additions are made without top bits, so that
-            // no carry leaves its byte.
-            let seven = lower & 0x7F7F_7F7F_7F7F_7F7F
-            let fromA = seven &+ 0x1F1F_1F1F_1F1F_1F1F
-            let beyondZ = seven &+ 0x0505_0505_0505_0505
-            let notHyphen = (seven ^ 0x2D2D_2D2D_2D2D_2D2D) &+ 0x7F7F_7F7F_7F7F_7F7F
-            // A carriage return would become a hyphen.
-            let control = ~((word & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x6060_6060_6060_6060)
-            let isTaken = ((fromA & ~beyondZ) | (~notHyphen & ~control)) & ~word & 0x8080_8080_8080_8080
-            let count = (isTaken ^ 0x8080_8080_8080_8080).trailingZeroBitCount >> 3
-            if count == 8 {
-                bits = bits &<< 64 | UInt128(truncatingIfNeeded: lower.byteSwapped)
-                position += 8
-                continue
-            }
-            if count > 0 {
-                let taken = lower.byteSwapped &>> UInt64(64 - 8 * count)
-                bits = bits &<< UInt128(8 * count) | UInt128(truncatingIfNeeded: taken)
-            }
-            return position + count
-        }
-        return position
-    }
-
     /// The field called so. The numbers are the names in ASCII; `FieldNameTests` compares each with its text.
-    /// - Parameter name: the whole name in `bytes`, whose bytes were appended in this order.
+    /// - Parameter name: the whole name in `bytes`, which was packed.
     func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange) -> FieldID {
         switch name.count {
         case 2:
@@ -211,10 +180,14 @@ struct PackedName {
     }
 
     /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its
-    /// kin see both as one.
-    static func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
-        var packed = PackedName()
-        for index in name.indices { packed.append(bytes[index] == 0x5F ? 0x2D : bytes[index]) }
-        return packed.fieldID(bytes, name) != .other
+    /// kin see both as one. What the last 16 bytes of a longer name leave out has no hyphen in any known name.
+    func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+        // A token has no DEL, so 0x7F was `_`. The sum stays below 256 in each byte, and its top bit is clear for 0x7F.
+        let each = UInt128(0x0101_0101_0101_0101) &<< 64 | 0x0101_0101_0101_0101
+        let isUnderscore = (((bits ^ each &* 0x7F) &+ each &* 0x7F) &>> 7 & each) ^ each
+        guard isUnderscore != 0 else { return false }
+        var twin = self
+        twin.bits ^= isUnderscore &* 0x52  // 0x7F ^ 0x2D
+        return twin.fieldID(bytes, name) != .other
     }
 }

@@ -22,8 +22,3 @@ public struct FieldLine: Sendable, Hashable {
         value.shift(by: distance)
     }
 }
-
-extension [FieldLine] {
-    /// The first line of this field, or nil. Cost: one pass.
-    public func first(_ id: FieldID) -> FieldLine? { first { $0.id == id } }
-}

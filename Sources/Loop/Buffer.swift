@@ -49,6 +49,30 @@ import PoiseModel
         }
     }
 
+    /// Writes the lowest `count` bytes (1...8) of `word` to `offset`, the lowest first, and no byte more: what stands
+    /// behind may be somebody's. Two stores that overlap where they must; constant counts compile to one or two.
+    @inlinable @inline(__always)
+    public func write(word: UInt64, count: Int, at offset: Int) {
+        precondition(0 <= offset && 1 <= count && count <= 8 && count <= capacity - offset, "write beyond the buffer")
+        func store<Word: FixedWidthInteger>(_ part: Word.Type) {
+            let width = part.bitWidth / 8
+            // SAFETY: `width <= count`, so both stores are within the range checked above.
+            unsafe (base + offset).storeBytes(of: Word(truncatingIfNeeded: word).littleEndian, as: part)
+            let rest = UInt64(truncatingIfNeeded: 8 &* (count &- width))
+            unsafe (base + offset + (count &- width)).storeBytes(
+                of: Word(truncatingIfNeeded: word &>> rest).littleEndian, as: part)
+        }
+        if count == 8 {
+            unsafe (base + offset).storeBytes(of: word.littleEndian, as: UInt64.self)  // SAFETY: in range.
+        } else if count >= 4 {
+            store(UInt32.self)
+        } else if count >= 2 {
+            store(UInt16.self)
+        } else {
+            store(UInt8.self)
+        }
+    }
+
     /// Moves `start..<end` to `offset` in `other`, which may be this buffer.
     public func move(_ start: Int, _ end: Int, to other: Buffer, at offset: Int) {
         precondition(0 <= start && start <= end && end <= capacity)
@@ -91,4 +115,13 @@ public struct BufferWriter: ByteSink {
         end += bytes.count
     }
 
+    @inlinable @inline(__always)
+    public mutating func append(word: UInt64, count: Int) {
+        guard count <= buffer.capacity - end else {
+            overflowed = true
+            return
+        }
+        buffer.write(word: word, count: count, at: end)
+        end += count
+    }
 }

@@ -1,3 +1,4 @@
+import PoiseHTTP
 import PoiseModel
 
 /// One element of the `Forwarded` field, RFC 7239 §4: what this proxy adds.

@@ -1,3 +1,4 @@
+import PoiseHTTP
 import PoiseModel
 
 /// A redirect action, compiled: writes the `Location` of its answers.
@@ -179,10 +180,6 @@ private struct InlineSink: ByteSink {
 }
 
 extension ByteSink where Self: ~Copyable {
-    mutating func append(text: String) {
-        for byte in text.utf8 { append(byte) }
-    }
-
     /// Bytes outside of `allowed` as triplets; triplets that are there stay.
     fileprivate mutating func append(_ bytes: Span<UInt8>, allowed: ASCIISet) {
         for index in bytes.indices {

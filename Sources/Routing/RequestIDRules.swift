@@ -1,3 +1,4 @@
+import PoiseHTTP
 import PoiseModel
 
 /// `X-Request-Id` and `X-Amzn-Trace-Id`: which of a client's may be kept, and how ours are written.
@@ -14,7 +15,7 @@ public enum RequestIDRules {
     }
 
     /// Writes 128 random bits as 32 lower-case hexadecimal digits.
-    public static func appendRequestID<Sink: ByteSink & ~Copyable>(
+    @inlinable public static func appendRequestID<Sink: ByteSink & ~Copyable>(
         _ high: UInt64, _ low: UInt64, to sink: inout Sink
     ) {
         sink.appendHex(high, digits: 16)
@@ -26,7 +27,7 @@ public enum RequestIDRules {
     /// - Parameters:
     ///   - unixSeconds: since 1970.
     ///   - high: random; the upper 32 bits are not used.
-    public static func appendTraceID<Sink: ByteSink & ~Copyable>(
+    @inlinable public static func appendTraceID<Sink: ByteSink & ~Copyable>(
         unixSeconds: UInt32, _ high: UInt64, _ low: UInt64, to sink: inout Sink
     ) {
         sink.append(text: "Root=1-")
@@ -34,14 +35,5 @@ public enum RequestIDRules {
         sink.append(UInt8(ascii: "-"))
         sink.appendHex(high, digits: 8)
         sink.appendHex(low, digits: 16)
-    }
-}
-
-extension ByteSink where Self: ~Copyable {
-    /// The lowest `digits` hexadecimal digits of `value`.
-    fileprivate mutating func appendHex(_ value: UInt64, digits: Int) {
-        for digit in (0..<digits).reversed() {
-            append(lowerHexDigit(UInt8(truncatingIfNeeded: value >> UInt64(4 * digit)) & 15))
-        }
     }
 }

@@ -24,12 +24,14 @@ class Poise:
         self.folder = pathlib.Path(folder)
         self.file = self.folder / "poise.yaml"
         self.file.write_text(text)
+        # Each process its own, so that tests may run side by side.
+        self.admin = self.folder / "admin.sock"
         self.lines = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
             [BINARY] + (arguments or ["run", str(self.file)]), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
-            env=os.environ | {"SWIFT_BACKTRACE": "enable=no"} | (environment or {}))
+            env=os.environ | {"SWIFT_BACKTRACE": "enable=no", "POISE_ADMIN": str(self.admin)} | (environment or {}))
         self.readers = [threading.Thread(target=self._read, args=(s, pipe), daemon=True)
                         for s, pipe in (("out", self.process.stdout), ("err", self.process.stderr))]
         for reader in self.readers:

@@ -136,6 +136,85 @@ struct VocabularyTests {
                 + "0 9 a abcdef ffffffffffffffff 0 7")
     }
 
+    @Test func writesNumbersOfEveryLengthAsSwiftDoes() {
+        var numbers: [UInt64] = Array(0...10_100)
+        var power: UInt64 = 1
+        while power < 1_000_000_000_000_000_000 {
+            power *= 10
+            numbers += [power - 1, power, power + 1, power / 7, power / 3 * 2]
+        }
+        for shift in 0..<64 as Range<UInt64> { numbers += [1 << shift, UInt64.max >> shift] }
+        var wrong: [UInt64] = []
+        for number in numbers {
+            var decimal: [UInt8] = []
+            decimal.appendDecimal(number)
+            var hexadecimal: [UInt8] = []
+            hexadecimal.appendHex(number)
+            if latin1(decimal) != String(number) || latin1(hexadecimal) != String(number, radix: 16) {
+                wrong.append(number)
+            }
+        }
+        #expect(wrong == [])
+    }
+
+    @Test("writes so many hexadecimal digits as asked for", arguments: 1...16)
+    func writesHexDigits(digits: Int) {
+        for number: UInt64 in [0, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, .max] {
+            var sink: [UInt8] = []
+            sink.appendHex(number, digits: digits)
+            let all = String(repeating: "0", count: 16) + String(number, radix: 16)
+            #expect(latin1(sink) == String(all.suffix(digits)))
+        }
+    }
+
+    @Test func writesLiteralsAndMadeText() {
+        var sink: [UInt8] = []
+        sink.append(text: "a literal, ")
+        sink.append(text: sink.isEmpty ? "one" : "another, ")
+        sink.append(text: "made of \(3) parts, ")
+        let slice = "cut here".dropFirst(4)
+        sink.append(text: slice)
+        #expect(latin1(sink) == "a literal, another, made of 3 parts, here")
+    }
+
+    @Test(
+        "a method is known by its whole name",
+        arguments: [
+            ("GET", HTTPMethod.get), ("HEAD", .head), ("POST", .post), ("PUT", .put), ("DELETE", .delete),
+            ("OPTIONS", .options), ("TRACE", .trace), ("PATCH", .patch), ("get", .other), ("GETS", .other),
+            ("GE", .other),
+            ("PATCHES", .other), ("PROPFIND", .other), ("G", .other),
+        ])
+    func knowsMethod(name: String, method: HTTPMethod) {
+        let input = bytes("\(name) /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        for cut in 0...10 {  // With all eight bytes there at once, and without.
+            var head = RequestHead()
+            _ = head.parse(input.span.extracting(first: cut), from: 0, limits: HeadLimits())
+            let result = head.parse(input.span, from: 0, limits: HeadLimits())
+            #expect(result == .complete)
+            #expect(head.method == method && text(input, head.methodRange) == name)
+        }
+        var head = RequestHead()
+        let withNUL = bytes("\(name)\0 / HTTP/1.1\r\nHost: a\r\n\r\n")
+        let result = head.parse(withNUL.span, from: 0, limits: HeadLimits())
+        #expect(result == .refused(Refusal(.nul)))
+    }
+
+    @Test func fieldLinesKeepTheirStorageAndNothingElse() {
+        let first = bytes(
+            "GET / HTTP/1.1\r\nHost: a\r\nCookie: 1\r\n" + String(repeating: "A: b\r\n", count: 40) + "\r\n")
+        let second = bytes("GET / HTTP/1.1\r\nHost: b\r\n\r\n")
+        var head = RequestHead()
+        var fresh = RequestHead()
+        let firstResult = head.parse(first.span, from: 0, limits: HeadLimits())
+        #expect(firstResult == .complete && head.fields.count == 42 && head.fields.contains(.cookie))
+        head.reset()
+        #expect(head.fields.isEmpty && !head.fields.contains(.host) && head.fields.first(.host) == nil)
+        _ = head.parse(second.span, from: 0, limits: HeadLimits())
+        _ = fresh.parse(second.span, from: 0, limits: HeadLimits())
+        #expect(head.fields == fresh.fields && head.fields.count == 1 && !head.fields.contains(.cookie))
+    }
+
     @Test func knowsTheStandardPhrases() {
         #expect(reasonPhrase(200) == "OK")
         #expect(reasonPhrase(431) == "Request Header Fields Too Large")

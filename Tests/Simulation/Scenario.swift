@@ -62,7 +62,8 @@ struct Scenario: Sendable {
         network.delayMax = random.pick([.microseconds(50), .milliseconds(2), .milliseconds(20)])
         chooseSizes(&random)
         clientLimits.bodyRateMin = 0
-        timeouts.responseIdle = .seconds(120)
+        client.head = .seconds(300)
+        timeouts.responseIdle = .seconds(300)
         switch kind {
         case .calm: break
         case .refusing:

@@ -31,7 +31,7 @@ final class ScriptedTarget {
         guard let listener else { return }
         self.listener = nil
         world.network.close(listener)
-        for connection in connections { connection.socket.close() }
+        for connection in connections { connection.kill() }
         connections = []
     }
 
@@ -50,7 +50,8 @@ final class TargetStream {
     /// What is done once the request's body is here; `nil` when the answer is under way already.
     private var answerAtEnd: AnswerPlan?
     private var isAnswering = false
-    private var served = 0
+    /// The answer under way ends with the connection.
+    private var endsWithClose = false
 
     init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World) {
         (self.socket, self.target, self.world) = (socket, target, world)
@@ -66,6 +67,9 @@ final class TargetStream {
         socket.close()
         target.forget(self)
     }
+
+    /// FIN, as the kernel does it; but a reset where FIN would make a whole answer out of half of one.
+    func kill() { endsWithClose ? socket.reset() : socket.close() }
 
     private func changed() {
         stream.pump()
@@ -190,7 +194,7 @@ final class TargetStream {
 
     private func answer(_ plan: AnswerPlan, to request: RequestPlan) {
         isAnswering = true
-        served += 1
+        endsWithClose = plan.framing == .untilClose
         let random = world.random.pick(0...99)
         if random < 30 { stream.add(.pause(delay())) }
         if random % 10 == 0, !request.isHTTP10 { stream.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") }
@@ -235,7 +239,7 @@ final class TargetStream {
             stream.add(.send(Bytes.body(at: plan.bodyOffset + sent, piece)))
             if plan.framing == .chunked { stream.send("\r\n") }
             sent += piece
-            if world.random.chance(percent: 20) { stream.add(.pause(delay())) }
+            if sent < end, world.random.chance(percent: 20) { stream.add(.pause(delay())) }
         }
         if plan.framing == .chunked, !plan.isCut { stream.send("0\r\n\r\n") }
     }

@@ -40,6 +40,7 @@ final class World {
     private let reports = FailureReports()
     private var steps = 0
     private var lastProgress: UInt64 = 0
+    private var lastTime = MonotonicTime.zero
     private var stepsWithoutProgress = 0
 
     struct Tally: Equatable {
@@ -72,7 +73,7 @@ final class World {
             let socket = network.listen(on: frontAddress, onConnection: nil).number
             host.post { worker in
                 worker.adopt(
-                    snapshot, sockets: [ListenerSockets(slot: 0, descriptors: [socket])], availability: [:])
+                    snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)], availability: [:])
             }
         }
         for target in targets.dropFirst(scenario.deadTargets) { target.start() }
@@ -122,11 +123,12 @@ final class World {
     }
 
     /// Whether the connection may have ended without the answer, or within it.
-    func mayBeCut(_ answer: AnswerPlan?, hasHead: Bool, isPolite: Bool) -> Bool {
+    func mayBeCut(hasHead: Bool, isReset: Bool) -> Bool {
         switch scenario.kind {
         case .calm, .refusing, .queued: false
-        // An answer that has not begun is owed: if not the target's, then one of Poise's own.
-        case .hostile: hasHead
+        // An answer that has not begun is owed: if not the target's, then one of Poise's own. A reset may have
+        // taken the beginning away.
+        case .hostile: hasHead || isReset
         case .rude, .chaos: true
         }
     }
@@ -172,11 +174,11 @@ final class World {
         let weights = host.weights
         host.step(at: network.now, maxEvents: random.chance(percent: 20) ? random.pick(1...3) : .max)
         fingerprint = (fingerprint ^ UInt64(bitPattern: network.now.nanoseconds) ^ network.progress << 40) &* 0x100_0000_01B3
-        if network.progress == lastProgress {
+        if network.progress == lastProgress, network.now == lastTime {
             stepsWithoutProgress += 1
-            if stepsWithoutProgress > 2_000 { fail("worker \(host.index) runs and runs, and gets nothing done") }
+            if stepsWithoutProgress > 200 { fail("worker \(host.index) runs and runs, and gets nothing done") }
         } else {
-            (lastProgress, stepsWithoutProgress) = (network.progress, 0)
+            (lastProgress, lastTime, stepsWithoutProgress) = (network.progress, network.now, 0)
         }
         check(host, before, weights)
     }
@@ -244,7 +246,7 @@ final class World {
     // MARK: Disturbances
 
     private func scheduleDeaths() {
-        network.after(pause() + pause()) { [self] in
+        network.after(pause() + pause() + .milliseconds(1)) { [self] in
             guard !clients.allSatisfy(\.isDone) else { return }
             let target = random.pick(targets)
             trace("target \(target.index) \(target.isAlive ? "dies" : "starts")")
@@ -255,7 +257,7 @@ final class World {
     }
 
     private func scheduleStalls() {
-        network.after(pause() + pause()) { [self] in
+        network.after(pause() + pause() + .milliseconds(1)) { [self] in
             guard !clients.allSatisfy(\.isDone) else { return }
             let span = Nanoseconds(Int64(random.size(upTo: 20_000_000_000)))
             let host = random.pick(hosts)
@@ -266,7 +268,7 @@ final class World {
     }
 
     private func scheduleChanges() {
-        network.after(pause() + pause()) { [self] in
+        network.after(pause() + pause() + .milliseconds(1)) { [self] in
             guard !clients.allSatisfy(\.isDone) else { return }
             var weights = (0..<scenario.targets).map { _ in Int32(random.pick([0, 128, 256, 1024])) }
             let isFailOpen = weights.allSatisfy { $0 == 0 } && scenario.failOpen == .whenNoneUsable

@@ -1,4 +1,3 @@
-import PoiseConfig
 import PoiseHTTP
 import PoiseHTTPService
 import PoiseLoop
@@ -217,9 +216,7 @@ public final class AdminServer {
         } else {
             bundle = ConfigBundle(text: body, name: "configuration")
         }
-        let loaded: LoadedConfiguration
-        do { loaded = try bundle.load() } catch { throw AdminRefusal(error) }
-        return try await source.apply(loaded)
+        return try await source.apply(bundle)
     }
 
     private func target(

@@ -10,7 +10,7 @@ public protocol AdminSource: AnyObject, Sendable {
     /// Puts a configuration that was sent into force: all of it or nothing.
     ///
     /// - Throws: ``AdminRefusal`` with 422 when it cannot be, and why.
-    func apply(_ loaded: LoadedConfiguration) async throws(AdminRefusal) -> ApplySummary
+    func apply(_ bundle: ConfigBundle) async throws(AdminRefusal) -> ApplySummary
 
     /// Reads the configuration file again and applies it: also what HUP does.
     func reload() async throws(AdminRefusal) -> ApplySummary

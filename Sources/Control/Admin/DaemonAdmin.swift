@@ -12,7 +12,7 @@ public final class DaemonAdmin: AdminSource {
     /// Reads the configuration again, wherever it came from.
     ///
     /// - Throws: what is wrong with it.
-    public typealias Reading = @ControlActor () throws(AdminRefusal) -> LoadedConfiguration
+    public typealias Reading = @ControlActor () throws(AdminRefusal) -> Proposal
 
     private let daemon: Daemon
     private let version: String
@@ -64,27 +64,28 @@ public final class DaemonAdmin: AdminSource {
 
     // MARK: Configuration
 
-    public func apply(_ loaded: LoadedConfiguration) async throws(AdminRefusal) -> ApplySummary {
-        try await apply(loaded, by: "apply")
-    }
-
-    public func reload() async throws(AdminRefusal) -> ApplySummary {
-        let loaded: LoadedConfiguration
-        do { loaded = try readAgain() } catch {
-            failedApplies += 1
-            throw error
+    public func apply(_ bundle: ConfigBundle) async throws(AdminRefusal) -> ApplySummary {
+        try await apply(by: "apply") { () throws(AdminRefusal) in
+            do { return Proposal(try bundle.load()) } catch { throw AdminRefusal(error) }
         }
-        return try await apply(loaded, by: "reload")
     }
 
-    private func apply(_ loaded: LoadedConfiguration, by source: String) async throws(AdminRefusal) -> ApplySummary {
-        do {
-            let summary = try await daemon.apply(Proposal(loaded), by: source)
-            appliedAt = Clock.wall
-            return summary
+    public func reload() async throws(AdminRefusal) -> ApplySummary { try await apply(by: "reload", readAgain) }
+
+    /// What is refused is counted, wherever it is found out.
+    private func apply(by source: String, _ read: Reading) async throws(AdminRefusal) -> ApplySummary {
+        do throws(AdminRefusal) {
+            let proposal = try read()
+            do throws(ApplyRefusal) {
+                let summary = try await daemon.apply(proposal, by: source)
+                appliedAt = Clock.wall
+                return summary
+            } catch {
+                throw AdminRefusal(error)
+            }
         } catch {
             failedApplies += 1
-            throw AdminRefusal(error)
+            throw error
         }
     }
 

@@ -21,7 +21,7 @@ public struct ChunkedDecoder: Sendable {
 
     /// The trailer section, once `.end` was given. Ranges are valid in the buffer of that call. Fields that must not
     /// come as trailers have ``FieldLine/isHopByHop`` set: drop them.
-    public private(set) var trailers: [FieldLine] = []
+    public private(set) var trailers = FieldLines()
 
     /// Our limit for a size line with its extension; the RFC has none.
     private static var lineBytesMax: Int { 256 }
@@ -50,11 +50,10 @@ public struct ChunkedDecoder: Sendable {
 
     /// Makes ready for the next message; keeps the storage.
     public mutating func reset() {
-        var kept = trailers
-        trailers = []
-        kept.removeAll(keepingCapacity: true)
-        self = ChunkedDecoder(trailerBytesMax: trailerBytesMax)
-        trailers = kept
+        var fresh = ChunkedDecoder(trailerBytesMax: trailerBytesMax)
+        swap(&fresh.trailers, &trailers)
+        fresh.trailers.removeAll()
+        self = fresh
     }
 
     /// Whether `.end` was given.
@@ -141,7 +140,7 @@ public struct ChunkedDecoder: Sendable {
         } else if trailerStart != position {
             let distance = position - trailerStart
             section.shift(by: distance)
-            for index in trailers.indices { trailers[index].shift(by: distance) }
+            trailers.shift(by: distance)
             trailerCursor += distance
             trailerStart = position
         }
@@ -155,7 +154,7 @@ public struct ChunkedDecoder: Sendable {
             return .refused(Refusal(reason))
         case .complete:
             for index in trailers.indices where trailers[index].id.isForbiddenInTrailers {
-                trailers[index].isHopByHop = true
+                trailers.markHopByHop(at: index)
             }
             position = trailerCursor
             phase = .done

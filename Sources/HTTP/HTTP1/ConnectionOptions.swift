@@ -11,7 +11,7 @@ struct ConnectionOptions {
     ///
     /// - Returns: nil for an option that is no token, one that names a field which must not be removed
     ///   (``FieldID/isProtectedFromConnection``), or more than 32 options.
-    init?(_ bytes: Span<UInt8>, marking fields: inout [FieldLine]) {
+    init?(_ bytes: Span<UInt8>, marking fields: inout FieldLines) {
         var count = 0
         for index in fields.indices where fields[index].id == .connection {
             // The two that nearly all senders write, without a look at the other fields.
@@ -34,12 +34,9 @@ struct ConnectionOptions {
     }
 
     /// - Returns: false where the option is refused.
-    private mutating func take(_ option: ByteRange, _ bytes: Span<UInt8>, _ fields: inout [FieldLine]) -> Bool {
-        var packed = PackedName()
-        for index in option.indices {
-            guard ByteClass.token.contains(bytes[index]) else { return false }
-            packed.append(bytes[index])
-        }
+    private mutating func take(_ option: ByteRange, _ bytes: Span<UInt8>, _ fields: inout FieldLines) -> Bool {
+        guard isToken(bytes, option) else { return false }
+        let packed = PackedName(bytes, option)
         if option.count == 5, packed.bits == PackedName.close {
             close = true
             return true
@@ -51,13 +48,13 @@ struct ConnectionOptions {
         case .other:
             for index in fields.indices
             where fields[index].id == .other && equalsIgnoringCase(bytes, fields[index].name, option) {
-                fields[index].isHopByHop = true
+                fields.markHopByHop(at: index)
             }
             return true
         default: break
         }
         if id.isProtectedFromConnection { return false }
-        for index in fields.indices where fields[index].id == id { fields[index].isHopByHop = true }
+        for index in fields.indices where fields[index].id == id { fields.markHopByHop(at: index) }
         return true
     }
 }

@@ -58,8 +58,21 @@ extension RequestHead {
         return true
     }
 
+    /// What of a head says more than for which host it is.
+    private static var telling: FieldSet {
+        [
+            .init(.contentLength), .init(.transferEncoding), .init(.connection), .init(.expect), .init(.upgrade),
+            .init(.te),
+        ]
+    }
+
     /// Framing, host, connection and expectation. RFC 9112 §3.2, §6.3, §9; RFC 9110 §7.6.1, §10.1.1
     mutating func interpretFields(_ bytes: Span<UInt8>) -> Refusal.Reason? {
+        if fields.hasNone(of: Self.telling), fields.hasNoneTwice(of: [FieldSet(.host)]) {
+            // A plain GET: nothing but who is asked.
+            wantsClose = version == .http10
+            return takeHost(bytes, fields.first(.host)?.value)
+        }
         var framingFields = FramingFields()
         var hostField: ByteRange?
         var hasConnection = false

@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// The byte machine of a request head. Every phase can stop at any byte and go on with the next one.
 ///
 ///     begin --CR--> emptyLine --LF--> begin        (twice at most)
@@ -66,21 +68,25 @@ extension RequestHead {
     }
 
     private mutating func readMethod(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
-        while cursor < end {
-            let byte = bytes[cursor]
-            guard ByteClass.token.contains(byte) else {
-                guard byte == ASCII.space else { return .init(unexpected: byte, otherwise: .badMethod) }
-                methodRange = ByteRange(mark..<cursor)
-                method = HTTPMethod(packed: packedMethod, count: methodRange.count)
-                cursor += 1
-                mark = cursor
-                phase = .target
-                return nil
-            }
-            if cursor - mark == Self.methodBytesMax { return .badMethod }
-            packedMethod = packedMethod &<< 8 | UInt64(byte)
+        if cursor == mark, cursor + 8 <= end, let known = HTTPMethod(start: bytes.word(at: cursor)) {
+            method = known
+            cursor += known.byteCount
+            methodRange = ByteRange(from: mark, to: cursor)
             cursor += 1
+            mark = cursor
+            phase = .target
+            return nil
         }
+        let longest = mark + Self.methodBytesMax
+        cursor = endOfToken(bytes, from: cursor, to: min(end, longest))
+        guard cursor < end else { return nil }
+        let byte = bytes[cursor]
+        guard byte == ASCII.space else { return .init(unexpected: byte, otherwise: .badMethod) }
+        methodRange = ByteRange(from: mark, to: cursor)
+        method = methodRange.count <= 7 ? HTTPMethod(word: bytes.word(at: mark, count: methodRange.count)) : .other
+        cursor += 1
+        mark = cursor
+        phase = .target
         return nil
     }
 
@@ -89,13 +95,13 @@ extension RequestHead {
         defer { cursor = position }
         while true {
             let stop = min(end, mark + bytesMax)
-            while position < stop, ByteClass.target.contains(bytes[position]) { position += 1 }
+            if position < stop { position = bytes.endOfPlainTarget(from: position, to: stop) }
             guard position < end else { return nil }
             let byte = bytes[position]
             switch byte {
             case ASCII.space:
                 guard position > mark else { return .badRequestLine }
-                target = ByteRange(mark..<position)
+                target = ByteRange(from: mark, to: position)
                 position += 1
                 mark = position
                 phase = .version
@@ -122,9 +128,14 @@ extension RequestHead {
 
     /// `HTTP/1.1` CR LF; byte by byte where it is another version or not there as a whole.
     private mutating func readVersion(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
-        if cursor == mark, cursor + 8 <= end, littleEndianWord(bytes, at: cursor) == HTTPVersion.http11Word {
+        if cursor == mark, cursor + 8 <= end, bytes.word(at: cursor) == HTTPVersion.http11Word {
             version = .http11
             cursor += 8
+            if cursor + 2 <= end, bytes[cursor] == ASCII.carriageReturn, bytes[cursor + 1] == ASCII.lineFeed {
+                cursor += 2
+                phase = .fields
+                return interpretTarget(bytes)
+            }
         }
         while cursor < end {
             let byte = bytes[cursor]

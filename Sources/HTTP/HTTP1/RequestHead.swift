@@ -36,7 +36,7 @@ public struct RequestHead: Sendable {
     /// ``authority`` without the port; an IPv6 address keeps its brackets.
     public internal(set) var host = ByteRange.empty
     /// In the order sent, repeated ones too.
-    public internal(set) var fields: [FieldLine] = []
+    public internal(set) var fields = FieldLines()
     public internal(set) var framing = BodyFraming.none
     /// Position of the method's first byte, behind an empty line that was skipped.
     public internal(set) var headStart = 0
@@ -56,7 +56,6 @@ public struct RequestHead: Sendable {
     var cursor = 0
     /// Start of the token that is being read.
     var mark = 0
-    var packedMethod: UInt64 = 0
     var queryStart = 0
     var emptyLines = 0
     var pathHasEscapes = false
@@ -70,11 +69,10 @@ public struct RequestHead: Sendable {
 
     /// Makes room for the next request of the connection; keeps the storage.
     public mutating func reset() {
-        var kept = fields
-        fields = []
-        kept.removeAll(keepingCapacity: true)
-        self = RequestHead()
-        fields = kept
+        var fresh = RequestHead()
+        swap(&fresh.fields, &fields)
+        fresh.fields.removeAll()
+        self = fresh
     }
 
     /// Whether the first byte of a request line was seen: what tells an idle connection from a slow head.
@@ -87,7 +85,7 @@ public struct RequestHead: Sendable {
     ///   - start: where the request begins in `bytes`. All positions in the result count from the start of `bytes`.
     ///   - limits: the same in each call.
     public mutating func parse(_ bytes: Span<UInt8>, from start: Int, limits: HeadLimits) -> ParseResult {
-        guard outcome == .needMore else { return outcome }
+        guard case .needMore = outcome else { return outcome }
         if phase == .begin, emptyLines == 0 { (headStart, cursor) = (start, start) }
         if let reason = step(bytes, limits) {
             outcome = .refused(Refusal(reason))
@@ -106,7 +104,7 @@ public struct RequestHead: Sendable {
         authority.shift(by: distance)
         host.shift(by: distance)
         upgradeValue.shift(by: distance)
-        for index in fields.indices { fields[index].shift(by: distance) }
+        fields.shift(by: distance)
         headStart += distance
         if headEnd != 0 { headEnd += distance }
         cursor += distance

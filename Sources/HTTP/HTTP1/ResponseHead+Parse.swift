@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// The byte machine of an answer's head, and what its fields mean.
 extension ResponseHead {
     /// - Returns: the reason to refuse, or nil. Sets `headEnd` at the end of the head.
@@ -34,12 +36,15 @@ extension ResponseHead {
         }
     }
 
-    /// `HTTP/1.1 200` byte by byte. The space behind the status is part of the grammar even without a phrase, but
+    /// `HTTP/1.1 200 `, as a whole where it is there, else byte by byte. The space behind the status is part of the grammar even without a phrase, but
     /// many servers leave it out, and nothing can be read into that.
     private mutating func readStatusLine(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
-        if cursor == mark, cursor + 8 <= end, littleEndianWord(bytes, at: cursor) == HTTPVersion.http11Word {
-            version = .http11
-            cursor += 8
+        if cursor == mark, cursor + 13 <= end, let status = plainStatus(bytes) {
+            self.status = status
+            cursor += 13
+            mark = cursor
+            phase = .reason
+            return nil
         }
         while cursor < end {
             let byte = bytes[cursor]
@@ -79,39 +84,54 @@ extension ResponseHead {
         return nil
     }
 
+    /// The status of a line that begins with `HTTP/1.1 `, three digits and a space; nil for every other line.
+    private func plainStatus(_ bytes: Span<UInt8>) -> Int? {
+        guard bytes.word(at: mark) == HTTPVersion.http11Word else { return nil }
+        let rest = bytes.word(at: mark + 8, count: 5)  // SP DIGIT DIGIT DIGIT SP
+        guard rest & 0xFF_F0F0_F0FF == 0x20_3030_3020 else { return nil }
+        let (first, second, third) = (Int(rest >> 8 & 15), Int(rest >> 16 & 15), Int(rest >> 24 & 15))
+        guard 1...5 ~= first, second < 10, third < 10 else { return nil }
+        return first * 100 + second * 10 + third
+    }
+
     private mutating func readReason(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
         cursor = endOfFieldValue(bytes, from: cursor, to: end)
         guard cursor < end else { return nil }
         guard bytes[cursor] == ASCII.carriageReturn else {
             return .init(unexpected: bytes[cursor], otherwise: .controlByte)
         }
-        reason = ByteRange(mark..<cursor)
+        reason = ByteRange(from: mark, to: cursor)
         cursor += 1
         phase = .lineEnd
         return nil
     }
 
+    /// What is looked at line by line.
+    private static var rare: FieldSet { [.init(.transferEncoding), .init(.keepAlive), .init(.upgrade)] }
+
     /// RFC 9112 §6.3, §9.3; RFC 9110 §7.6.1
     private mutating func interpretFields(_ bytes: Span<UInt8>, _ requestMethod: HTTPMethod) -> Refusal.Reason? {
         var framingFields = FramingFields()
-        var hasConnection = false
         var upgradeCount = 0
-        for index in fields.indices {
-            let field = fields[index]
-            switch field.id {
-            case .contentLength, .transferEncoding:
-                if let reason = framingFields.take(field) { return reason }
-            case .connection: hasConnection = true
-            case .keepAlive: readKeepAlive(bytes, field.value)
-            case .upgrade:
-                upgradeCount += 1
-                upgradeValue = field.value
-            case .date: hasDate = true
-            default: break
+        if fields.hasNone(of: Self.rare), fields.hasNoneTwice(of: [FieldSet(.contentLength)]) {
+            if let field = fields.first(.contentLength) { _ = framingFields.take(field) }
+        } else {
+            for index in fields.indices {
+                let field = fields[index]
+                switch field.id {
+                case .contentLength, .transferEncoding:
+                    if let reason = framingFields.take(field) { return reason }
+                case .keepAlive: readKeepAlive(bytes, field.value)
+                case .upgrade:
+                    upgradeCount += 1
+                    upgradeValue = field.value
+                default: break
+                }
             }
         }
+        hasDate = fields.contains(.date)
         wantsClose = version == .http10
-        if hasConnection {
+        if fields.contains(.connection) {
             guard let options = ConnectionOptions(bytes, marking: &fields) else { return .badConnectionOption }
             wantsClose = options.close || version == .http10 && !options.keepAlive
             hasUpgrade = options.upgrade && upgradeCount == 1 && version >= .http11 && !upgradeValue.isEmpty

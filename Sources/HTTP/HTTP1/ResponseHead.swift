@@ -10,7 +10,7 @@ public struct ResponseHead: Sendable {
     /// Reason phrase, often empty.
     public internal(set) var reason = ByteRange.empty
     /// In the order sent, repeated ones too.
-    public internal(set) var fields: [FieldLine] = []
+    public internal(set) var fields = FieldLines()
     /// For the method that was asked with: HEAD, 1xx, 204, 304 and CONNECT with 2xx have no content.
     public internal(set) var framing = BodyFraming.none
     public internal(set) var headStart = 0
@@ -40,11 +40,10 @@ public struct ResponseHead: Sendable {
 
     /// Makes room for the next answer of the connection; keeps the storage.
     public mutating func reset() {
-        var kept = fields
-        fields = []
-        kept.removeAll(keepingCapacity: true)
-        self = ResponseHead()
-        fields = kept
+        var fresh = ResponseHead()
+        swap(&fresh.fields, &fields)
+        fresh.fields.removeAll()
+        self = fresh
     }
 
     /// Reads on. Call it again with the same `start` and more bytes until the result is not `.needMore`.
@@ -56,7 +55,7 @@ public struct ResponseHead: Sendable {
     public mutating func parse(
         _ bytes: Span<UInt8>, from start: Int, limits: HeadLimits, requestMethod: HTTPMethod
     ) -> ParseResult {
-        guard outcome == .needMore else { return outcome }
+        guard case .needMore = outcome else { return outcome }
         if !hasStarted {
             hasStarted = true
             (headStart, cursor, mark) = (start, start, start)
@@ -73,7 +72,7 @@ public struct ResponseHead: Sendable {
     public mutating func shift(by distance: Int) {
         reason.shift(by: distance)
         upgradeValue.shift(by: distance)
-        for index in fields.indices { fields[index].shift(by: distance) }
+        fields.shift(by: distance)
         headStart += distance
         if headEnd != 0 { headEnd += distance }
         cursor += distance

@@ -39,6 +39,9 @@ struct BodyTransfer {
     var bytesMax = Int.max
     /// Keep what was read, for another try, as long as it is at hand.
     var keepsInput = false
+    /// Another try needs the body from its beginning as long as the sink's kernel has taken nothing: until then
+    /// content stays in the source's input and is not copied into the sink's output, which goes with the sink.
+    var guardsUnsent = false
 
     private var remaining = 0
     private var dropped = 0
@@ -92,7 +95,8 @@ struct BodyTransfer {
             }
             if to.hasOutput || pendingEnd > pendingStart {
                 guard to.canSend else { return .sinkBlocked }
-                let (count, flush) = to.send(from.input, pendingStart, pendingEnd)
+                let mayCopy = !guardsUnsent || keepsInput || to.sentBytes > 0
+                let (count, flush) = to.send(from.input, pendingStart, pendingEnd, mayCopy: mayCopy)
                 pendingStart += count
                 bytes += count
                 if !keepsInput, count > 0 { consume(from) }

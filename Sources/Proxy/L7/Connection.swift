@@ -27,7 +27,7 @@ class Connection: Channel {
     final var outputEnd = 0
     /// Cleared when the kernel refused bytes; set by an event.
     final var canSend = true
-    /// Bytes that the kernel has taken, all in all.
+    /// Bytes that the kernel has taken; a target's connection counts anew for each exchange.
     final var sentBytes = 0
     /// The errno that ended the connection, 0 before.
     final var failure: CInt = 0
@@ -156,8 +156,11 @@ class Connection: Channel {
 
     /// Sends what is staged, then `start..<end` of `body`; one call where the kernel takes all.
     ///
+    /// - Parameter mayCopy: a small body may move into the output, and counts as gone out then.
     /// - Returns: how many of the body's bytes went out, and whether everything did.
-    final func send(_ body: Buffer?, _ start: Int, _ end: Int) -> (count: Int, flush: Flush) {
+    final func send(
+        _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool = true
+    ) -> (count: Int, flush: Flush) {
         var position = start
         while true {
             let result: IOResult
@@ -165,7 +168,7 @@ class Connection: Channel {
             let offered = staged + (end - position)
             if staged > 0, let output {
                 if position < end, let body {
-                    if end - position <= Self.copyMax, end - position <= output.capacity - outputEnd {
+                    if mayCopy, end - position <= Self.copyMax, end - position <= output.capacity - outputEnd {
                         // One plain send of a copy is cheaper than a gathering one.
                         output.write(body.bytes(position, end), at: outputEnd)
                         outputEnd += end - position

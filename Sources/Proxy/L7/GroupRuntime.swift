@@ -15,8 +15,6 @@ final class GroupRuntime {
     private(set) var isFailOpen: Bool
     private var scheduler: TieredScheduler
     var retryBudget: RetryBudget
-    /// Whether any target has `max_connections`.
-    private(set) var isLimited: Bool
 
     init(worker: Worker, compiled: CompiledGroup, _ availability: GroupAvailability?) {
         self.worker = worker
@@ -29,7 +27,6 @@ final class GroupRuntime {
         isFailOpen = now.isFailOpen
         scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
         retryBudget = Self.budget(compiled)
-        isLimited = compiled.queue != nil
         pools = []
         pools = compiled.targets.map { TargetPool(worker: worker, group: compiled, target: $0) }
     }
@@ -79,7 +76,6 @@ final class GroupRuntime {
         isFailOpen = now.isFailOpen
         scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
         retryBudget = Self.budget(compiled)
-        isLimited = compiled.queue != nil
         pools = compiled.targets.map { target in
             guard let pool = old.removeValue(forKey: target.identity), pool.target.address == target.address else {
                 return TargetPool(worker: worker, group: compiled, target: target)
@@ -116,6 +112,11 @@ final class GroupRuntime {
         if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
         return scheduler.pick(
             from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
+    }
+
+    /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.
+    func hasUsable(excluding excluded: Exclusions) -> Bool {
+        weights.indices.contains { weights[$0] > 0 && !excluded.contains($0) }
     }
 
     /// Takes a slot of any usable target that has one, backups last.

@@ -31,6 +31,7 @@ final class TargetConnection: Connection {
 
     func attach(_ exchange: Exchange) {
         self.exchange = exchange
+        sentBytes = 0
         isReused = true
         pool.counters.add(TargetCounter.reuses)
     }

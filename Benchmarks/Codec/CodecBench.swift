@@ -1,0 +1,87 @@
+import PoiseHTTP
+import PoiseLoop
+import PoiseModel
+import PoiseRouting
+
+/// Instructions of the HTTP/1.1 codec per exchange, for callgrind: `Benchmarks/Codec/instructions.sh`.
+///
+///     codec-bench parse N    reads one request head of a browser and one answer head, N times
+///     codec-bench write N    writes a request id, three numbers and two literals, N times
+///
+/// What two values of N differ by is what they cost: exact, whatever else runs on the machine.
+@main struct CodecBench {
+    static let request = """
+        GET /1k HTTP/1.1\r
+        Host: bench.local:8080\r
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r
+        Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r
+        Accept-Language: en-US,en;q=0.5\r
+        Accept-Encoding: gzip, deflate\r
+        Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r
+        Referer: http://bench.local/index.html\r
+        \r
+
+        """
+    static let answer = """
+        HTTP/1.1 200 OK\r
+        Server: nginx/1.22.1\r
+        Date: Sun, 06 Nov 1994 08:49:37 GMT\r
+        Content-Type: text/plain\r
+        Content-Length: 1024\r
+        Connection: keep-alive\r
+        \r
+
+        """
+
+    static func main() {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 3, let count = Int(arguments[2]) else {
+            print("usage: codec-bench parse|write N")
+            return
+        }
+        switch arguments[1] {
+        case "parse": parse(count)
+        case "write": write(count)
+        default: print("parse or write?")
+        }
+    }
+
+    /// As a connection does it: one value for all heads, bytes in one of the loop's buffers.
+    @inline(never) static func parse(_ count: Int) {
+        let pool = BufferPool()
+        let (input, output) = (pool.takeStandard(), pool.takeStandard())
+        input.write(Array(request.utf8).span, at: 0)
+        output.write(Array(answer.utf8).span, at: 0)
+        let limits = HeadLimits()
+        var head = RequestHead()
+        var reply = ResponseHead()
+        var fields = 0
+        for _ in 0..<count {
+            head.reset()
+            reply.reset()
+            let first = head.parse(input.bytes(0, request.utf8.count), from: 0, limits: limits)
+            let second = reply.parse(
+                output.bytes(0, answer.utf8.count), from: 0, limits: limits, requestMethod: head.method)
+            precondition(first == .complete && second == .complete && reply.framing == .length(1024))
+            fields += head.fields.count + reply.fields.count
+        }
+        print("\(fields) fields")
+    }
+
+    @inline(never) static func write(_ count: Int) {
+        let pool = BufferPool()
+        let buffer = pool.takeStandard()
+        var bytes = 0
+        for round in 0..<count {
+            var writer = BufferWriter(buffer, at: 0)
+            writer.append(text: "X-Request-Id: ")
+            RequestIDRules.appendRequestID(0x0123_4567_89AB_CDEF &* UInt64(round), ~UInt64(round), to: &writer)
+            writer.append(text: "\r\nX-Forwarded-Port: ")
+            writer.appendDecimal(UInt(8080))
+            writer.appendDecimal(UInt(200))
+            writer.appendDecimal(UInt(1024 + round & 7))
+            bytes += writer.end
+        }
+        print("\(bytes) bytes")
+    }
+}

@@ -1,0 +1,157 @@
+import PoiseHTTP
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+
+/// The answer's way to the client.
+extension Exchange {
+    func readAnswer() {
+        guard let target else { return }
+        while phase == .forwarding, self.target === target {
+            switch target.fill() {
+            case .bytes: answerBytesCame = true
+            case .blocked: return
+            case .full:
+                guard target.input!.capacity < BufferPool.largeBytes else {
+                    return answerRefused(Refusal(status: 502, reason: .headTooLarge))
+                }
+                answer.shift(by: target.compactInput(large: true))
+                continue
+            case .endOfStream:
+                return targetFailed(.targetClosed)
+            case .failed:
+                return targetFailed(.targetFailed)
+            }
+            parseAnswer(target)
+        }
+    }
+
+    /// Reads heads out of the target's input: interim ones are passed on, a final one begins the answer.
+    func parseAnswer(_ target: TargetConnection) {
+        while phase == .forwarding, target.unreadCount > 0 {
+            switch readAnswerHead(target) {
+            case .needMore:
+                return
+            case .refused(let refusal):
+                return answerRefused(refusal)
+            case .complete:
+                answerIsBeingRead = false
+                target.inputCursor = answer.headEnd
+                if answer.status < 200 { interim(target) } else { beginAnswer(target) }
+            }
+        }
+    }
+
+    func readAnswerHead(_ target: TargetConnection) -> ParseResult {
+        if !answerIsBeingRead {
+            answer.reset()
+            answerIsBeingRead = true
+        }
+        guard let buffer = target.input else { return .needMore }
+        return answer.parse(
+            buffer.bytes(0, target.inputEnd), from: target.inputCursor, limits: Self.answerLimits,
+            requestMethod: head.method)
+    }
+
+    static var interimMax: Int { 64 }
+    static var answerLimits: HeadLimits { HeadLimits(headBytesMax: 32 * 1024, fieldCountMax: 200) }
+
+    func interim(_ target: TargetConnection) {
+        activity(target)
+        if answer.status == 101 {
+            guard wantsUpgrade, answer.hasUpgrade, requestIsSent, switchesAsAsked(target.input!) else {
+                return answerRefused(Refusal(status: 502, reason: .badConnectionOption))
+            }
+            return beginTunnel(target)
+        }
+        interimCount += 1
+        // A target may not fill our memory, nor our time, with them.
+        guard interimCount <= Self.interimMax, client.outputEnd - client.outputStart <= BufferPool.standardBytes else {
+            return answerRefused(Refusal(status: 502, reason: .headTooLarge))
+        }
+        // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
+        guard head.version == .http11 else { return }
+        stageAnswerHead(target.input!, isFinal: false)
+        target.inputStart = target.inputCursor
+        if client.flushOutput() == .failed { abandon(.clientAborted) }
+    }
+
+    /// The protocol of a 101 must be the one that was asked for. RFC 9110 §7.8
+    func switchesAsAsked(_ buffer: Buffer) -> Bool {
+        let (asked, given) = (head.upgradeValue, answer.upgradeValue)
+        return equalsIgnoringCase(headBuffer.bytes(asked.start, asked.end), buffer.bytes(given.start, given.end))
+    }
+
+    func answerRefused(_ refusal: Refusal) {
+        self.refusal = refusal
+        targetFailed(.refusedAnswer)
+    }
+
+    func beginAnswer(_ target: TargetConnection) {
+        answeredAt = now
+        if !target.isConnected { target.markConnected() }
+        if answer.status >= 500, mayRetry(status: answer.status) {
+            reason = .answered
+            status = answer.status
+            return retry(from: target, failed: true)
+        }
+        target.pool.succeeded()
+        status = answer.status
+        phase = .answering
+        answerBegan = true
+        // Without its body the connection cannot be used for another request.
+        if !requestBody.sourceIsDone { keepAlive = false }
+        let sink: BodyTransfer.Sink
+        switch answer.framing {
+        case .none, .length: sink = .asIs
+        case .chunked, .untilClose:
+            sink = head.version == .http11 ? .chunked : .asIs
+            if sink == .asIs { keepAlive = false }
+        }
+        answerBody.begin(answer.framing, sink: sink)
+        answerBody.keepsInput = false
+        target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
+        stageAnswerHead(target.input!, isFinal: true)
+        target.inputStart = target.inputCursor
+        pumpAnswer()
+    }
+
+    func pumpAnswer() {
+        guard let target, phase == .answering else { return }
+        let before = answerBody.bytes
+        let outcome = answerBody.pump(from: target, to: client)
+        if answerBody.bytes > before, outcome != .complete { activity(target) }
+        switch outcome {
+        case .complete:
+            tryFinish()
+        case .needInput:
+            clientTook()
+        case .sinkBlocked:
+            waitForClient()
+        case .yield:
+            target.again()
+        case .sourceEnded:
+            cut(.targetClosed)
+        case .sourceFailed:
+            cut(.targetFailed)
+        case .sinkFailed:
+            abandon(.clientAborted)
+        case .refused(let refusal):
+            self.refusal = refusal
+            cut(.refusedAnswer)
+        case .tooLarge:
+            preconditionFailure("answers have no size limit")
+        }
+    }
+
+    /// The answer is complete. If the target answered early, the rest of the request is not waited for.
+    func tryFinish() {
+        guard phase == .answering, let target else { return }
+        let reusable = requestIsSent && !answer.wantsClose && answer.framing != .untilClose
+        let pool = target.pool
+        self.target = nil
+        leaveTarget(pool)
+        target.detach(reusable: reusable)
+        conclude(.answered)
+    }
+}

@@ -1,0 +1,228 @@
+import PoiseBalancing
+import PoiseHTTP
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseRouting
+
+/// From a routed request to a target: rule, group, algorithm, slot, queue.
+extension Exchange {
+    // MARK: Routing
+
+    func chooseAction() -> CompiledAction? {
+        let compiled = listener.compiled
+        if compiled.routes.isEmpty {
+            rule = 0
+        } else {
+            let buffer = headBuffer
+            let host = buffer.bytes(head.host.start, head.host.end)
+            let path = buffer.bytes(head.path.start, head.path.end)
+            if PathNormalization.isNormal(path) {
+                rule = compiled.routes.match(host: host, path: path) ?? compiled.actions.count
+            } else {
+                guard PathNormalization.normalize(path, into: &worker.pathScratch) == .normal else {
+                    fail(.refusedPath)
+                    return nil
+                }
+                let normal = worker.pathScratch
+                rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
+            }
+        }
+        let counters = listener.ruleRow(rule)
+        counters.add(RuleCounter.requests)
+        ruleID = counters.id
+        guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
+            fail(.noRule)
+            return nil
+        }
+        return action
+    }
+
+    func run(_ action: CompiledAction) {
+        switch action {
+        case .forward(let shares):
+            guard let slot = chooseGroup(shares), let group = worker.groups[slot] else { return fail(.noWeight) }
+            self.group = group
+            group.counters.add(GroupCounter.requests)
+            group.counters.add(GroupCounter.inFlight)
+            group.retryBudget.requestBegan(at: now)
+            attempt()
+        case .fixedResponse(let response):
+            generate(.fixedResponse, status: response.status, response.contentType, Array(response.body.utf8))
+        case .redirect(let template):
+            redirect(template)
+        }
+    }
+
+    func chooseGroup(_ shares: [CompiledAction.Share]) -> Int? {
+        if shares.count == 1 { return shares[0].weight > 0 ? shares[0].groupSlot : nil }
+        if listener.groupChoice[rule] == nil {
+            listener.groupChoice[rule] = GroupChoice(shares, start: worker.random())
+        }
+        return listener.groupChoice[rule]!.next().map { shares[$0].groupSlot }
+    }
+
+    // MARK: Choosing a target
+
+    enum Choice {
+        /// With a slot of it, where slots are limited.
+        case target(Int)
+        /// Usable targets exist, but all of them are at `max_connections`.
+        case allTaken
+        case none
+    }
+
+    func attempt() {
+        phase = .choosing
+        switch choose() {
+        case .target(let index): connect(to: index)
+        case .allTaken: enterQueue()
+        case .none: noTarget()
+        }
+    }
+
+    func choose() -> Choice {
+        let first = choose(excluding: excluded)
+        guard case .none = first, excluded.count > 1 else { return first }
+        // All were tried and a try is left: once more round, only not at once to the last one again.
+        excluded = Exclusions()
+        exclude(&excluded)
+        return choose(excluding: excluded)
+    }
+
+    private func choose(excluding tried: Exclusions) -> Choice {
+        let group = self.group!
+        let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
+        var passedOver = tried
+        while let index = group.pick(key: key, excluding: passedOver) {
+            guard let limiter = group.pools[index].target.inFlight else { return .target(index) }
+            if limiter.take() {
+                slot = limiter
+                return .target(index)
+            }
+            passedOver.insert(index)
+            // The algorithm's choices are all taken: any other will do.
+            guard passedOver.count < Exclusions.capacity else { return takeAnySlot(excluding: tried) }
+        }
+        return passedOver.count > tried.count ? .allTaken : .none
+    }
+
+    private func takeAnySlot(excluding tried: Exclusions) -> Choice {
+        guard let index = group!.takeAnySlot(excluding: tried) else { return .allTaken }
+        slot = group!.pools[index].target.inFlight
+        return .target(index)
+    }
+
+    func connect(to index: Int) {
+        targetIndex = index
+        connect(group!.pools[index])
+    }
+
+    func noTarget() {
+        guard let group else { return }
+        // A failed try with nobody else to ask is that failure; without any try, nobody was usable.
+        if tries > 0, reason != .answered { return fail(reason) }
+        group.counters.add(GroupCounter.noTarget)
+        if let sorry = group.compiled.settings.sorryResponse {
+            group.counters.add(GroupCounter.sorry)
+            return generate(.sorry, status: sorry.status, sorry.contentType, Array(sorry.body.utf8))
+        }
+        fail(.noTarget)
+    }
+
+    func connect(_ pool: TargetPool) {
+        tries += 1
+        phase = .forwarding
+        chosenAt = now
+        let group = self.group!
+        targetID = pool.counters.id
+        pool.counters.add(TargetCounter.requests)
+        pool.counters.add(TargetCounter.inFlight)
+        group.counters.add(GroupCounter.tries)
+        if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
+        (requestWasWritten, requestIsSent) = (false, false)
+        (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
+        answeredAt = .zero
+        if let pooled = pool.takeIdle() {
+            pooled.attach(self)
+            target = pooled
+            pooled.armTimer(at: now + group.compiled.settings.timeouts.responseIdle)
+            forward(pooled)
+            return
+        }
+        let connection = TargetConnection(pool: pool)
+        do {
+            let socket = try worker.loop.connect(to: pool.target.address)
+            connection.start(socket, for: self)
+            target = connection
+            connection.armTimer(at: now + group.compiled.settings.timeouts.connect)
+            forward(connection)
+            if connection.isOpen { connection.watch([.readable, .writable]) }
+        } catch {
+            target = nil
+            let isRefused = error.code == Errno.connectionRefused || error.code == Errno.notFound
+            leaveTarget(pool)
+            tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)
+        }
+    }
+
+    func forward(_ target: TargetConnection) {
+        stageRequestHead(to: target)
+        pumpRequest()
+    }
+
+    // MARK: The queue
+
+    func enterQueue() {
+        let group = self.group!
+        let settings = group.compiled.settings.limits
+        guard let queue = group.compiled.queue else { return noTarget() }
+        phase = .queued
+        let mailbox = worker.loop.mailbox
+        let (waiter, serial) = (LoopBound(self, on: worker.loop), self.serial)
+        let wake: @Sendable () -> Void = {
+            mailbox.post { if !waiter.open().wokenFromQueue(serial: serial) { queue.wakeOne() } }
+        }
+        guard let ticket = queue.enter(limit: settings.queueMax, wake: wake) else {
+            group.counters.add(GroupCounter.queueOverflows)
+            return fail(.queueFull)
+        }
+        self.ticket = ticket
+        group.counters.add(GroupCounter.queued)
+        // A slot that was given back before we entered would wake nobody. If we are woken all the same, the next
+        // waiter is: this one does not wait any more.
+        if case .target(let index) = choose() {
+            _ = leaveQueue()
+            self.serial &+= 1
+            return connect(to: index)
+        }
+        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
+        if queuedUntil == .zero { queuedUntil = now + settings.queueTimeout }
+        stopWaiting()
+        clientWait = .queue
+        client.armTimer(at: queuedUntil)
+    }
+
+    /// - Returns: false when a wake-up is under way already.
+    func leaveQueue() -> Bool {
+        guard let ticket, let group else { return false }
+        self.ticket = nil
+        group.counters.subtract(GroupCounter.queued)
+        return group.compiled.queue?.leave(ticket) ?? false
+    }
+
+    /// A slot may be free.
+    ///
+    /// - Returns: false when this waiter is gone: the slot is for the next.
+    func wokenFromQueue(serial: UInt64) -> Bool {
+        guard serial == self.serial, phase == .queued else { return false }
+        ticket = nil
+        group?.counters.subtract(GroupCounter.queued)
+        // Before the attempt, which may need the timer for the body.
+        clientWait = .none
+        client.cancelTimer()
+        attempt()
+        return true
+    }
+}

@@ -1,0 +1,116 @@
+import PoiseBalancing
+import PoiseHTTP
+import PoiseHealth
+import PoiseLive
+import PoiseModel
+
+/// A try that failed, and whether another one follows.
+extension Exchange {
+    /// The try is lost. Another one follows where that is safe.
+    func targetFailed(_ reason: EndReason) {
+        guard let target else { return }
+        guard phase == .forwarding else { return cut(reason) }
+        let pool = target.pool
+        let wasReused = target.isReused && !answerBytesCame
+        let isConnectFailure = reason.isConnectFailure
+        self.target = nil
+        leaveTarget(pool)
+        target.end()
+        tryFailed(reason, pool: pool, isConnectFailure: isConnectFailure, wasReused: wasReused)
+    }
+
+    func tryFailed(
+        _ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, wasReused: Bool = false
+    ) {
+        self.reason = reason
+        pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
+        // A kept connection that the target closed in the meantime says nothing about its health.
+        let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
+        if !isStale { pool.failed(groupIndex: targetIndex) }
+        guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
+        if isStale { tries -= 1 } else { exclude(&excluded) }
+        again(pool)
+    }
+
+    /// Adds the target that was tried, unless its group has it no more.
+    func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
+
+    /// Only when no byte of the request was shown, or it is idempotent and still at hand; DESIGN section 4.
+    func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
+        guard let group, !answerBytesCame, !client.peerFailed else { return false }
+        let policy = group.compiled.settings.retries
+        guard isStale || tries < policy.triesMax else { return false }
+        guard requestBody.keepsInput || !requestWasWritten else { return false }
+        if isConnectFailure { return true }
+        if requestWasWritten, !head.method.isIdempotent { return false }
+        if reason == .targetTimeout, !policy.onTimeout { return false }
+        if isStale { return true }
+        guard group.retryBudget.allowsRetry(at: now) else {
+            group.counters.add(GroupCounter.retriesRefusedByBudget)
+            return false
+        }
+        return true
+    }
+
+    func mayRetry(status: Int) -> Bool {
+        guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
+        let policy = group.compiled.settings.retries
+        guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
+        var others = excluded
+        exclude(&others)
+        guard group.hasUsable(excluding: others) else { return false }
+        return group.retryBudget.allowsRetry(at: now)
+    }
+
+    /// An answer that counts as a failed try.
+    func retry(from target: TargetConnection, failed: Bool) {
+        let pool = target.pool
+        exclude(&excluded)
+        self.target = nil
+        leaveTarget(pool)
+        pool.counters.add(TargetCounter.failures)
+        pool.failed(groupIndex: targetIndex)
+        target.end()
+        again(pool)
+    }
+
+    func again(_ pool: TargetPool) {
+        pool.counters.add(TargetCounter.retries)
+        group?.counters.add(GroupCounter.retries)
+        // Read the body again from its beginning.
+        client.inputCursor = pinnedHead == nil ? head.headEnd : client.inputStart
+        requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
+        attempt()
+    }
+
+    /// Gives back what this try holds of the target.
+    func leaveTarget(_ pool: TargetPool) {
+        pool.counters.subtract(TargetCounter.inFlight)
+        pool.counters.add(TargetCounter.bytesToTarget, UInt64(requestBody.bytes))
+        pool.counters.add(TargetCounter.bytesFromTarget, UInt64(answerBody.bytes))
+        if let slot {
+            self.slot = nil
+            slot.giveBack()
+            group?.compiled.queue?.wakeOne()
+        }
+        if answerBegan, let offset = statusClassOffset(status) {
+            pool.counters.add(TargetCounter.status2xx + offset)
+        }
+    }
+
+    func dropTarget() {
+        guard let target else { return }
+        self.target = nil
+        leaveTarget(target.pool)
+        target.end(reset: !requestIsSent)
+    }
+}
+
+extension EndReason {
+    fileprivate var isConnectFailure: Bool {
+        switch self {
+        case .connectRefused, .connectFailed, .connectTimeout: true
+        default: false
+        }
+    }
+}
