@@ -138,23 +138,24 @@ private final class Service {
         let source = self.source
         let face = DaemonAdmin(daemon: daemon, version: Poise.version, file: source.path, log: log) {
             () throws(AdminRefusal) in
-            do { return try source.load() } catch { throw AdminRefusal(error) }
+            do throws(ConfigReport) { return try source.load() } catch { throw AdminRefusal(error) }
         }
         let admin = AdminServer(source: face)
         (self.face, self.admin) = (face, admin)
+        let daemon = self.daemon
         do throws(ApplyRefusal) {
             try await daemon.start(proposal) { () throws(ApplyRefusal) in
-                do { try await admin.start(proposal.configuration.process) } catch {
+                do throws(ConfigError) { try await admin.start(proposal.configuration.process) } catch {
                     throw daemon.refusal(.system, error, proposal.origins)
                 }
             }
-            try log?.start(rings: daemon.accessRings)
-            return nil
-        } catch let refusal as ApplyRefusal {
-            return refusal
         } catch {
-            return ApplyRefusal(.system, "poise: error: cannot start the log's thread: \(error)")
+            return error
         }
+        do { try log?.start(rings: daemon.accessRings) } catch {
+            return ApplyRefusal(.system, "poise: error: cannot start the thread of the access log: \(error)")
+        }
+        return nil
     }
 
     /// A task of its own: the end of a drain must not wait for another signal.
