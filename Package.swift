@@ -119,13 +119,15 @@ let package = Package(
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
         tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
         tests(
-            "Telemetry",
-            ["PoiseModel", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry"]),
-        tests(
             "Control",
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
                 "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+            ]),
+        tests(
+            "Telemetry",
+            [
+                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         .testTarget(

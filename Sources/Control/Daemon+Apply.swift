@@ -155,6 +155,7 @@ extension Daemon {
         builder.takeEffect()
         generation = snapshot.generation
         self.snapshot = snapshot
+        snapshotObserver?(snapshot)
         let availability = engine.adopt(snapshot, unresolved: unresolved(in: configuration), at: loop.now)
         let deadline = loop.now + configuration.process.shutdownDeadline
         let closing = Set(plan.going.map(\.id))
@@ -216,7 +217,7 @@ extension Daemon {
     }
 
     /// As compilers print it, with the place in the file where it is known.
-    func refusal(_ kind: ApplyRefusal.Kind, _ error: ConfigError, _ origins: Origins) -> ApplyRefusal {
+    public func refusal(_ kind: ApplyRefusal.Kind, _ error: ConfigError, _ origins: Origins) -> ApplyRefusal {
         let place = origins.location(of: error.path) ?? error.path
         return ApplyRefusal(
             kind, "\(place.isEmpty ? "poise" : place): error: \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)"

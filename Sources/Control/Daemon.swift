@@ -20,6 +20,8 @@ public final class Daemon {
     let ticker: LoopTimer
     /// Told what happens to Poise itself: start, apply, transitions, fail-open.
     let log: (OperationalEvent) -> Void
+    /// Told of each snapshot before the workers can adopt it; for names in the access log.
+    public var snapshotObserver: ((ProxySnapshot) -> Void)?
     /// Told of every change of health; for metrics.
     public var healthObserver: ((HealthEvent) -> Void)?
 

@@ -3,6 +3,7 @@ import PoiseControl
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTelemetry
 
 /// `poise run`: the daemon in the foreground.
 enum RunCommand {
@@ -63,7 +64,8 @@ enum RunCommand {
             }
         }
 
-        var isFile: Bool { if case .file = self { true } else { false } }
+        /// `nil` for the command line.
+        var path: String? { if case .file(let path) = self { path } else { nil } }
 
         func load() throws(ConfigReport) -> Proposal {
             switch self {
@@ -84,6 +86,9 @@ private final class Service {
     private let daemon = Daemon(log: { Console.error($0.line) })
     private let source: RunCommand.Source
     private let incoming: AsyncSignals
+    private var log: LogWriter?
+    private var admin: AdminServer?
+    private var face: DaemonAdmin?
     private var isDraining = false
     /// Resumed when the daemon has drained.
     private var whenDrained: CheckedContinuation<Void, Never>?
@@ -104,20 +109,53 @@ private final class Service {
     }
 
     private func run(_ proposal: Proposal) async -> Int32 {
-        do {
-            try await daemon.start(proposal)
-        } catch {
-            Console.error(error.description)
-            daemon.stop()
-            return 1
+        let failure = await start(proposal)
+        if let failure {
+            Console.error(failure.description)
+        } else {
+            for entry in daemon.listening { Console.print("ready listener=\(entry.listener) address=\(entry.address)") }
+            if let address = admin?.metricsAddress { Console.print("ready metrics=\(address)") }
+            Console.print("ready")
+            ServiceManager.notify("READY=1\nMAINPID=\(ProcessLimits.processID)")
+            ControlActor.shared.executor.start { await self.obeySignals() }
+            await withCheckedContinuation { whenDrained = $0 }
         }
-        for entry in daemon.listening { Console.print("ready listener=\(entry.listener) address=\(entry.address)") }
-        Console.print("ready")
-        ServiceManager.notify("READY=1\nMAINPID=\(ProcessLimits.processID)")
-        ControlActor.shared.executor.start { await self.obeySignals() }
-        await withCheckedContinuation { whenDrained = $0 }
+        await admin?.stop()
         daemon.stop()
-        return 0
+        // Last of all: the workers have told of everything now.
+        log?.stop()
+        return failure == nil ? 0 : 1
+    }
+
+    /// - Returns: why nothing serves; `nil` when all does.
+    private func start(_ proposal: Proposal) async -> ApplyRefusal? {
+        do throws(ConfigError) {
+            log = try LogWriter(proposal.configuration.logs, bell: daemon.accessBell)
+        } catch {
+            return daemon.refusal(.system, error, proposal.origins)
+        }
+        if let log { daemon.snapshotObserver = { log.adopt($0) } }
+        let source = self.source
+        let face = DaemonAdmin(daemon: daemon, version: Poise.version, file: source.path, log: log) {
+            () throws(AdminRefusal) in
+            do throws(ConfigReport) { return try source.load() } catch { throw AdminRefusal(error) }
+        }
+        let admin = AdminServer(source: face)
+        (self.face, self.admin) = (face, admin)
+        let daemon = self.daemon
+        do throws(ApplyRefusal) {
+            try await daemon.start(proposal) { () throws(ApplyRefusal) in
+                do throws(ConfigError) { try await admin.start(proposal.configuration.process) } catch {
+                    throw daemon.refusal(.system, error, proposal.origins)
+                }
+            }
+        } catch {
+            return error
+        }
+        do { try log?.start(rings: daemon.accessRings) } catch {
+            return ApplyRefusal(.system, "poise: error: cannot start the thread of the access log: \(error)")
+        }
+        return nil
     }
 
     /// A task of its own: the end of a drain must not wait for another signal.
@@ -127,6 +165,7 @@ private final class Service {
             case Signals.hangUp: await reload()
             case Signals.terminate, Signals.interrupt:
                 if isDraining { daemon.endDrain() } else { ControlActor.shared.executor.start { await self.drain() } }
+            case Signals.user1: log?.reopen()
             default: break
             }
         }
@@ -140,19 +179,13 @@ private final class Service {
     }
 
     private func reload() async {
-        guard source.isFile else {
-            return Console.error("poise: there is no file to apply again: Poise was started with --listen and --to")
-        }
         ServiceManager.notify("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonic.nanoseconds / 1000)")
         defer { ServiceManager.notify("READY=1") }
-        do {
-            let proposal = try source.load()
-            if !proposal.warnings.isEmpty { Console.error(proposal.warnings) }
-            _ = try await daemon.apply(proposal, by: "HUP")
-        } catch let report as ConfigReport {
-            Console.error(report.render() + "poise: error: not applied, the running configuration stays")
+        do throws(AdminRefusal) {
+            guard let summary = try await face?.reload() else { return }
+            if !summary.warnings.isEmpty { Console.error(summary.warnings) }
         } catch {
-            Console.error("\(error)\npoise: error: not applied, the running configuration stays")
+            Console.error("\(error.message)poise: error: not applied, the running configuration stays")
         }
     }
 }

@@ -65,7 +65,9 @@ private final class Bench: Probing {
     }
 
     /// One probe of every check of this address, with this result.
-    func probe(_ last: Int, _ reason: TargetReason? = nil, _ now: Double) {
+    func probe(_ last: Int, _ now: Double) { probe(last, nil, now) }
+
+    func probe(_ last: Int, _ reason: TargetReason?, _ now: Double) {
         for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
             check.state.probeStarted(at: at(now))
             engine.probeEnded(
@@ -135,7 +137,9 @@ struct HealthEngineTests {
         #expect(bench.running.count == 2 && bench.begun == 4, "the shared ones went on")
     }
 
-    @Test("none usable: fail-open with the configured weights, loud; never: none; sorry before both", arguments: [0, 1, 2])
+    @Test(
+        "none usable: fail-open with the configured weights, loud; never: none; sorry before both",
+        arguments: [0, 1, 2])
     func noneUsable(variant: Int) throws {
         let bench = Bench()
         try bench.apply(
@@ -149,7 +153,7 @@ struct HealthEngineTests {
         bench.probe(2, .timeout, 1)
         #expect(bench.weights(of: "a") == (variant == 0 ? [256, 512] : [0, 0]))
         #expect(bench.failOpen.isEmpty == (variant != 0))
-        #expect(bench.availability.last == [.failOpen, .none, .sorry][variant])
+        #expect(bench.availability.last == [Availability.failOpen, Availability.none, .sorry][variant])
         bench.probe(2, 2)
         bench.probe(2, 3)
         #expect(bench.weights(of: "a") == [0, 512])

@@ -39,7 +39,8 @@ func listener(_ name: String, port: UInt16, rules: [Rule], to group: String? = n
 /// Every group behind one listener.
 func configuration(_ groups: [TargetGroup]) -> Configuration {
     Configuration(
-        listeners: [listener("web", port: 80, rules: groups.map { rule("/\($0.id)", to: $0.id) })], targetGroups: groups)
+        listeners: [listener("web", port: 80, rules: groups.map { rule("/\($0.id)", to: $0.id) })], targetGroups: groups
+    )
 }
 
 /// For places where a local hides the function.

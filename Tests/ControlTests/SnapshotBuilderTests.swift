@@ -47,9 +47,12 @@ struct SnapshotBuilderTests {
                 testDescription: "a rule above the others",
                 change: { $0.listeners[0].rules.insert(rule("/new", to: "b"), at: 0) }, others: ["web"]),
             Row(
-                testDescription: "a rule that is gone", change: { $0.listeners[0].rules.removeFirst() }, others: ["web"]),
+                testDescription: "a rule that is gone", change: { $0.listeners[0].rules.removeFirst() }, others: ["web"]
+            ),
             Row(testDescription: "a weight", change: { $0.targetGroups[1].targets[0].weight = 7 }, others: ["b"]),
-            Row(testDescription: "a target more", change: { $0.targetGroups[1].targets.append(target(4)) }, others: ["b"]),
+            Row(
+                testDescription: "a target more", change: { $0.targetGroups[1].targets.append(target(4)) },
+                others: ["b"]),
             Row(
                 testDescription: "a health check", change: { $0.targetGroups[0].healthCheck?.interval = .seconds(9) },
                 others: ["a"]),
@@ -74,7 +77,7 @@ struct SnapshotBuilderTests {
             let new = try #require(after.listeners.first { $0.settings.id == old.settings.id })
             if new !== old { others.insert(old.settings.id) }
             #expect(new.slot == old.slot)
-            #expect(new.counters === old.counters && new.totalTime === old.totalTime)
+            #expect(new.counters === old.counters)
         }
         for old in before.groups {
             let new = try #require(after.groups.first { $0.settings.id == old.settings.id })
@@ -147,8 +150,8 @@ struct SnapshotBuilderTests {
                 action: .redirect(Redirect(path: "/#{nonsense}", status: 301))))
         #expect(throws: ConfigError.self) { _ = try applies.apply(bad) }
         let after = try applies.apply(Self.base)
-        #expect(after.groups.elementsEqual(before.groups, by: ===))
-        #expect(after.listeners.elementsEqual(before.listeners, by: ===))
+        for (new, old) in zip(after.groups, before.groups) { #expect(new === old) }
+        for (new, old) in zip(after.listeners, before.listeners) { #expect(new === old) }
         var one = Self.base
         one.targetGroups.append(group("next", [target(8)]))
         #expect(try applies.apply(one).groups[2].slot == 2, "the failed build's slot was never taken")
@@ -181,7 +184,8 @@ struct SnapshotBuilderTests {
         #expect(before.groups[0].targets[0].hostHeader == "web.test")
         #expect(try applies.apply(configuration, addresses: ["web.test": [one, two]]).groups[0] === before.groups[0])
         let after = try applies.apply(configuration, addresses: ["web.test": [one, three]])
-        #expect(after.groups[0].targets.map(\.address) == [.ip(one, port: 80), .ip(three, port: 80), .ip(two, port: 80)])
+        #expect(
+            after.groups[0].targets.map(\.address) == [.ip(one, port: 80), .ip(three, port: 80), .ip(two, port: 80)])
         #expect(after.groups[0].targets[0] === before.groups[0].targets[0])
         #expect(try applies.apply(configuration).groups[0].targets.map(\.address) == [.ip(two, port: 80)])
     }

@@ -11,7 +11,8 @@ import Testing
 struct LogWriterTests {
     static func folder() -> String {
         let path = "/tmp/poise-log-test.\(getpid()).\(SystemRandom.word)"
-        unsafe mkdir(path, 0o700)
+        // SAFETY: the path is read during the call only.
+        _ = unsafe mkdir(path, 0o700)
         return path
     }
 

@@ -344,10 +344,9 @@ final class HealthEngine {
         let (answered, failed) = (answers &- target.seenAnswers, failures &- target.seenFailures)
         guard answered | failed != 0 else { return }
         (target.seenAnswers, target.seenFailures) = (answers, failures)
-        // An answer that was cut short counts in both.
-        let successes = Int(truncatingIfNeeded: answered) - Int(truncatingIfNeeded: min(answered, failed))
+        // An answer that was cut short is in both: begun, and failed.
         if let reason = target.passive.record(
-            successes: max(0, successes), failures: Int(truncatingIfNeeded: failed), at: now)
+            successes: Int(truncatingIfNeeded: answered), failures: Int(truncatingIfNeeded: failed), at: now)
         {
             eject(target, reason, at: now)
         }
