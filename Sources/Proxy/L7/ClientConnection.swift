@@ -130,7 +130,7 @@ final class ClientConnection: Connection {
             case .full:
                 // A head that began behind another request, or one larger than a standard buffer.
                 let distance = compactInput(large: inputStart == 0)
-                exchange?.head.shift(by: distance)
+                exchange?.shiftHead(by: distance)
             case .endOfStream, .failed:
                 return end(reset: false)
             }

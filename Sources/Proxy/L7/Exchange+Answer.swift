@@ -15,7 +15,7 @@ extension Exchange {
                 guard target.input!.capacity < BufferPool.largeBytes else {
                     return answerRefused(Refusal(status: 502, reason: .headTooLarge))
                 }
-                answer.shift(by: target.compactInput(large: true))
+                shiftAnswer(by: target.compactInput(large: true))
                 continue
             case .endOfStream:
                 return targetFailed(.targetClosed)
@@ -40,6 +40,13 @@ extension Exchange {
                 if answer.status < 200 { interim(target) } else { beginAnswer(target) }
             }
         }
+    }
+
+    private func shiftAnswer(by distance: Int) {
+        var answer = ResponseHead()
+        swap(&answer, &self.answer)
+        answer.shift(by: distance)
+        swap(&answer, &self.answer)
     }
 
     func readAnswerHead(_ target: TargetConnection) -> ParseResult {

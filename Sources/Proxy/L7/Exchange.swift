@@ -126,6 +126,14 @@ final class Exchange {
         return result
     }
 
+    /// The head's bytes were moved within their buffer.
+    func shiftHead(by distance: Int) {
+        var head = RequestHead()
+        swap(&head, &self.head)
+        head.shift(by: distance)
+        swap(&head, &self.head)
+    }
+
     /// Never used for a request after all.
     func release() {
         phase = .idle
