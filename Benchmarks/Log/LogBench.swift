@@ -45,8 +45,7 @@ import PoiseTelemetry
         let names = LogNames()
         var words = [UInt64](repeating: 0, count: AccessRecord.wordCount)
         var text: [UInt8] = []
-        var line: [UInt8] = []
-        line.reserveCapacity(1 << 20)
+        var line = ByteBatch(capacity: 1 << 20)
         var (pushing, formatting, bytes) = (Nanoseconds.zero, Nanoseconds.zero, 0)
         for _ in 0..<batches {
             let start = Clock.threadCPU
@@ -63,7 +62,7 @@ import PoiseTelemetry
             pushing = pushing + (between - start)
             formatting = formatting + (end - between)
             bytes = line.count / batch
-            line.removeAll(keepingCapacity: true)
+            line.removeAll()
         }
         precondition(ring.droppedCount == 0, "the ring is too small for a batch")
         let count = Double(batch * batches)
