@@ -56,12 +56,12 @@ def changed(poise, target, state):
 
 def reload(poise, text):
     """HUP with another file; waits until it is applied and returns the line that says so."""
-    before = len([line for line in poise.output("err") if "configuration applied by=HUP" in line])
+    before = len([line for line in poise.output("err") if "configuration applied by=reload" in line])
     poise.file.write_text(text)
     poise.signal(signal.SIGHUP)
 
     def applied():
-        lines = [line for line in poise.output("err") if "configuration applied by=HUP" in line]
+        lines = [line for line in poise.output("err") if "configuration applied by=reload" in line]
         return lines[before] if len(lines) > before else None
     return eventually("the change applied", applied)
 
