@@ -21,13 +21,13 @@ extension Daemon {
         // Whoever reads the count below must find what the listening sockets still held: the workers answer first.
         _ = await workers.ask { $0.drain(deadline: deadline) }
         let timer = LoopTimer(loop: loop)
-        var nextWord = loop.now + .seconds(1)
+        var nextWord = loop.now
         await withCheckedContinuation { continuation in
             drainWaiter = continuation
             timer.fired = { [unowned self] in
                 guard limits.connectionCount > 0, loop.now < deadline else { return endDrain() }
                 if loop.now >= nextWord {
-                    nextWord = nextWord + .seconds(1)
+                    nextWord = loop.now + .seconds(1)
                     log(
                         OperationalEvent(
                             .info, "waiting for connections",
@@ -65,7 +65,7 @@ extension Daemon {
     private var connectionsByListener: [(name: String, value: String)] {
         (configuration?.listeners ?? []).compactMap { listener in
             let count = live.listeners[listener.id]?.counters.gauge(ListenerCounter.connections) ?? 0
-            return count > 0 ? (listener.name ?? listener.id, "\(count)") : nil
+            return count > 0 ? (listener.displayName, "\(count)") : nil
         }
     }
 }

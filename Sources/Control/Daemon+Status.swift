@@ -12,7 +12,7 @@ extension Daemon {
         (configuration?.listeners ?? []).flatMap { listener in
             let open = bound[listener.id] ?? []
             return listener.addresses.compactMap { address in open.first { $0.configured == address } }
-                .map { (listener.name ?? listener.id, $0.actual) }
+                .map { (listener.displayName, $0.actual) }
         }
     }
 

@@ -40,6 +40,8 @@ open class Channel {
     public final func open(_ socket: consuming FileDescriptor) {
         precondition(descriptor < 0, "the channel is open already")
         descriptor = socket.release()
+        // A channel may be opened again after a close: the kernel has forgotten the old descriptor's interest.
+        interest = []
         loop.enter(self)
     }
 

@@ -56,12 +56,12 @@ def changed(poise, target, state):
 
 def reload(poise, text):
     """HUP with another file; waits until it is applied and returns the line that says so."""
-    before = len([line for line in poise.output("err") if "configuration applied by=HUP" in line])
+    before = len([line for line in poise.output("err") if "configuration applied by=reload" in line])
     poise.file.write_text(text)
     poise.signal(signal.SIGHUP)
 
     def applied():
-        lines = [line for line in poise.output("err") if "configuration applied by=HUP" in line]
+        lines = [line for line in poise.output("err") if "configuration applied by=reload" in line]
         return lines[before] if len(lines) > before else None
     return eventually("the change applied", applied)
 
@@ -178,7 +178,7 @@ def test_term_waits_for_the_answer_and_says_for_whom(start):
         conn.request()
         go.wait(PATIENCE * 2)
         conn.respond(body=b"late")
-    poise = start.proxy(start.origin(slow))
+    poise = start.proxy(start.origin(slow), process_shutdown_deadline="10s")
     with Client(poise.port) as client:
         client.send(request("/"))
         eventually("the request at its target", lambda: start.origins[0].requests)
@@ -196,7 +196,7 @@ def test_a_second_term_ends_at_once(start):
     def hang(conn):
         conn.request()
         go.wait(PATIENCE * 4)
-    poise = start.proxy(start.origin(hang))
+    poise = start.proxy(start.origin(hang), process_shutdown_deadline="20s")
     with Client(poise.port) as client:
         client.send(request("/"))
         eventually("the request at its target", lambda: start.origins[0].requests)

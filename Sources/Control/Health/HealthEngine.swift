@@ -98,7 +98,8 @@ final class HealthEngine {
 
     private func replace(_ record: GroupRecord, with compiled: CompiledGroup, at now: MonotonicTime) {
         var old: [SocketAddress: TargetRecord] = [:]
-        for target in record.targets { if let compiled = target.compiled { old[compiled.address] = target } }
+        let before = record.targets
+        for target in before { if let compiled = target.compiled { old[compiled.address] = target } }
         let arrival: ActiveCheck.Arrival = record.targets.isEmpty ? .withGroup : .joining
         let settings = compiled.settings
         let policyChanged = settings.passive != record.settings.passive
@@ -113,7 +114,9 @@ final class HealthEngine {
             recheck(known, at: now)
             return known
         }
-        for target in old.values { remove(target, at: now) }
+        for target in before where target.compiled.map({ old[$0.address] === target }) == true {
+            remove(target, at: now)
+        }
     }
 
     private func newTarget(

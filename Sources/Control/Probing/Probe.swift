@@ -28,6 +28,8 @@ final class Probe: Channel {
     private var startedAt = MonotonicTime.zero
     /// The deadline has passed once; what had arrived by then is still looked at.
     private var isLate = false
+    /// FIN was announced: behind a short read comes the end.
+    private var peerClosed = false
 
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
@@ -64,7 +66,7 @@ final class Probe: Channel {
     /// Starts one probe; it may be over when this returns.
     func run() {
         startedAt = loop.now
-        (sent, filled, isLate) = (0, 0, false)
+        (sent, filled, isLate, peerClosed) = (0, 0, false, false)
         check.state.probeStarted(at: loop.now)
         phase = matcher == nil ? .connecting : .asking
         do {
@@ -78,6 +80,7 @@ final class Probe: Channel {
     }
 
     override func ready(_ readiness: Readiness) {
+        if !readiness.isDisjoint(with: [.peerClosed, .hungUp]) { peerClosed = true }
         switch phase {
         case .waiting, .queued: break
         case .connecting:
@@ -140,7 +143,7 @@ final class Probe: Channel {
             }
             if phase == .ending, answer.isComplete { return over() }
             // A short read has drained the socket; the next event tells of more.
-            if result.count < room, !result.isEndOfStream { return }
+            if result.count < room, !peerClosed { return }
         }
     }
 

@@ -113,6 +113,8 @@ extension Exchange {
         answerBegan = true
         // Without its body the connection cannot be used for another request.
         if !requestBody.sourceIsDone { keepAlive = false }
+        // A drain may have begun since the request was read: this answer is the last one then.
+        if !client.mayContinue { keepAlive = false }
         let sink: BodyTransfer.Sink
         switch answer.framing {
         case .none, .length: sink = .asIs

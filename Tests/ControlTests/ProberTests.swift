@@ -1,0 +1,184 @@
+import PoiseHealth
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import Testing
+
+@testable import PoiseControl
+
+/// A target that answers every connection with the same bytes, or accepts and says nothing.
+private final class ScriptedTarget: Channel {
+    private final class Peer: Channel {
+        private let answer: [UInt8]?
+        init(_ socket: consuming FileDescriptor, _ answer: [UInt8]?, loop: EventLoop) {
+            self.answer = answer
+            super.init(loop: loop)
+            open(socket)
+            watch(.readable)
+        }
+
+        override func ready(_ readiness: Readiness) {
+            let buffer = loop.buffers.takeStandard()
+            defer { loop.buffers.release(buffer) }
+            let result = receive(into: buffer, 0, buffer.capacity)
+            if result.isEndOfStream || result.failure != nil { return close() }
+            guard let answer, result.count > 0 else { return }
+            if !answer.isEmpty { _ = send(answer.span) }
+            shutdownWrite()
+        }
+    }
+
+    private let answer: [UInt8]?
+    let port: UInt16
+
+    init(_ answer: String?, loop: EventLoop) throws {
+        self.answer = answer.map { Array($0.utf8) }
+        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
+        port = Sockets.localAddress(of: socket.number)!.port
+        super.init(loop: loop)
+        open(socket)
+        watch(.readable)
+    }
+
+    override func ready(_ readiness: Readiness) {
+        while case .accepted(let accepted) = loop.accept(from: self) {
+            _ = Peer(FileDescriptor(adopting: accepted.descriptor), answer, loop: loop)
+        }
+    }
+}
+
+@Suite("Probes over real sockets")
+struct ProberTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        /// `nil`: accepts and is silent.
+        var answer: String?
+        var kind: HealthCheck.Kind
+        var outcome: ProbeResult.Outcome
+        var detail: ProbeResult.Detail
+    }
+
+    private static func http(_ change: (inout HTTPProbe) -> Void = { _ in }) -> HealthCheck.Kind {
+        var probe = HTTPProbe()
+        change(&probe)
+        return .http(probe)
+    }
+
+    private static let fine = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhealthy"
+
+    @Test(
+        "each result has its state, its reason and what was seen; the second probe says the same as the first",
+        arguments: [
+            Row(testDescription: "tcp", answer: fine, kind: .tcp, outcome: .succeeded, detail: .connected),
+            Row(testDescription: "fine", answer: fine, kind: http(), outcome: .succeeded, detail: .status(200)),
+            Row(
+                testDescription: "an interim answer before", answer: "HTTP/1.1 103 Early Hints\r\n\r\n\(fine)",
+                kind: http(), outcome: .succeeded, detail: .status(200)),
+            Row(
+                testDescription: "another status", answer: "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", kind: http(),
+                outcome: .failed(.responseMismatch), detail: .status(503)),
+            Row(
+                testDescription: "the text is there", answer: fine, kind: http { $0.bodyContains = "alth" },
+                outcome: .succeeded, detail: .status(200)),
+            Row(
+                testDescription: "the text in chunks",
+                answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n5\r\nalthy\r\n0\r\n\r\n",
+                kind: http { $0.bodyContains = "healthy" }, outcome: .succeeded, detail: .status(200)),
+            Row(
+                testDescription: "the text is missing", answer: fine, kind: http { $0.bodyContains = "sound" },
+                outcome: .failed(.bodyMismatch), detail: .body(status: 200)),
+            Row(
+                testDescription: "the text is missing up to the close", answer: "HTTP/1.0 200 OK\r\n\r\nnothing",
+                kind: http { $0.bodyContains = "sound" }, outcome: .failed(.bodyMismatch), detail: .body(status: 200)),
+            Row(
+                testDescription: "not HTTP", answer: "SSH-2.0-x\r\n\r\n", kind: http(),
+                outcome: .failed(.malformedResponse), detail: .malformed(.badStatusLine)),
+            Row(
+                testDescription: "cut in the body", answer: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhea",
+                kind: http { $0.bodyContains = "sound" }, outcome: .failed(.malformedResponse), detail: .closedEarly),
+            Row(
+                testDescription: "closed without an answer", answer: "", kind: http(),
+                outcome: .failed(.connectionFailed), detail: .closedEarly),
+            Row(
+                testDescription: "silent", answer: nil, kind: http(), outcome: .failed(.timeout), detail: .noAnswer),
+        ])
+    func results(row: Row) throws {
+        let results = try probe(row.answer, row.kind, count: 2)
+        #expect(results.map(\.outcome) == [row.outcome, row.outcome])
+        #expect(results.map(\.detail) == [row.detail, row.detail])
+        // Only silence waits for the deadline: the events of a second probe arrive as those of the first did.
+        let isTimeout = row.detail == .noAnswer
+        #expect(results.allSatisfy { ($0.duration >= Self.timeout) == isTimeout })
+    }
+
+    @Test("a port without a listener: refused")
+    func refused() throws {
+        let socket = try Sockets.bind(to: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
+        let port = Sockets.localAddress(of: socket.number)!.port
+        let loop = EventLoop()
+        let results = run(Self.check(Self.http()), port, count: 1, on: loop)
+        #expect(results.map(\.outcome) == [.failed(.connectionRefused)])
+    }
+
+    @Test("more checks than places: all get their turn, never more at once than there are places")
+    func places() throws {
+        let loop = EventLoop()
+        let target = try ScriptedTarget(Self.fine, loop: loop)
+        let prober = Prober(loop: loop, runningMax: 3)
+        var ended = 0
+        var most = 0
+        let checks = (0..<20).map { _ in record(Self.check(Self.http()), target.port, loop) }
+        prober.report = { check, _, now in
+            most = max(most, prober.running)
+            ended += 1
+            _ = check.state.probeSucceeded(at: now + .seconds(3600), random: 0)
+            if ended == checks.count { loop.stop() }
+        }
+        for check in checks { prober.begin(check) }
+        loop.run()
+        #expect(ended == 20 && most == 3)
+        for check in checks { prober.end(check) }
+        target.close()
+        #expect(prober.running == 0 && loop.buffers.outstanding == 0)
+    }
+
+    // MARK: Running
+
+    private static let timeout = Nanoseconds.milliseconds(200)
+
+    private static func check(_ kind: HealthCheck.Kind) -> HealthCheck {
+        var check = HealthCheck()
+        check.kind = kind
+        (check.interval, check.edgeInterval, check.timeout) = (.milliseconds(1), .milliseconds(1), timeout)
+        return check
+    }
+
+    private func record(_ check: HealthCheck, _ port: UInt16, _ loop: EventLoop) -> CheckRecord {
+        let address = SocketAddress.ip(IPAddress(v4: 0x7F00_0001), port: port)
+        return CheckRecord(
+            ProbeSpec(address, check, hostHeader: "127.0.0.1"),
+            ActiveCheck(policy: ProbePolicy(check), arrival: .withGroup, at: loop.now))
+    }
+
+    private func probe(_ answer: String?, _ kind: HealthCheck.Kind, count: Int) throws -> [ProbeResult] {
+        let loop = EventLoop()
+        let target = try ScriptedTarget(answer, loop: loop)
+        defer { target.close() }
+        return run(Self.check(kind), target.port, count: count, on: loop)
+    }
+
+    private func run(_ check: HealthCheck, _ port: UInt16, count: Int, on loop: EventLoop) -> [ProbeResult] {
+        let prober = Prober(loop: loop)
+        let record = record(check, port, loop)
+        var results: [ProbeResult] = []
+        prober.report = { check, result, now in
+            results.append(result)
+            _ = check.state.probeSucceeded(at: now, random: 0)
+            if results.count == count { loop.stop() }
+        }
+        prober.begin(record)
+        loop.run()
+        prober.end(record)
+        return results
+    }
+}
