@@ -113,7 +113,10 @@ private final class Service {
         if let failure {
             Console.error(failure.description)
         } else {
-            for entry in daemon.listening { Console.print("ready listener=\(entry.listener) address=\(entry.address)") }
+            for entry in daemon.listening {
+                let name = entry.listener.contains(" ") ? "\"\(entry.listener)\"" : entry.listener
+                Console.print("ready listener=\(name) address=\(entry.address)")
+            }
             if let address = admin?.metricsAddress { Console.print("ready metrics=\(address)") }
             Console.print("ready")
             ServiceManager.notify("READY=1\nMAINPID=\(ProcessLimits.processID)")

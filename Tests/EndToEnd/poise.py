@@ -14,7 +14,7 @@ BINARY = os.environ.get("POISE_BIN", str(ROOT / ".build/release/poise"))
 # What a process says that did not end by its own will, or that a sanitizer stopped.
 CRASH = re.compile(r"Fatal error|Program crashed|Illegal instruction|Sanitizer|Precondition failed|Assertion failed"
                    r"|stack traceback|Thread \d+ crashed|Segmentation fault")
-READY = re.compile(r"ready listener=(?P<name>\S+) address=(?P<address>\S+)$")
+READY = re.compile(r"""ready listener=(?P<name>"[^"]+"|\S+) address=(?P<address>\S+)$""")
 
 
 class Poise:

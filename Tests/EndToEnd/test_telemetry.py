@@ -263,7 +263,7 @@ def test_apply_sends_what_the_caller_can_read(start, tmp_path):
 
 def test_metrics_address_serves_nothing_else(start):
     poise = start.proxy(start.origin(), process_metrics="127.0.0.1:0")
-    line = poise.wait_line(lambda line: line.startswith("ready metrics address="), "the metrics' address")
+    line = poise.wait_line(lambda line: line.startswith("ready metrics="), "the metrics' address")
     port = int(line.rpartition(":")[2])
     assert b"poise_build_info" in get(port, "/metrics").body
     for path in ("/status", "/", "/apply"):
