@@ -4,7 +4,7 @@ import Testing
 /// Seeds to run: `POISE_SEED=n` one of them with a trace, `POISE_SEEDS=n` so many.
 private let environment = ProcessInfo.processInfo.environment
 private let single = environment["POISE_SEED"].flatMap { UInt64($0) }
-private let count = environment["POISE_SEEDS"].flatMap { UInt64($0) } ?? 150
+private let count = environment["POISE_SEEDS"].flatMap { UInt64($0) } ?? 300
 /// Of each batch; batches run side by side.
 private let batchSize: UInt64 = 10
 private let batches =
