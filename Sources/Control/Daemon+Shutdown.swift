@@ -25,7 +25,7 @@ extension Daemon {
         await withCheckedContinuation { continuation in
             drainWaiter = continuation
             timer.fired = { [unowned self] in
-                guard limits.connectionCount > 0, loop.now < deadline else { return endDrain() }
+                guard limits.connectionCount > 0, loop.now < deadline, !isCutShort else { return endDrain() }
                 if loop.now >= nextWord {
                     nextWord = loop.now + .seconds(1)
                     log(
@@ -44,6 +44,8 @@ extension Daemon {
 
     /// Ends a running ``drain()`` at once.
     public func endDrain() {
+        // It may come before the workers have answered, when nobody waits yet.
+        isCutShort = true
         drainWaiter?.resume()
         drainWaiter = nil
     }

@@ -113,7 +113,11 @@ private final class Service {
         if let failure {
             Console.error(failure.description)
         } else {
-            for entry in daemon.listening { Console.print("ready listener=\(entry.listener) address=\(entry.address)") }
+            for entry in daemon.listening {
+                // A listener without a name is called by protocol and addresses: one word for whoever reads this line.
+                let name = entry.listener.split(separator: " ").joined(separator: "-")
+                Console.print("ready listener=\(name) address=\(entry.address)")
+            }
             if let address = admin?.metricsAddress { Console.print("ready metrics=\(address)") }
             Console.print("ready")
             ServiceManager.notify("READY=1\nMAINPID=\(ProcessLimits.processID)")
