@@ -21,7 +21,7 @@ for room in $rooms; do
     fi
     object=$build/Poise$room.o
     # Built again only when a source of the room, or the compiler call, is newer.
-    if [ ! -f "$object" ] || [ -n "$(find "Sources/$room" Fuzz/build.sh -newer "$object" -print -quit)" ]; then
+    if [ ! -f "$object" ] || [ -n "$(find "Sources/$room" Sources/CBytes Fuzz/build.sh -newer "$object" -print -quit)" ]; then
         # shellcheck disable=SC2046,SC2086
         swiftc $flags -module-name "Poise$room" -emit-module -emit-module-path "$build/Poise$room.swiftmodule" \
             -c -o "$object" $(find "Sources/$room" -name '*.swift' | sort)

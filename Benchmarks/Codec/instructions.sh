@@ -15,7 +15,7 @@ for what in parse write; do
     few=$(collected $what 1000)
     many=$(collected $what 3000)
     echo "$what: $(( (many - few) / 2000 )) instructions"
-    callgrind_annotate "$work/$what.3000" | awk -v n=3000 '
-        /codec-bench/ && /\(/ { count = $1; gsub(",", "", count); if (count / n >= 5) printf "  %7.1f  %s\n", count / n, $NF == "" ? $0 : $3 " " $4 }
-    ' | cut -c1-150 | swift-demangle -compact -simplified 2>/dev/null || true
+    callgrind_annotate "$work/$what.3000" | sed -n 's/ \[.*codec-bench\]$//p' | sed 's/([^)]*%) *//; s/???://' |
+        awk '{ count = $1; gsub(",", "", count); $1 = ""; if (count / 3000 >= 5) printf "%9.1f %s\n", count / 3000, $0 }' |
+        swift-demangle -compact -simplified
 done

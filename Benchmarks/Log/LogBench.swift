@@ -23,17 +23,17 @@ import PoiseTelemetry
     static func main() throws {
         for format in LogSettings.Format.allCases {
             var push: [Double] = []
-            var format_: [Double] = []
+            var formatting: [Double] = []
             var bytes = 0
             for _ in 0..<rounds {
                 let result = run(format)
                 push.append(result.push)
-                format_.append(result.format)
+                formatting.append(result.format)
                 bytes = result.bytes
             }
             print(
                 "\(format.rawValue): push \(push.sorted()[rounds / 2]) ns, pop + format "
-                    + "\(format_.sorted()[rounds / 2]) ns, \(bytes) bytes a record (CPU time, medians of \(rounds))")
+                    + "\(formatting.sorted()[rounds / 2]) ns, \(bytes) bytes a record (CPU time, medians of \(rounds))")
         }
         let writes = try (0..<rounds).map { _ in try write() }.sorted()
         print("write(2) of 64 KiB to a file in /tmp: \(writes[rounds / 2]) ns per KiB")
@@ -45,8 +45,7 @@ import PoiseTelemetry
         let names = LogNames()
         var words = [UInt64](repeating: 0, count: AccessRecord.wordCount)
         var text: [UInt8] = []
-        var line: [UInt8] = []
-        line.reserveCapacity(1 << 20)
+        var line = ByteBatch(capacity: 1 << 20)
         var (pushing, formatting, bytes) = (Nanoseconds.zero, Nanoseconds.zero, 0)
         for _ in 0..<batches {
             let start = Clock.threadCPU
@@ -63,7 +62,7 @@ import PoiseTelemetry
             pushing = pushing + (between - start)
             formatting = formatting + (end - between)
             bytes = line.count / batch
-            line.removeAll(keepingCapacity: true)
+            line.removeAll()
         }
         precondition(ring.droppedCount == 0, "the ring is too small for a batch")
         let count = Double(batch * batches)

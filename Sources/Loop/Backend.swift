@@ -46,7 +46,7 @@ struct Backend {
     }
 
     func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64, again: Bool) {
-        if let simulation { return simulation.watch(descriptor, interest, token: token) }
+        if let simulation { return simulation.watch(descriptor, interest, token: token, again: again) }
         let result =
             again
             ? poise_epoll_modify(epoll, descriptor, interest.rawValue, token)
@@ -79,7 +79,8 @@ struct Backend {
 public protocol SimulatedSystem: AnyObject {
     func receive(_ descriptor: CInt, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> IOResult
     func send(_ descriptor: CInt, _ bytes: UnsafeRawPointer, _ count: Int) -> IOResult
-    func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64)
+    /// - Parameter again: EPOLL_CTL_MOD, and not ADD: exactly when the descriptor is registered already.
+    func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64, again: Bool)
     func close(_ descriptor: CInt)
     func resetOnClose(_ descriptor: CInt)
     func shutdownWrite(_ descriptor: CInt)

@@ -12,7 +12,7 @@ extension EventLoop {
         precondition(time >= now, "the clock is monotonic")
         beCurrent {
             setClock(time)
-            wakeUps &+= 1
+            wakeUpCount &+= 1
             for event in events { dispatch(event.token, event.readiness.rawValue) }
             finishWakeUp(hasMail: !mailbox.isEmpty)
         }

@@ -21,9 +21,14 @@ import PoisePlatform
     /// What makes this loop run `async` code; `nil` on a worker.
     public let executor: LoopExecutor?
     /// Runs once at the end of each wake-up, after all channels: what was gathered leaves together.
-    public var endOfWakeUp: (() -> Void)?
-    /// Wake-ups since the start, and the longest time that one of them took.
-    public internal(set) var wakeUps: UInt64 = 0
+    public var endOfWakeUp: (() -> Void)? {
+        get { hook[0] }
+        set { hook[0] = newValue }
+    }
+    private let hook = RawTable<(() -> Void)?>(repeating: nil, count: 1)
+    /// Wake-ups since the start.
+    public var wakeUps: UInt64 { wakeUpCount }
+    var wakeUpCount: UInt64 = 0
 
     let wheel: TimerWheel
     let backend: Backend
@@ -36,8 +41,8 @@ import PoisePlatform
     private let graveyard = unsafe RawTable<Unmanaged<Channel>>(capacity: 64)
     /// By timer index. SAFETY: not retained; a channel releases its timer before it goes (checked in its deinit).
     private let timerOwners = unsafe RawTable<Unmanaged<Channel>?>(capacity: 256)
-    private(set) var waiting: [Channel] = []
-    private var turn: [Channel] = []
+    let waiting = RawTable<Channel>(capacity: 64)
+    private let turn = RawTable<Channel>(capacity: 64)
     private var letters: [@Sendable () -> Void] = []
     private let events: UnsafeMutablePointer<poise_event>
     private static let eventCount: CInt = 256
@@ -110,7 +115,7 @@ import PoisePlatform
         var hasMail = false
         let count = unsafe poise_epoll_wait(backend.epoll, events, Self.eventCount, timeout())
         unsafe clock.pointee = Clock.monotonic
-        wakeUps &+= 1
+        wakeUpCount &+= 1
         var index = 0
         while index < Int(count) {
             let event = unsafe events[index]  // SAFETY: below `count`, which the kernel filled.
@@ -126,7 +131,7 @@ import PoisePlatform
         fireTimers()
         if hasMail { readMail() }
         executor?.runJobs()
-        endOfWakeUp?()
+        hook[0]?()
         if unsafe !graveyard.isEmpty { bury() }
         if now >= nextTrim {
             buffers.trim()
@@ -156,12 +161,12 @@ import PoisePlatform
     }
 
     private func runAgainQueue() {
-        swap(&waiting, &turn)
-        for channel in turn {
+        // Taken out first, and in the order they asked: who asks again in its turn waits for the next wake-up.
+        while let channel = waiting.popLast() { turn.append(channel) }
+        while let channel = turn.popLast() {
             channel.isQueued = false
             if channel.isOpen { channel.ready(.readable) }
         }
-        turn.removeAll(keepingCapacity: true)
     }
 
     private func fireTimers() {

@@ -1,62 +1,79 @@
-/// A growable array behind a `let`, for the tables that a loop touches several times per wake-up.
+/// A growable array behind a `let`, for tables that are touched several times per request.
 ///
 /// An array in a `var` of a class costs an exclusivity check (about 60 instructions) and a uniqueness check per
 /// change; this costs a bounds check. Not copied, not shared: one owner, one thread.
 ///
-/// SAFETY: `base` holds `capacity` slots of which the first `count` are initialised; every index is checked.
-@safe final class RawTable<Element> {
-    private(set) var count = 0
-    private var capacity: Int
-    private var base: UnsafeMutablePointer<Element>
+/// SAFETY: `base` holds `capacity` slots of which the first `count` are initialised; every index is checked. The state
+/// lies behind a pointer of its own, so that no access to it needs an exclusivity check either: no method calls out
+/// while it reads or writes it.
+@safe public final class RawTable<Element> {
+    @usableFromInline let state: UnsafeMutablePointer<State>
 
-    init(capacity: Int = 16) {
-        self.capacity = capacity
-        unsafe base = .allocate(capacity: capacity)
+    @safe @usableFromInline struct State {
+        @usableFromInline var count = 0
+        @usableFromInline var capacity: Int
+        @usableFromInline var base: UnsafeMutablePointer<Element>
+
+        init(capacity: Int) {
+            self.capacity = capacity
+            unsafe base = .allocate(capacity: capacity)
+        }
     }
 
-    convenience init(repeating element: Element, count: Int) {
+    public init(capacity: Int = 16) {
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: State(capacity: capacity))
+    }
+
+    public convenience init(repeating element: Element, count: Int) {
         self.init(capacity: count)
         for _ in 0..<count { append(element) }
     }
 
     deinit {
-        unsafe base.deinitialize(count: count)
-        unsafe base.deallocate()
+        unsafe state.pointee.base.deinitialize(count: state.pointee.count)
+        unsafe state.pointee.base.deallocate()
+        unsafe state.deallocate()
     }
 
-    var isEmpty: Bool { count == 0 }
+    @inlinable public var count: Int { unsafe state.pointee.count }
+    @inlinable public var isEmpty: Bool { count == 0 }
 
-    @inline(__always)
-    subscript(index: Int) -> Element {
+    @inlinable @inline(__always)
+    public subscript(index: Int) -> Element {
         get {
             precondition(0 <= index && index < count)
-            return unsafe base[index]
+            return unsafe state.pointee.base[index]
         }
         set {
             precondition(0 <= index && index < count)
-            unsafe base[index] = newValue
+            unsafe state.pointee.base[index] = newValue
         }
     }
 
-    @inline(__always)
-    func append(_ element: Element) {
-        if count == capacity { grow() }
-        unsafe (base + count).initialize(to: element)
-        count += 1
+    @inlinable @inline(__always)
+    public func append(_ element: Element) {
+        if unsafe state.pointee.count == state.pointee.capacity { grow() }
+        unsafe (state.pointee.base + state.pointee.count).initialize(to: element)
+        unsafe state.pointee.count += 1
     }
 
-    @inline(__always)
-    func popLast() -> Element? {
+    @inlinable @inline(__always)
+    public func popLast() -> Element? {
         guard count > 0 else { return nil }
-        count -= 1
-        return unsafe (base + count).move()
+        unsafe state.pointee.count -= 1
+        return unsafe (state.pointee.base + state.pointee.count).move()
     }
 
-    private func grow() {
+    @usableFromInline func grow() {
+        let (old, capacity) = unsafe (state.pointee.base, state.pointee.capacity)
         let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
-        unsafe larger.moveInitialize(from: base, count: count)
-        unsafe base.deallocate()
-        unsafe base = larger
-        capacity *= 2
+        unsafe larger.moveInitialize(from: old, count: state.pointee.count)
+        unsafe old.deallocate()
+        unsafe state.pointee.base = larger
+        unsafe state.pointee.capacity = capacity * 2
     }
 }
+
+@available(*, unavailable)
+extension RawTable: Sendable {}

@@ -18,7 +18,7 @@ public final class Worker {
     private(set) var groups: [GroupRuntime?] = []
     /// Removed, with connections that are still open.
     private var retiredListeners: [ListenerRuntime] = []
-    private var idleExchanges: [Exchange] = []
+    private let idleExchanges = RawTable<Exchange>()
     private var randomState: UInt64
     private var dateSecond: Int64 = -1
     private(set) var dateText: [UInt8] = Array(repeating: 0x20, count: HTTPDate.byteCount)
@@ -65,7 +65,8 @@ public final class Worker {
             while groups.count <= group.slot { groups.append(nil) }
             if let runtime = groups[group.slot] {
                 guard runtime.compiled !== group else { continue }
-                renumbering.targets[ObjectIdentifier(runtime)] = runtime.replace(with: group, availability[group.slot])
+                renumbering.targets[ObjectIdentifier(runtime)] = runtime.replace(
+                    with: group, on: self, availability[group.slot])
             } else {
                 groups[group.slot] = GroupRuntime(worker: self, compiled: group, availability[group.slot])
             }

@@ -28,7 +28,8 @@ public struct AccessLogFormatter: Sendable {
     ///
     /// - Parameter text: what ``AccessRecord/pop(from:_:_:)`` left, where `texts` lie.
     public mutating func append(
-        _ record: AccessRecord, _ texts: AccessTexts, of text: [UInt8], names: LogNames, to line: inout [UInt8]
+        _ record: AccessRecord, _ texts: AccessTexts, of text: [UInt8], names: LogNames,
+        to line: inout (some ByteSink & ~Copyable)
     ) {
         let bytes = text.span
         switch format {
@@ -40,7 +41,8 @@ public struct AccessLogFormatter: Sendable {
     // MARK: JSON
 
     private mutating func appendJSON(
-        _ record: AccessRecord, _ texts: AccessTexts, _ bytes: Span<UInt8>, _ names: LogNames, _ line: inout [UInt8]
+        _ record: AccessRecord, _ texts: AccessTexts, _ bytes: Span<UInt8>, _ names: LogNames,
+        _ line: inout (some ByteSink & ~Copyable)
     ) {
         line.append(text: "{\"time\":\"")
         time.append(record.endedAt, to: &line)
@@ -103,7 +105,7 @@ public struct AccessLogFormatter: Sendable {
     }
 
     /// A string; `null` for an empty one: what could not be read of the request.
-    private static func quote(_ text: Span<UInt8>, _ line: inout [UInt8]) {
+    private static func quote(_ text: Span<UInt8>, _ line: inout (some ByteSink & ~Copyable)) {
         guard !text.isEmpty else { return line.append(text: "null") }
         line.append(UInt8(ascii: "\""))
         line.appendJSONEscaped(text)
@@ -111,7 +113,7 @@ public struct AccessLogFormatter: Sendable {
     }
 
     /// `null` without an object, `""` for one whose name is forgotten.
-    private static func name(_ id: Int, _ names: LogNames, _ line: inout [UInt8]) {
+    private static func name(_ id: Int, _ names: LogNames, _ line: inout (some ByteSink & ~Copyable)) {
         guard id != 0 else { return line.append(text: "null") }
         line.append(UInt8(ascii: "\""))
         if let name = names.name(id) { line.appendJSONEscaped(name.span) }
@@ -143,7 +145,8 @@ public struct AccessLogFormatter: Sendable {
     // MARK: Console
 
     private mutating func appendConsole(
-        _ record: AccessRecord, _ texts: AccessTexts, _ bytes: Span<UInt8>, _ names: LogNames, _ line: inout [UInt8]
+        _ record: AccessRecord, _ texts: AccessTexts, _ bytes: Span<UInt8>, _ names: LogNames,
+        _ line: inout (some ByteSink & ~Copyable)
     ) {
         time.append(record.endedAt, to: &line, separator: UInt8(ascii: " "))
         line.append(UInt8(ascii: " "))
@@ -202,7 +205,7 @@ public struct AccessLogFormatter: Sendable {
     }
 
     /// The status, green to red by class; `---` where the client got none.
-    private func paint(_ status: Int, _ line: inout [UInt8]) {
+    private func paint(_ status: Int, _ line: inout (some ByteSink & ~Copyable)) {
         if isColored {
             line.append(text: "\u{1B}[")
             switch status {
@@ -216,14 +219,16 @@ public struct AccessLogFormatter: Sendable {
         if isColored { line.append(text: "\u{1B}[0m") }
     }
 
-    private func consoleName(_ id: Int, _ names: LogNames, _ line: inout [UInt8]) {
+    private func consoleName(_ id: Int, _ names: LogNames, _ line: inout (some ByteSink & ~Copyable)) {
         guard let name = names.name(id) else { return line.append(text: id == 0 ? "-" : "(removed)") }
         Self.harmless(name.span, &line, keepsSpaces: true)
     }
 
     /// Printable ASCII as it is, `\` doubled, all else as `\x1b`: a line cannot be ended, forged or coloured from
     /// outside. `-` for nothing.
-    private static func harmless(_ text: Span<UInt8>, _ line: inout [UInt8], keepsSpaces: Bool = false) {
+    private static func harmless(
+        _ text: Span<UInt8>, _ line: inout (some ByteSink & ~Copyable), keepsSpaces: Bool = false
+    ) {
         guard !text.isEmpty else { return line.append(UInt8(ascii: "-")) }
         var plainFrom = 0
         for index in text.indices {

@@ -122,7 +122,7 @@ public final class LogWriter: Sendable {
 }
 
 /// The writer's thread: what only it touches.
-private struct LogRun {
+private struct LogRun: ~Copyable {
     let writer: LogWriter
     let rings: [RecordRing]
     let output: LogOutput
@@ -130,7 +130,7 @@ private struct LogRun {
     private var names = LogNames()
     private var words = [UInt64](repeating: 0, count: AccessRecord.wordCount)
     private var text = [UInt8](repeating: 0, count: 8 * 1024)
-    private var batch: [UInt8] = []
+    private var batch = ByteBatch(capacity: LogWriter.batchBytes + 32 * 1024)
     private var recordsInBatch = 0
     /// The last write ended inside a line, which must be ended before the next.
     private var isTorn = false
@@ -139,7 +139,6 @@ private struct LogRun {
 
     init(writer: LogWriter, rings: [RecordRing], output: LogOutput, formatter: AccessLogFormatter) {
         (self.writer, self.rings, self.output, self.formatter) = (writer, rings, output, formatter)
-        batch.reserveCapacity(LogWriter.batchBytes + 32 * 1024)
     }
 
     mutating func serve() {
@@ -160,12 +159,14 @@ private struct LogRun {
             if drained > 0 {
                 writer.bell.pause(milliseconds: writer.milliseconds)
             } else {
-                writer.bell.sleep(unless: hasWork)
+                // Not self: a closure cannot borrow what is not copyable.
+                let (writer, rings) = (self.writer, self.rings)
+                writer.bell.sleep { Self.hasWork(writer, rings) }
             }
         }
     }
 
-    private func hasWork() -> Bool {
+    private static func hasWork(_ writer: LogWriter, _ rings: [RecordRing]) -> Bool {
         writer.wantsStop.value == 1 || writer.wantsReopen.value == 1 || rings.contains { !$0.isEmpty }
     }
 
@@ -199,34 +200,47 @@ private struct LogRun {
 
     private mutating func flush() {
         guard recordsInBatch > 0 else { return }
-        defer {
-            batch.removeAll(keepingCapacity: true)
-            recordsInBatch = 0
-        }
         var done = 0
-        do throws(SystemError) {
-            if isTorn {
-                try writeAll([0x0A], &done)
-                isTorn = false
-            }
-            done = 0
-            try writeAll(batch, &done)
-            writer.written.add(recordsInBatch)
-            recovered()
-        } catch {
-            let lines = batch[..<done].count { $0 == 0x0A }
-            if done > 0 { isTorn = batch[done - 1] != 0x0A }
+        if let error = writeBatch(&done) {
+            let (lines, endsInside) = wholeLines(upTo: done)
+            if done > 0 { isTorn = endsInside }
             writer.written.add(lines)
             failed(error, lost: recordsInBatch - lines)
+        } else {
+            writer.written.add(recordsInBatch)
+            recovered()
+        }
+        batch.removeAll()
+        recordsInBatch = 0
+    }
+
+    private func wholeLines(upTo end: Int) -> (count: Int, endsInside: Bool) {
+        var count = 0
+        let bytes = batch.bytes
+        for index in 0..<end where bytes[index] == 0x0A { count += 1 }
+        return (count, end > 0 && bytes[end - 1] != 0x0A)
+    }
+
+    /// - Parameter done: how many bytes of the batch have been written, also when there was an error.
+    private mutating func writeBatch(_ done: inout Int) -> SystemError? {
+        do throws(SystemError) {
+            if isTorn {
+                var ended = 0
+                try writeAll([0x0A].span, &ended)
+                isTorn = false
+            }
+            try writeAll(batch.bytes, &done)
+            return nil
+        } catch {
+            return error
         }
     }
 
-    /// - Parameter done: how many bytes have been written, also when it throws.
-    private mutating func writeAll(_ bytes: [UInt8], _ done: inout Int) throws(SystemError) {
+    private func writeAll(_ bytes: Span<UInt8>, _ done: inout Int) throws(SystemError) {
         var refusals = 0
         while done < bytes.count {
             do throws(SystemError) {
-                done += try Files.writeSome(bytes.span.extracting(droppingFirst: done), to: output.descriptor)
+                done += try Files.writeSome(bytes.extracting(droppingFirst: done), to: output.descriptor)
                 refusals = 0
             } catch {
                 // A pipe or a terminal that somebody else made non-blocking: its reader will come back, or Poise ends.

@@ -8,7 +8,9 @@ struct UTCText {
     /// Appends date and time with milliseconds, in UTC: 24 bytes. RFC 3339 §5.6
     ///
     /// - Parameter nanoseconds: since 1970.
-    mutating func append(_ nanoseconds: Int64, to sink: inout [UInt8], separator: UInt8 = UInt8(ascii: "T")) {
+    mutating func append(
+        _ nanoseconds: Int64, to sink: inout (some ByteSink & ~Copyable), separator: UInt8 = UInt8(ascii: "T")
+    ) {
         let now = nanoseconds.floorDivided(by: 1_000_000_000)
         if now != second {
             second = now
@@ -53,7 +55,7 @@ extension Int64 {
     }
 }
 
-extension Array<UInt8> {
+extension ByteSink where Self: ~Copyable {
     /// The last `count` decimal digits of a number that is 0 or more, with leading zeros.
     mutating func appendDigits(_ number: Int, _ count: Int) {
         var divisor = 1

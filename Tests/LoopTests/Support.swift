@@ -22,7 +22,7 @@ struct SeededGenerator: RandomNumberGenerator {
 final class StillSystem: SimulatedSystem {
     func receive(_ descriptor: CInt, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> IOResult { .wouldBlock }
     func send(_ descriptor: CInt, _ bytes: UnsafeRawPointer, _ count: Int) -> IOResult { .wouldBlock }
-    func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64) {}
+    func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64, again: Bool) {}
     func close(_ descriptor: CInt) {}
     func resetOnClose(_ descriptor: CInt) {}
     func shutdownWrite(_ descriptor: CInt) {}

@@ -16,7 +16,9 @@ struct ByteQueue {
 
     /// Moves `count` bytes to the end of `other`.
     mutating func move(_ count: Int, to other: inout ByteQueue) {
-        unsafe bytes.withUnsafeBytes { unsafe other.append(UnsafeRawBufferPointer(rebasing: $0[start..<start + count])) }
+        unsafe bytes.withUnsafeBytes {
+            unsafe other.append(UnsafeRawBufferPointer(rebasing: $0[start..<start + count]))
+        }
         drop(count)
     }
 

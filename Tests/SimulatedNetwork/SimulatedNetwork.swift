@@ -108,7 +108,11 @@ public final class SimulatedNetwork {
         let socket = makeSocket((ip, nextPort))
         socket.isConnecting = true
         progress += 1
-        if isInstant { finishConnect(socket, address) } else { after(delay()) { [self] in finishConnect(socket, address) } }
+        if isInstant {
+            finishConnect(socket, address)
+        } else {
+            after(delay()) { [self] in finishConnect(socket, address) }
+        }
         return socket
     }
 
@@ -116,7 +120,9 @@ public final class SimulatedNetwork {
         guard !socket.isClosed else { return }
         guard !blackHoles.contains(address) else {
             // What Linux comes to after its retransmissions.
-            return after(.seconds(130)) { if !socket.isClosed, socket.isConnecting { self.fail(socket, Errno.timedOut) } }
+            return after(.seconds(130)) {
+                if !socket.isClosed, socket.isConnecting { self.fail(socket, Errno.timedOut) }
+            }
         }
         let candidates = open.filter { $0.address == address }
         guard !candidates.isEmpty else { return fail(socket, Errno.connectionRefused) }

@@ -60,13 +60,14 @@ public final class SimulatedNode: SimulatedSystem {
         unsafe network.socket(descriptor).send(bytes, count)
     }
 
-    public func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64) {
+    public func watch(_ descriptor: CInt, _ interest: Readiness, token: UInt64, again: Bool) {
         if let listener = network.listener(descriptor) {
             (listener.node, listener.token, listener.isWatched) = (self, token, true)
             if !listener.waiting.isEmpty { listener.wake() }
             return
         }
         let socket = network.socket(descriptor)
+        precondition(socket.isWatched == again, again ? "ENOENT from epoll_ctl" : "EEXIST from epoll_ctl")
         (socket.node, socket.token, socket.interest, socket.isWatched) = (self, token, interest, true)
         // epoll_ctl looks at once: what is ready already is an event.
         if !socket.mask().intersection(interest.union([.failed, .hungUp])).isEmpty { socket.wake() }

@@ -63,6 +63,10 @@ struct Ledger {
         return plan
     }
 
-    func request(_ text: Substring) -> RequestPlan? { Int(text).flatMap { requests.indices.contains($0) ? requests[$0] : nil } }
-    func answer(_ text: String) -> AnswerPlan? { Int(text).flatMap { answers.indices.contains($0) ? answers[$0] : nil } }
+    func request(_ text: Substring) -> RequestPlan? {
+        Int(text).flatMap { requests.indices.contains($0) ? requests[$0] : nil }
+    }
+    func answer(_ text: String) -> AnswerPlan? {
+        Int(text).flatMap { answers.indices.contains($0) ? answers[$0] : nil }
+    }
 }

@@ -74,6 +74,9 @@ private final class ClientStream {
     private var bodyText: [UInt8] = []
     /// An error of Poise's own, where nothing has failed.
     private var isUncalledFor = false
+    /// The answer before was an error of Poise's own to a request with a body. How much is left of that body Poise may
+    /// find out later, and close instead of reading it all.
+    private var followsOwnAnswer = false
     private var willClose = false
     private var isLastBatch = false
     private var awaitsContinue: RequestPlan?
@@ -112,7 +115,9 @@ private final class ClientStream {
             waiting.append(plan)
             add(plan, closes: isLast && world.random.chance(percent: 15))
         }
-        if manner == .garbage { stream.send(world.random.pick(["GARBAGE\r\n\r\n", "\0\0\0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"])) }
+        if manner == .garbage {
+            stream.send(world.random.pick(["GARBAGE\r\n\r\n", "\0\0\0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"]))
+        }
         if manner == .finishesHalfway {
             stream.add(.finish)
             isLastBatch = true
@@ -199,7 +204,8 @@ private final class ClientStream {
                     }
                 }
             case .blocked: return
-            case .end: return connectionEnded(isReset: false)
+            // A send may have been told of the reset already; the end of the stream comes behind it then.
+            case .end: return connectionEnded(isReset: stream.isBroken)
             case .failed: return connectionEnded(isReset: true)
             }
         }
@@ -231,7 +237,8 @@ private final class ClientStream {
         }
         (hasHead, received, bodyText) = (true, 0, [])
         let plan = waiting.first
-        willClose = head.value("connection") == "close" || (plan?.isHTTP10 == true && head.value("connection") != "keep-alive")
+        willClose =
+            head.value("connection") == "close" || (plan?.isHTTP10 == true && head.value("connection") != "keep-alive")
         guard let number = head.value("x-answer") else {
             answer = nil
             return generated(head, for: plan)
@@ -268,14 +275,17 @@ private final class ClientStream {
         if let answer {
             let expected = plan?.method == "HEAD" ? 0 : answer.bodyCount
             if received != expected || answer.isCut {
-                world.fail("answer \(answer.number) looks whole with \(received) of \(expected) bytes")
+                world.fail(
+                    "answer \(answer.number) to \(answer.requestID) looks whole with \(received) of \(expected) bytes")
             }
             world.trace("client \(client.ip) has the answer to \(plan?.id ?? -1)")
             world.tally.answered += 1
+            followsOwnAnswer = false
         } else {
             let text = String(decoding: bodyText, as: UTF8.self)
             if isUncalledFor { world.fail("request \(plan?.id ?? -1) was answered by Poise: \(text)") }
             if plan?.method != "HEAD", !text.contains("(") { world.fail("an error without a reason: \(text)") }
+            followsOwnAnswer = plan?.framing != RequestPlan.Framing.none
             world.tally.generated += 1
         }
         answer = nil
@@ -293,7 +303,10 @@ private final class ClientStream {
     /// All answers are here, and the connection is kept.
     private func goOn() {
         guard !hasEnded, waiting.isEmpty, !willClose else { return }
-        guard client.hasMore, !isLastBatch, stream.isIdle, world.random.chance(percent: 80) else { return finish() }
+        let mayGoOn = manner == .polite || manner == .slowReader
+        guard mayGoOn, client.hasMore, !isLastBatch, stream.isIdle, world.random.chance(percent: 80) else {
+            return finish()
+        }
         sendBatch()
     }
 
@@ -323,7 +336,7 @@ private final class ClientStream {
         if !isReset, hasHead, reader.endsWithConnection { answerEnded() }
         if let plan = waiting.first {
             world.trace("client \(client.ip) lost \(plan.id), \(isReset ? "reset" : "closed")")
-            if !willClose, !world.mayBeCut(hasHead: hasHead, isReset: isReset) {
+            if !willClose, !followsOwnAnswer, !world.mayBeCut(hasHead: hasHead, isReset: isReset) {
                 world.fail("request \(plan.id) was not answered: the connection was \(isReset ? "reset" : "closed")")
             }
         }

@@ -174,7 +174,9 @@ final class TargetStream {
     /// No answer at all, or one that is none.
     private func misbehave(_ request: RequestPlan) {
         isAnswering = true
-        switch world.random.pick(0...5) {
+        let way = world.random.pick(0...5)
+        world.trace("target \(target.index) misbehaves in way \(way) to \(request.id)")
+        switch way {
         case 0: stream.add(.close)
         case 1: stream.add(.reset)
         case 2: return  // Never answers.

@@ -4,10 +4,12 @@ import Testing
 /// Seeds to run: `POISE_SEED=n` one of them with a trace, `POISE_SEEDS=n` so many.
 private let environment = ProcessInfo.processInfo.environment
 private let single = environment["POISE_SEED"].flatMap { UInt64($0) }
-private let count = environment["POISE_SEEDS"].flatMap { UInt64($0) } ?? 300
+private let count = environment["POISE_SEEDS"].flatMap { UInt64($0) } ?? 150
 /// Of each batch; batches run side by side.
 private let batchSize: UInt64 = 10
-private let batches = single.map { [$0..<$0 + 1] } ?? stride(from: 0, to: count, by: Int(batchSize)).map { $0..<min($0 + batchSize, count) }
+private let batches =
+    single.map { [$0..<$0 + 1] }
+    ?? stride(from: 0, to: count, by: Int(batchSize)).map { $0..<min($0 + batchSize, count) }
 
 @Suite("Workers on a simulated network: whatever a seed plays, the invariants of World hold")
 struct SimulationTests {

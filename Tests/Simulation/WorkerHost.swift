@@ -18,6 +18,7 @@ final class WorkerHost {
     private var text: [UInt8] = []
     /// Ended exchanges, by the access log.
     private(set) var records = 0
+    var onRecord: ((_ record: AccessRecord, _ target: String) -> Void)?
     /// In force on this worker.
     private(set) var weights: [Int32]
     /// The machine has no time for this thread until then.
@@ -61,7 +62,10 @@ final class WorkerHost {
 
     func step(at now: MonotonicTime, maxEvents: Int) {
         loop.step(at: now, node.takeEvents(max: maxEvents))
-        while AccessRecord.pop(from: ring, &words, &text) != nil { records += 1 }
+        while let (record, texts) = AccessRecord.pop(from: ring, &words, &text) {
+            records += 1
+            onRecord?(record, String(decoding: text[texts.target], as: UTF8.self))
+        }
     }
 
     /// Exchanges that this worker has sent to each target so far.

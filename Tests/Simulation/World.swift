@@ -70,10 +70,16 @@ final class World {
             let host = WorkerHost(
                 index: index, network: network, seed: seed, reports: reports, limits: limits, targets: scenario.targets)
             hosts.append(host)
+            if traces {
+                host.onRecord = { [unowned self] record, target in
+                    trace(
+                        "worker \(index) ends \(target): \(record.status) \(record.reason.name), target \(record.target), try \(record.tries)"
+                    )
+                }
+            }
             let socket = network.listen(on: frontAddress, onConnection: nil).number
             host.post { worker in
-                worker.adopt(
-                    snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)], availability: [:])
+                worker.adopt(snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)])
             }
         }
         for target in targets.dropFirst(scenario.deadTargets) { target.start() }
@@ -173,7 +179,8 @@ final class World {
         let before = host.targetRequests(group)
         let weights = host.weights
         host.step(at: network.now, maxEvents: random.chance(percent: 20) ? random.pick(1...3) : .max)
-        fingerprint = (fingerprint ^ UInt64(bitPattern: network.now.nanoseconds) ^ network.progress << 40) &* 0x100_0000_01B3
+        fingerprint =
+            (fingerprint ^ UInt64(bitPattern: network.now.nanoseconds) ^ network.progress << 40) &* 0x100_0000_01B3
         if network.progress == lastProgress, network.now == lastTime {
             stepsWithoutProgress += 1
             if stepsWithoutProgress > 200 { fail("worker \(host.index) runs and runs, and gets nothing done") }
@@ -193,7 +200,9 @@ final class World {
             if inFlight < 0 { fail("target \(index) has \(inFlight) exchanges in flight") }
             if target.counters.gauge(TargetCounter.connections) < 0 { fail("target \(index) has connections below 0") }
             guard let limiter = target.inFlight else { continue }
-            if limiter.inUse > limiter.limit { fail("target \(index) has \(limiter.inUse) of \(limiter.limit) slots in use") }
+            if limiter.inUse > limiter.limit {
+                fail("target \(index) has \(limiter.inUse) of \(limiter.limit) slots in use")
+            }
             if limiter.inUse != inFlight {
                 fail("target \(index) has \(limiter.inUse) slots in use for \(inFlight) exchanges")
             }
@@ -213,7 +222,9 @@ final class World {
         guard violation == nil else { return }
         for host in hosts {
             if host.worker.connectionCount != 0 { fail("worker \(host.index) keeps connections") }
-            if host.loop.buffers.outstanding != 0 { fail("\(host.loop.buffers.outstanding) buffers are not given back") }
+            if host.loop.buffers.outstanding != 0 {
+                fail("\(host.loop.buffers.outstanding) buffers are not given back")
+            }
             if host.loop.armedTimerCount != 0 { fail("\(host.loop.armedTimerCount) timers are armed for nothing") }
         }
         if limits.connectionCount != 0 { fail("the process counts \(limits.connectionCount) connections") }
@@ -236,7 +247,7 @@ final class World {
         for host in hosts {
             host.post { worker in
                 worker.closeAll()
-                worker.adopt(empty, sockets: [], availability: [:])
+                worker.adopt(empty)
             }
             host.step(at: network.now, maxEvents: .max)
         }

@@ -70,6 +70,34 @@ struct LogWriterTests {
         #expect(said[0].contains("/dev/full: No space left on device"))
     }
 
+    @Test("while the disk hangs nobody waits, what finds no room is counted, and then it goes on")
+    func hangs() throws {
+        let path = Self.folder() + "/pipe"
+        let made = unsafe mkfifo(path, 0o600)
+        #expect(made == 0)
+        // A pipe that is not read is a disk that hangs.
+        let reader = FileDescriptor(adopting: unsafe open(path, O_RDWR | O_NONBLOCK))
+        let ring = RecordRing(capacity: 1 << 16)
+        let writer = try #require(try LogWriter(Self.settings(path), bell: Bell()))
+        try writer.start(rings: [ring])
+        Self.push(5000, to: ring)
+        let dropped = ring.droppedCount
+        #expect(dropped > 3000, "ring and pipe hold a few hundred records each")
+        writer.bell.ring()
+        var lines = 0
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        while UInt64(lines) + dropped < 5000 {
+            var waiting = pollfd(fd: reader.number, events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&waiting, 1, 10_000) == 1 else { break }
+            let count = unsafe read(reader.number, &bytes, bytes.count)
+            lines += bytes.prefix(max(0, count)).count { $0 == 0x0A }
+        }
+        #expect(UInt64(lines) + dropped == 5000)
+        #expect(writer.stop())
+        #expect(writer.statistics.written == UInt64(lines))
+        #expect(writer.statistics.lostToFullRings == dropped)
+    }
+
     @Test("a path that cannot be opened is an error at the start")
     func unwritable() {
         #expect(

@@ -1,4 +1,3 @@
-import PoiseBalancing
 import PoiseHTTP
 import PoiseLive
 import PoiseModel

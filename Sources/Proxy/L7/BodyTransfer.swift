@@ -8,7 +8,9 @@ import PoiseModel
 ///     source.input --(length | chunked | until close)--> sink.output (framing, small pieces) + source.input (large)
 ///
 /// Chunked content is decoded and framed again: extensions go, sizes are ours, trailers stay.
-struct BodyTransfer {
+///
+/// A class and not a struct: as a property of an exchange it would cost an exclusivity check per call.
+final class BodyTransfer {
     enum Source: Equatable { case none, length, chunked, untilClose }
     enum Sink: Equatable { case asIs, chunked }
 
@@ -60,7 +62,7 @@ struct BodyTransfer {
     static var keptBytesMax: Int { 64 * 1024 }
     private static var droppedBytesMax: Int { 64 * 1024 }
 
-    mutating func begin(_ framing: BodyFraming, sink: Sink) {
+    func begin(_ framing: BodyFraming, sink: Sink) {
         self.sink = sink
         bytes = 0
         (remaining, dropped) = (0, 0)
@@ -86,7 +88,7 @@ struct BodyTransfer {
     private var isBulk: Bool { source == .length && remaining > BufferPool.standardBytes }
 
     /// Moves what can be moved now.
-    mutating func pump(from: Connection, to: Connection) -> Outcome {
+    func pump(from: Connection, to: Connection) -> Outcome {
         let stopAt = bytes &+ Self.turnBytes
         while true {
             // Content is taken in before anything is sent, so that a head leaves together with it.
@@ -134,7 +136,7 @@ struct BodyTransfer {
     private enum Read { case staged, empty, refused(Refusal) }
 
     /// Takes the next content out of the source's input: small pieces into the sink's output, a large one as pending.
-    private mutating func readSource(_ from: Connection, _ to: Connection) -> Read {
+    private func readSource(_ from: Connection, _ to: Connection) -> Read {
         guard from.inputCursor < from.inputEnd, let buffer = from.input else { return .empty }
         switch source {
         case .none: return .empty
@@ -162,7 +164,7 @@ struct BodyTransfer {
         }
     }
 
-    private mutating func decode(_ buffer: Buffer, _ from: Connection, _ to: Connection) -> Read {
+    private func decode(_ buffer: Buffer, _ from: Connection, _ to: Connection) -> Read {
         waitsForMore = false
         let input = buffer.bytes(0, from.inputEnd)
         while true {
@@ -206,7 +208,7 @@ struct BodyTransfer {
     }
 
     /// Stages a small piece whole: it leaves in one send with its framing and with what stands before it.
-    private mutating func copy(_ buffer: Buffer, _ start: Int, _ count: Int, _ to: Connection) {
+    private func copy(_ buffer: Buffer, _ start: Int, _ count: Int, _ to: Connection) {
         stageLineEnd(to)
         if sink == .chunked { stageSize(count, to) }
         var writer = to.stage(room: count + 2)
@@ -217,13 +219,13 @@ struct BodyTransfer {
         bytes += count
     }
 
-    private mutating func takePending(_ from: Connection, _ count: Int) {
+    private func takePending(_ from: Connection, _ count: Int) {
         (pendingStart, pendingEnd) = (from.inputCursor, from.inputCursor + count)
         from.inputCursor += count
     }
 
     /// Frees what was sent; an emptied buffer is used from its start again.
-    private mutating func consume(_ from: Connection) {
+    private func consume(_ from: Connection) {
         from.inputStart = pendingStart
         if pendingStart == pendingEnd, from.inputCursor == from.inputEnd {
             (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
@@ -232,7 +234,7 @@ struct BodyTransfer {
     }
 
     /// Receives into the source's input, making room first.
-    private mutating func receive(_ from: Connection) -> Connection.Fill {
+    private func receive(_ from: Connection) -> Connection.Fill {
         if !keepsInput {
             if from.inputCursor == from.inputEnd {
                 if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
@@ -256,7 +258,7 @@ struct BodyTransfer {
     /// Reads on without a sink, in place of ``pump(from:to:)`` from now on: nobody wants the rest.
     ///
     /// - Returns: `.complete`, `.needInput`, `.tooLarge` once it was not worth it, or how the source failed.
-    mutating func drop(from: Connection) -> Outcome {
+    func drop(from: Connection) -> Outcome {
         (pendingStart, pendingEnd, owesLineEnd, keepsInput) = (0, 0, false, false)
         while true {
             if let refusal = skip(from) { return .refused(refusal) }
@@ -273,7 +275,7 @@ struct BodyTransfer {
         }
     }
 
-    private mutating func skip(_ from: Connection) -> Refusal? {
+    private func skip(_ from: Connection) -> Refusal? {
         defer { from.inputStart = from.inputCursor }
         guard source == .chunked else {
             let count = min(remaining, from.unreadCount)
@@ -298,7 +300,7 @@ struct BodyTransfer {
         return nil
     }
 
-    private mutating func drop(_ count: Int) {
+    private func drop(_ count: Int) {
         dropped += count
         bytes += count
     }
@@ -313,7 +315,7 @@ struct BodyTransfer {
         to.commit(writer)
     }
 
-    private mutating func stageLineEnd(_ to: Connection) {
+    private func stageLineEnd(_ to: Connection) {
         guard owesLineEnd else { return }
         owesLineEnd = false
         var writer = to.stage(room: 2)
@@ -322,7 +324,7 @@ struct BodyTransfer {
         to.commit(writer)
     }
 
-    private mutating func stageEnd(_ to: Connection) {
+    private func stageEnd(_ to: Connection) {
         stageLineEnd(to)
         var writer = to.stage(room: 5)
         writer.append(text: "0\r\n\r\n")

@@ -55,14 +55,14 @@ final class ClientConnection: Connection {
     func start(_ socket: consuming FileDescriptor) {
         open(socket)
         listener.enter(self)
-        let settings = listener.compiled.settings
-        if let limit = settings.limits.connectionsPerClientMax, let peer {
+        let compiled = listener.compiled
+        if let limit = compiled.settings.limits.connectionsPerClientMax, let peer {
             isCountedPerClient = true
             isOverClientLimit = !worker.limits.enter(client: peer, limit: limit)
         }
-        if settings.proxyProtocol == .required { phase = .preamble }
+        if compiled.settings.proxyProtocol == .required { phase = .preamble }
         identify()
-        armTimer(at: loop.now + settings.timeouts.head)
+        armTimer(at: loop.now + compiled.settings.timeouts.head)
         wait = .head
         if phase == .preamble { readPreamble() } else { readRequests() }
         if isOpen { watch([.readable]) }
@@ -130,7 +130,7 @@ final class ClientConnection: Connection {
             case .full:
                 // A head that began behind another request, or one larger than a standard buffer.
                 let distance = compactInput(large: inputStart == 0)
-                exchange?.head.shift(by: distance)
+                exchange?.shiftHead(by: distance)
             case .endOfStream, .failed:
                 return end(reset: false)
             }
@@ -142,7 +142,7 @@ final class ClientConnection: Connection {
         let exchange = self.exchange ?? beginReading()
         // Bound first: a span of an optional property's value makes the optimiser fail.
         guard let buffer = input else { return true }
-        let result = exchange.head.parse(buffer.bytes(0, inputEnd), from: inputStart, limits: listener.limits)
+        let result = exchange.parseHead(buffer, from: inputStart, to: inputEnd)
         switch result {
         case .needMore:
             return true

@@ -67,7 +67,9 @@ class Connection: Channel {
             return .failed
         }
         peerClosed = true
-        return .endOfStream
+        // A reset is told once. Where a send was told, the bytes that it took away are missing in front of this end;
+        // a broken pipe comes after a FIN, and nothing is missing.
+        return failure == 0 || failure == Errno.brokenPipe ? .endOfStream : .failed
     }
 
     /// Moves what is unread to the front of its buffer, or of a larger one.

@@ -95,7 +95,7 @@ extension Exchange {
         let group = self.group!
         let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
         var passedOver = tried
-        while let index = group.pick(key: key, excluding: passedOver) {
+        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver) {
             guard let limiter = group.pools[index].target.inFlight else { return .target(index) }
             if limiter.take() {
                 slot = limiter
@@ -151,7 +151,7 @@ extension Exchange {
             forward(pooled)
             return
         }
-        let connection = TargetConnection(pool: pool)
+        let connection = TargetConnection(pool: pool, worker: worker)
         do {
             let socket = try worker.loop.connect(to: pool.target.address)
             connection.start(socket, for: self)

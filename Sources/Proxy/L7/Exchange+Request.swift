@@ -50,7 +50,6 @@ extension Exchange {
         requestIsSent = true
         sentAt = now
         if !target.isConnected { markConnected(target) }
-        if phase == .answering, answerBody.sourceIsDone { tryFinish() }
     }
 
     func markConnected(_ target: TargetConnection) {

@@ -91,13 +91,13 @@ extension Exchange {
 
     /// Whether the peer was slower than allowed since the last check.
     func isTooSlow(_ bytes: Int) -> Bool {
-        let settings = listener.compiled.settings
+        let compiled = listener.compiled
         if waitedSince != .distantFuture {
             waited = waited + (now - waitedSince)
             waitedSince = now
         }
-        let least = Double(settings.limits.bodyRateMin) * waited.seconds
-        return settings.limits.bodyRateMin > 0 && waited >= settings.timeouts.bodyRateGrace / 2
+        let least = Double(compiled.settings.limits.bodyRateMin) * waited.seconds
+        return compiled.settings.limits.bodyRateMin > 0 && waited >= compiled.settings.timeouts.bodyRateGrace / 2
             && Double(bytes - rateCheckedBytes) < least
     }
 

@@ -34,8 +34,8 @@ final class Exchange {
 
     var head = RequestHead()
     var answer = ResponseHead()
-    var requestBody = BodyTransfer()
-    var answerBody = BodyTransfer()
+    let requestBody = BodyTransfer()
+    let answerBody = BodyTransfer()
     /// The head's buffer when the client's input went on in another one.
     var pinnedHead: Buffer?
 
@@ -99,7 +99,10 @@ final class Exchange {
     func reset(client: ClientConnection, listener: ListenerRuntime) {
         (self.client, self.listener) = (client, listener)
         phase = .reading
+        var head = RequestHead()
+        swap(&head, &self.head)
         head.reset()
+        swap(&head, &self.head)
         serial &+= 1
         (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
@@ -113,6 +116,24 @@ final class Exchange {
         answerBody.begin(.none, sink: .asIs)
     }
 
+    /// Reads on in the request's head. The head is swapped out and back: a call on it in place would make every access
+    /// to it an exclusivity check, some forty per request.
+    func parseHead(_ buffer: Buffer, from start: Int, to end: Int) -> ParseResult {
+        var head = RequestHead()
+        swap(&head, &self.head)
+        let result = head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
+        swap(&head, &self.head)
+        return result
+    }
+
+    /// The head's bytes were moved within their buffer.
+    func shiftHead(by distance: Int) {
+        var head = RequestHead()
+        swap(&head, &self.head)
+        head.shift(by: distance)
+        swap(&head, &self.head)
+    }
+
     /// Never used for a request after all.
     func release() {
         phase = .idle
@@ -122,24 +143,25 @@ final class Exchange {
 
     /// The head is complete: decides what is done with the request.
     func begin() {
-        let settings = listener.compiled.settings
+        // The settings are never bound as a whole: that would copy, and count, everything in them.
+        let compiled = listener.compiled
         beginCounting()
         keepAlive = !head.wantsClose && client.mayContinue
-        takeRequestID(settings.forwarding)
-        takeClient(settings.forwarding)
+        takeRequestID()
+        takeClient()
         // First of all: whatever the answer is, the next request begins behind this one's body.
-        prepareBody(settings)
-        if let limit = settings.limits.bodyBytesMax, case .length(let count) = head.framing, count > limit {
+        prepareBody()
+        if let limit = compiled.settings.limits.bodyBytesMax, case .length(let count) = head.framing, count > limit {
             return fail(.bodyTooLarge)
         }
         switch head.method {
         case .connect: return fail(.methodNotAllowed)
-        case .trace where !settings.allowsTrace: return fail(.methodNotAllowed)
+        case .trace where !compiled.settings.allowsTrace: return fail(.methodNotAllowed)
         case .options, .trace:
             if let stop = countForwards() { return stop() }
         default: break
         }
-        wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(settings.upgrades)
+        wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(compiled.settings.upgrades)
         switch chooseAction() {
         case .none: return
         case .some(let action): run(action)
@@ -166,11 +188,11 @@ final class Exchange {
         fail(reason)
     }
 
-    func takeRequestID(_ forwarding: ForwardingHeaders) {
+    func takeRequestID() {
         requestIDHigh = worker.random()
         requestIDLow = worker.random()
-        if forwarding.requestID { keptRequestID = idToKeep(.xRequestID) }
-        if forwarding.amazonTraceID { keptTraceID = idToKeep(.xAmznTraceID) }
+        if listener.compiled.settings.forwarding.requestID { keptRequestID = idToKeep(.xRequestID) }
+        if listener.compiled.settings.forwarding.amazonTraceID { keptTraceID = idToKeep(.xAmznTraceID) }
     }
 
     /// The first value of a field that may go on: any from a trusted peer, a harmless one from others.
@@ -184,12 +206,13 @@ final class Exchange {
     }
 
     /// Behind trusted proxies the client is whom X-Forwarded-For tells.
-    func takeClient(_ forwarding: ForwardingHeaders) {
+    func takeClient() {
         guard client.isTrusted, let peer = client.address, head.fields.contains(where: { $0.id == .xForwardedFor })
         else { return clientAddress = client.addressText }
-        var walk = ClientAddressWalk(peer: peer, trusted: forwarding.trustedProxies)
+        let trusted = listener.compiled.settings.forwarding.trustedProxies
+        var walk = ClientAddressWalk(peer: peer, trusted: trusted)
         for field in head.fields.reversed() where field.id == .xForwardedFor {
-            walk.readBackwards(headBuffer.bytes(field.value.start, field.value.end), trusted: forwarding.trustedProxies)
+            walk.readBackwards(headBuffer.bytes(field.value.start, field.value.end), trusted: trusted)
         }
         clientAddress = ClientAddressText(walk.client)
     }
@@ -211,8 +234,8 @@ final class Exchange {
     }
 
     /// Bodies that are not wholly here get a buffer of their own, so that the head's bytes stay.
-    func prepareBody(_ settings: Listener) {
-        requestBody.bytesMax = settings.limits.bodyBytesMax ?? .max
+    func prepareBody() {
+        requestBody.bytesMax = listener.compiled.settings.limits.bodyBytesMax ?? .max
         requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
         requestBody.keepsInput = true
         requestBody.guardsUnsent = true

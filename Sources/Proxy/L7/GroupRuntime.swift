@@ -5,7 +5,6 @@ import PoiseModel
 
 /// One target group on one worker: the algorithm's state, the weights in force, and the pools of connections.
 final class GroupRuntime {
-    unowned let worker: Worker
     private(set) var compiled: CompiledGroup
     private(set) var counters: CounterRow
     private(set) var totalTime: HistogramRow
@@ -17,7 +16,6 @@ final class GroupRuntime {
     var retryBudget: RetryBudget
 
     init(worker: Worker, compiled: CompiledGroup, _ availability: GroupAvailability?) {
-        self.worker = worker
         self.compiled = compiled
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
@@ -58,7 +56,7 @@ final class GroupRuntime {
     /// Changed settings or targets. Pools of targets that stay keep their connections.
     ///
     /// - Returns: for each old target its new index, -1 where it is gone.
-    func replace(with compiled: CompiledGroup, _ availability: GroupAvailability?) -> [Int] {
+    func replace(with compiled: CompiledGroup, on worker: Worker, _ availability: GroupAvailability?) -> [Int] {
         var old: [UInt64: TargetPool] = [:]
         for pool in pools { old[pool.target.identity] = pool }
         let places = Dictionary(
@@ -108,10 +106,10 @@ final class GroupRuntime {
 
     /// - Parameter key: for `source_hash`.
     /// - Returns: an index into ``pools``; `nil` when no target is left for this flow.
-    func pick(key: UInt64, excluding excluded: Exclusions) -> Int? {
+    func pick(key: UInt64, random: UInt64, excluding excluded: Exclusions) -> Int? {
         if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
         return scheduler.pick(
-            from: View(weights: weights, group: compiled), key: key, random: worker.random(), excluding: excluded)
+            from: View(weights: weights, group: compiled), key: key, random: random, excluding: excluded)
     }
 
     /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.

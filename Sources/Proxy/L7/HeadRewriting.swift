@@ -50,7 +50,6 @@ extension Exchange {
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
     func stageRequestHead(to target: TargetConnection) {
         let buffer = headBuffer
-        let settings = listener.compiled.settings
         let fixedHost = hostForTarget(target)
         var writer = target.stage(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
@@ -67,7 +66,7 @@ extension Exchange {
         writer.append(0x0D)
         writer.append(0x0A)
 
-        let forwarding = settings.forwarding
+        let forwarding = listener.compiled.settings.forwarding
         var copier = FieldCopier(buffer)
         for field in head.fields where !field.isHopByHop {
             switch field.id {
@@ -84,8 +83,9 @@ extension Exchange {
                 if forwarding.amazonTraceID { continue }
             case .maxForwards:
                 if maxForwards != nil { continue }
+            // `X_Forwarded_For` becomes the real field in many a framework (CGI's rules).
             case .other:
-                if isUnderscoreTwin(buffer, field.name) { continue }
+                if field.isUnderscoreTwin { continue }
             default:
                 break
             }
@@ -142,37 +142,6 @@ extension Exchange {
         case .target: target.pool.target.hostHeader
         case .fixed(let name): name
         }
-    }
-
-    /// Twins such as `X_Forwarded_For` become the real field in many a framework (CGI's rules).
-    private func isUnderscoreTwin(_ buffer: Buffer, _ name: ByteRange) -> Bool {
-        switch name.count {
-        case 9, 12, 14, 15, 16, 17: break
-        default: return false
-        }
-        let bytes = buffer.bytes(name.start, name.end)
-        var hasUnderscore = false
-        for index in bytes.indices where bytes[index] == 0x5F { hasUnderscore = true }
-        guard hasUnderscore else { return false }
-        for twin in [
-            "x-real-ip", "x-request-id", "content-length", "x-forwarded-for", "x-amzn-trace-id", "x-forwarded-port",
-            "x-forwarded-host", "x-forwarded-proto", "transfer-encoding",
-        ] {
-            if equalsFoldingUnderscores(bytes, twin) { return true }
-        }
-        return false
-    }
-
-    private func equalsFoldingUnderscores(_ bytes: Span<UInt8>, _ text: String) -> Bool {
-        let text = text.utf8.span
-        guard bytes.count == text.count else { return false }
-        for index in bytes.indices {
-            var byte = bytes[index]
-            if byte == 0x5F { byte = 0x2D }
-            if byte &- 0x41 < 26 { byte |= 0x20 }
-            if byte != text[index] { return false }
-        }
-        return true
     }
 
     /// `X-Forwarded-*`, `Forwarded`, `X-Request-Id`, `X-Amzn-Trace-Id`.

@@ -17,9 +17,9 @@ final class TargetConnection: Connection {
     /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
     var announcedIdle: Nanoseconds?
 
-    init(pool: TargetPool) {
+    init(pool: TargetPool, worker: Worker) {
         self.pool = pool
-        super.init(worker: pool.worker)
+        super.init(worker: worker)
     }
 
     /// Starts to connect. Bytes may be sent at once: on fast paths the handshake is over before this returns.

@@ -1,14 +1,17 @@
 import PoiseLive
+import PoiseLoop
 import PoiseModel
 
 /// One target of one group on one worker: its idle connections and its failures in a row.
 final class TargetPool {
-    unowned let worker: Worker
+    let loop: EventLoop
+    private let events: WorkerEvents
+    private let workerIndex: Int
     private(set) var target: CompiledTarget
     private(set) var group: CompiledGroup
     private(set) var counters: CounterRow
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
-    private var idle: [TargetConnection] = []
+    private let idle = RawTable<TargetConnection>()
     private var failuresInARow = 0
     private(set) var isRetired = false
 
@@ -16,13 +19,14 @@ final class TargetPool {
     private static var idleMax: Int { 1024 }
 
     init(worker: Worker, group: CompiledGroup, target: CompiledTarget) {
-        (self.worker, self.group, self.target) = (worker, group, target)
-        counters = target.counters.row(worker.index)
+        (loop, events, workerIndex) = (worker.loop, worker.events, worker.index)
+        (self.group, self.target) = (group, target)
+        counters = target.counters.row(workerIndex)
     }
 
     func replace(group: CompiledGroup, target: CompiledTarget) {
         (self.group, self.target) = (group, target)
-        counters = target.counters.row(worker.index)
+        counters = target.counters.row(workerIndex)
     }
 
     // MARK: Connections
@@ -38,12 +42,12 @@ final class TargetPool {
         guard !isRetired, time > .zero, idle.count < Self.idleMax else { return connection.end() }
         connection.poolPosition = idle.count
         idle.append(connection)
-        connection.enterPool(until: worker.loop.now + time)
+        connection.enterPool(until: loop.now + time)
     }
 
     /// An idle connection was closed by its target or its timer.
     func remove(_ connection: TargetConnection) {
-        let last = idle.removeLast()
+        guard let last = idle.popLast() else { return }
         guard last !== connection else { return }
         idle[connection.poolPosition] = last
         last.poolPosition = connection.poolPosition
@@ -69,7 +73,7 @@ final class TargetPool {
         failuresInARow += 1
         let limit = group.settings.passive.consecutiveFailures
         guard limit > 0, failuresInARow >= limit else { return }
-        worker.events.targetFailed(group.slot, groupIndex, target.identity, failuresInARow)
+        events.targetFailed(group.slot, groupIndex, target.identity, failuresInARow)
         failuresInARow = 0
     }
 }
