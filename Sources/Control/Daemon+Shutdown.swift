@@ -25,7 +25,7 @@ extension Daemon {
         await withCheckedContinuation { continuation in
             drainWaiter = continuation
             timer.fired = { [unowned self] in
-                guard limits.connectionCount > 0, loop.now < deadline else { return endDrain() }
+                guard !isToldToEnd, limits.connectionCount > 0, loop.now < deadline, !isCutShort else { return endDrain() }
                 if loop.now >= nextWord {
                     nextWord = loop.now + .seconds(1)
                     log(
@@ -42,8 +42,11 @@ extension Daemon {
         timer.end()
     }
 
-    /// Ends a running ``drain()`` at once.
+    /// Ends a running ``drain()`` at once, also one that has only begun.
     public func endDrain() {
+        isToldToEnd = true
+        // It may come before the workers have answered, when nobody waits yet.
+        isCutShort = true
         drainWaiter?.resume()
         drainWaiter = nil
     }

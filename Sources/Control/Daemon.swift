@@ -43,8 +43,12 @@ public final class Daemon {
     // One apply at a time.
     var isApplying = false
     var waitingForTurn: [CheckedContinuation<Void, Never>] = []
+    /// A drain that need not wait any more.
+    var isCutShort = false
     /// Whoever waits for the end of ``drain()``.
     var drainWaiter: CheckedContinuation<Void, Never>?
+    /// ``endDrain()`` was called, maybe before anybody waited.
+    var isToldToEnd = false
 
     /// - Parameters:
     ///   - log: takes operational messages.
