@@ -25,7 +25,9 @@ extension Daemon {
         await withCheckedContinuation { continuation in
             drainWaiter = continuation
             timer.fired = { [unowned self] in
-                guard !isToldToEnd, limits.connectionCount > 0, loop.now < deadline, !isCutShort else { return endDrain() }
+                guard !isToldToEnd, limits.connectionCount > 0, loop.now < deadline, !isCutShort else {
+                    return endDrain()
+                }
                 if loop.now >= nextWord {
                     nextWord = loop.now + .seconds(1)
                     log(

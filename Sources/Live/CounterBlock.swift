@@ -49,6 +49,8 @@ import CPoise
 }
 
 /// One worker's row of a ``CounterBlock``: a trivial handle.
+///
+/// SAFETY: every index is checked against `width`; whoever keeps a row keeps its block.
 @safe public struct CounterRow: @unchecked Sendable {
     @usableFromInline let words: UnsafeMutablePointer<UInt64>
     @usableFromInline let width: Int

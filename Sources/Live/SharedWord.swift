@@ -2,8 +2,9 @@ import CPoise
 
 /// One word that any thread may change, sequentially consistent. For what is rare; a worker's counters are
 /// ``CounterBlock``s.
+///
+/// SAFETY: the word is allocated in `init`, freed with the object, and only touched by atomic accesses between.
 @safe public final class SharedWord: @unchecked Sendable {
-    // SAFETY: only touched by atomic accesses, freed with the object.
     private let word: UnsafeMutablePointer<UInt64>
 
     public init(_ value: UInt64 = 0) {

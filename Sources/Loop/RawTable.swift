@@ -9,6 +9,7 @@
 @safe public final class RawTable<Element> {
     @usableFromInline let state: UnsafeMutablePointer<State>
 
+    /// SAFETY: `base` is allocated here for `capacity` elements, and freed by the table.
     @safe @usableFromInline struct State {
         @usableFromInline var count = 0
         @usableFromInline var capacity: Int

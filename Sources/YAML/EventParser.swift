@@ -52,8 +52,8 @@ struct YAMLEvent {
 
     /// - Throws: what libyaml does not accept, or an event of a kind that does not exist.
     mutating func next() throws(ParserFailure) -> YAMLEvent {
-        var event = unsafe yaml_event_t()
         // SAFETY: `event` is plain memory that libyaml fills; it is deleted below on every path after success.
+        var event = unsafe yaml_event_t()
         guard unsafe yaml_parser_parse(parser, &event) == 1 else { throw failure() }
         // SAFETY: filled by the call above.
         defer { unsafe yaml_event_delete(&event) }

@@ -114,12 +114,8 @@ private final class Service {
             Console.error(failure.description)
         } else {
             for entry in daemon.listening {
-<<<<<<< HEAD
-                let name = entry.listener.contains(" ") ? "\"\(entry.listener)\"" : entry.listener
-=======
                 // A listener without a name is called by protocol and addresses: one word for whoever reads this line.
                 let name = entry.listener.split(separator: " ").joined(separator: "-")
->>>>>>> control
                 Console.print("ready listener=\(name) address=\(entry.address)")
             }
             if let address = admin?.metricsAddress { Console.print("ready metrics=\(address)") }
