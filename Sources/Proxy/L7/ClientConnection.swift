@@ -102,7 +102,7 @@ final class ClientConnection: Connection {
             // The request may be here, only not read yet.
             if mayHaveInput { readRequests() }
             guard isOpen, phase == .reading || phase == .preamble else { return }
-            if let exchange, exchange.head.hasBegun {
+            if let exchange, exchange.hasBegun {
                 wait = .none
                 phase = .exchanging
                 exchange.refuse(.headTimeout)
@@ -172,7 +172,7 @@ final class ClientConnection: Connection {
 
     /// Nothing more to read now: the head's deadline runs from its first byte, else the idle time.
     private func waitForRequest() {
-        if let exchange, exchange.head.hasBegun {
+        if let exchange, exchange.hasBegun {
             if wait != .head {
                 wait = .head
                 armTimer(at: loop.now + listener.compiled.settings.timeouts.head)
@@ -272,7 +272,7 @@ final class ClientConnection: Connection {
 
     /// The listener is gone: an idle connection closes, a busy one ends with its answer.
     func listenerRetired() {
-        if phase == .reading, exchange == nil || exchange?.head.hasBegun == false {
+        if phase == .reading, exchange == nil || exchange?.hasBegun == false {
             // What has arrived is still answered.
             if mayHaveInput { readRequests() }
             if isOpen, phase == .reading, exchange == nil { end(reset: false) }

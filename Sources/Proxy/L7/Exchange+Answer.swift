@@ -8,7 +8,7 @@ extension Exchange {
     func readAnswer() {
         guard let target else { return }
         while phase == .forwarding, self.target === target {
-            switch target.fill() {
+            switch target.fill(large: target.pool.answersAreLarge) {
             case .bytes: answerBytesCame = true
             case .blocked: return
             case .full:
@@ -65,6 +65,11 @@ extension Exchange {
         return result
     }
 
+    /// Of known length and more than a standard buffer holds.
+    private func isLarge(_ framing: BodyFraming) -> Bool {
+        if case .length(let count) = framing { count > BufferPool.standardBytes } else { false }
+    }
+
     static var interimMax: Int { 64 }
     static var answerLimits: HeadLimits { HeadLimits(headBytesMax: 32 * 1024, fieldCountMax: 200) }
 
@@ -108,6 +113,7 @@ extension Exchange {
             return retry(from: target, failed: true)
         }
         target.pool.succeeded()
+        target.pool.answersAreLarge = isLarge(answer.framing)
         status = answer.status
         phase = .answering
         answerBegan = true

@@ -33,6 +33,8 @@ final class Exchange {
     var phase = Phase.idle
 
     var head = RequestHead()
+    /// ``head`` belongs to this exchange and not to the one before.
+    private(set) var headIsFresh = false
     var answer = ResponseHead()
     let requestBody = BodyTransfer()
     let answerBody = BodyTransfer()
@@ -88,7 +90,9 @@ final class Exchange {
 
     init(worker: Worker) { self.worker = worker }
 
-    var hasHead: Bool { head.headEnd > 0 }
+    var hasHead: Bool { headIsFresh && head.headEnd > 0 }
+    /// The first byte of a request line was seen.
+    var hasBegun: Bool { headIsFresh && head.hasBegun }
     /// Where ``head``'s ranges point into.
     var headBuffer: Buffer { pinnedHead ?? client.input! }
     var now: MonotonicTime { worker.loop.now }
@@ -99,10 +103,7 @@ final class Exchange {
     func reset(client: ClientConnection, listener: ListenerRuntime) {
         (self.client, self.listener) = (client, listener)
         phase = .reading
-        var head = RequestHead()
-        swap(&head, &self.head)
-        head.reset()
-        swap(&head, &self.head)
+        headIsFresh = false
         serial &+= 1
         (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
@@ -121,6 +122,10 @@ final class Exchange {
     func parseHead(_ buffer: Buffer, from start: Int, to end: Int) -> ParseResult {
         var head = RequestHead()
         swap(&head, &self.head)
+        if !headIsFresh {
+            head.reset()
+            headIsFresh = true
+        }
         let result = head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
         swap(&head, &self.head)
         return result

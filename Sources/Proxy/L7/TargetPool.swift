@@ -13,6 +13,8 @@ final class TargetPool {
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
     private let idle = RawTable<TargetConnection>()
     private var failuresInARow = 0
+    /// The last answer was bulk: the next is received into a large buffer from its first byte.
+    var answersAreLarge = false
     private(set) var isRetired = false
 
     /// Idle connections kept per target and worker.
