@@ -266,7 +266,7 @@ extension Exchange {
     func stageGenerated(
         status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
     ) {
-        var writer = client.stage(room: 512 + body.count + (location?.count ?? 0))
+        var writer = client.stage(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(status))
         writer.append(0x20)
