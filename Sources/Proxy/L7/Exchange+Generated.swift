@@ -118,7 +118,9 @@ extension Exchange {
         if phase != .generating { listener.counters.add(ListenerCounter.generated) }
         phase = .generating
         switch client.flushOutput() {
-        case .done: keepAlive && !requestBody.sourceIsDone ? waitForRest() : conclude(reason)
+        case .done:
+            answerBody.countGenerated(generatedBytes)
+            keepAlive && !requestBody.sourceIsDone ? waitForRest() : conclude(reason)
         case .blocked: waitForClient()
         case .failed: abandon(.clientAborted)
         }

@@ -299,7 +299,8 @@ extension Exchange {
             writer.append(text: "Connection: keep-alive\r\n")
         }
         writer.append(text: "\r\n")
-        if hasBody, head.method != .head { writer.append(body.span) }
+        generatedBytes = hasBody && head.method != .head ? body.count : 0
+        if generatedBytes > 0 { writer.append(body.span) }
         client.commit(writer)
     }
 
