@@ -147,19 +147,23 @@ extension Exchange {
     /// `X-Forwarded-*`, `Forwarded`, `X-Request-Id`, `X-Amzn-Trace-Id`.
     private func writeForwarding(_ forwarding: ForwardingHeaders, to writer: inout BufferWriter, _ buffer: Buffer) {
         if forwarding.xForwarded {
-            writer.append(text: "X-Forwarded-For: ")
-            if client.isTrusted {
-                for field in head.fields where field.id == .xForwardedFor && !field.value.isEmpty {
-                    writer.append(buffer.bytes(field.value.start, field.value.end))
-                    writer.append(text: ", ")
+            // A client of a unix socket has neither address nor port: fields without a value would only mislead.
+            let hasAddress = client.address != nil
+            if hasAddress {
+                writer.append(text: "X-Forwarded-For: ")
+                if client.isTrusted {
+                    for field in head.fields where field.id == .xForwardedFor && !field.value.isEmpty {
+                        writer.append(buffer.bytes(field.value.start, field.value.end))
+                        writer.append(text: ", ")
+                    }
                 }
+                client.addressText.append(to: &writer)
+                writer.append(text: "\r\n")
             }
-            client.addressText.append(to: &writer)
-            writer.append(text: "\r\n")
             if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedProto }) {
                 writer.append(text: "X-Forwarded-Proto: http\r\n")
             }
-            if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
+            if hasAddress, !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
                 writer.append(text: "X-Forwarded-Port: ")
                 writer.appendDecimal(UInt(client.localPort))
                 writer.append(text: "\r\n")
