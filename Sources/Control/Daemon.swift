@@ -94,6 +94,9 @@ public final class Daemon {
 
     /// Binds, starts the workers, and serves.
     ///
+    /// 256 bytes hold a record of usual length; `nil` without a log.
+    static func ringBytes(_ logs: LogSettings) -> Int? { logs.access == .off ? nil : logs.accessRingRecords * 256 }
+
     /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
     /// - Throws: what the operator must put right; nothing serves then.
     public func start(
@@ -121,7 +124,7 @@ public final class Daemon {
         }
         do {
             try await workers.start(
-                count: count, ringBytes: proposal.configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
+                count: count, ringBytes: Self.ringBytes(proposal.configuration.logs), limits: limits,
                 events: events)
         } catch {
             throw refusal(

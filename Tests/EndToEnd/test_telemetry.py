@@ -430,3 +430,22 @@ def test_check_config_show_and_schema(tmp_path):
     (tmp_path / "again.yaml").write_text(shown.stdout)
     assert verb("check", "again.yaml", cwd=tmp_path).returncode == 0
     assert json.loads(verb("schema").stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize("records, loses", [(64, True), (8192, False)])
+def test_the_ring_of_the_log_has_the_size_that_is_set(start, records, loses):
+    rules = [{"when": {"path": ["/own"]}, "fixed_response": {"status": 200}}]
+    path = start.folder / "unread.fifo"
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDWR), "rb"):  # and never read: the writer thread hangs
+        poise = start.proxy(start.origin(), rules=rules, process_access_log=str(path),
+                            process_access_ring_records=records)
+        with Client(poise.port) as client:
+            for _ in range(20):
+                client.send(request("/own") * 100)
+                for _ in range(100):
+                    assert client.response().status == 200
+        lost = value(metrics(poise), "poise_access_log_lost_records_total", cause="ring_full")
+        assert (lost > 0) == loses, lost
+        poise.kill()
+        start.running.remove(poise)
