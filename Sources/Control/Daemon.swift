@@ -14,6 +14,8 @@ public final class Daemon {
     let loop: EventLoop
     let workers = WorkerPool()
     let limits: ProcessLimiter
+    /// How many descriptors the process may have.
+    let descriptors: Int
     let prober: Prober
     let engine: HealthEngine
     let names: NameResolver
@@ -58,7 +60,7 @@ public final class Daemon {
         lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) }
     ) {
         let loop = ControlActor.loop
-        let descriptors = ProcessLimits.raiseDescriptorLimit()
+        descriptors = ProcessLimits.raiseDescriptorLimit()
         let probesMax = Self.probesMax(descriptors)
         let workers = self.workers
         let prober = Prober(loop: loop, runningMax: probesMax)
@@ -113,7 +115,6 @@ public final class Daemon {
         }
         let count = process.workers ?? ProcessLimits.processorCount
         live = LiveObjects(workers: count)
-        if let limit = process.maxConnections { limits.setConnectionsMax(limit) }
         let mailbox = loop.mailbox
         let desk = LoopBound((engine: engine, loop: loop), on: loop)
         let events = WorkerEvents { slot, _, identity, count in

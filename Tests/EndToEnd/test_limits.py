@@ -1,8 +1,11 @@
 """Sizes and counts: at the limit everything works, beyond it the right status, and nothing reaches the target."""
+import signal
+
 import pytest
 
 from client import Client, get, request
 from generated import check_generated
+from settings import configuration, listener
 from wire import Ended
 
 
@@ -151,6 +154,23 @@ def test_connections_of_the_process(start):
 
 def test_many_connections_at_once(start):
     poise = start.proxy(start.origin(), process_workers=2)
+def test_a_changed_limit_of_the_process_is_applied(start):
+    origin = start.origin()
+    def limited(count):
+        return configuration([listener(forward=[origin.address])], max_connections=count)
+    poise = start.poise(limited(2))
+    kept = [Client(poise.port) for _ in range(2)]
+    for client in kept:
+        assert client.ask(request()).status == 200
+    poise.file.write_text(limited(3))
+    poise.signal(signal.SIGHUP)
+    poise.wait_line(lambda line: "generation=2" in line, "the second configuration")
+    with Client(poise.port) as third:
+        assert third.ask(request()).status == 200, "the two others are still there"
+    for client in kept:
+        client.close()
+
+
     clients = [Client(poise.port) for _ in range(400)]
     for client in clients:
         client.send(request())
