@@ -94,11 +94,11 @@ public final class Daemon {
     static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100 - probesMax(descriptors)) / 2) }
     static func probesMax(_ descriptors: Int) -> Int { min(512, max(8, descriptors / 16)) }
 
-    /// Binds, starts the workers, and serves.
-    ///
     /// 256 bytes hold a record of usual length; `nil` without a log.
     static func ringBytes(_ logs: LogSettings) -> Int? { logs.access == .off ? nil : logs.accessRingRecords * 256 }
 
+    /// Binds, starts the workers, and serves.
+    ///
     /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
     /// - Throws: what the operator must put right; nothing serves then.
     public func start(
@@ -117,10 +117,17 @@ public final class Daemon {
         live = LiveObjects(workers: count)
         let mailbox = loop.mailbox
         let desk = LoopBound((engine: engine, loop: loop), on: loop)
-        let events = WorkerEvents { slot, _, identity, count in
+        var events = WorkerEvents { slot, _, identity, count in
             mailbox.post {
                 let (engine, loop) = desk.open()
                 engine.targetFailed(groupSlot: slot, identity: identity, count: count, at: loop.now)
+            }
+        }
+        let speaker = LoopBound((report: AcceptHoldReport(log), loop: loop), on: loop)
+        events.acceptHeld = { listener, hold in
+            mailbox.post {
+                let (report, loop) = speaker.open()
+                report.held(listener, hold, at: loop.now)
             }
         }
         do {

@@ -145,6 +145,8 @@ def test_connections_of_the_process(start):
         assert client.ask(request()).status == 200
     waiting = Client(poise.port)
     waiting.send(request())
+    poise.wait_line(lambda line: "no more connections" in line and "process.limits.max_connections" in line,
+                    "a word about the limit")
     for client in kept:
         assert client.ask(request()).status == 200
         client.close()
@@ -152,8 +154,6 @@ def test_connections_of_the_process(start):
     waiting.close()
 
 
-def test_many_connections_at_once(start):
-    poise = start.proxy(start.origin(), process_workers=2)
 def test_a_changed_limit_of_the_process_is_applied(start):
     origin = start.origin()
     def limited(count):
@@ -171,6 +171,8 @@ def test_a_changed_limit_of_the_process_is_applied(start):
         client.close()
 
 
+def test_many_connections_at_once(start):
+    poise = start.proxy(start.origin(), process_workers=2)
     clients = [Client(poise.port) for _ in range(400)]
     for client in clients:
         client.send(request())
