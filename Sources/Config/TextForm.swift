@@ -102,6 +102,9 @@ enum TextForm {
             parts.count == 2 && parts.allSatisfy { isToken(trimmed(String($0))) }
                 && text.utf8.allSatisfy { (0x20..<0x7F).contains($0) },
             "'\(text)' is not a media type", fix: "write text/plain, text/html or application/json")
+        try require(
+            text.utf8.count <= 255, "the media type has \(text.utf8.count) bytes; the limit is 255",
+            fix: "shorten it: a type and its parameters")
     }
 
     static func body(_ text: String) throws(ConfigError) {

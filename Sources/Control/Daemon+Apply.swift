@@ -100,7 +100,7 @@ extension Daemon {
         if after.user != before.user { return refused("process.user", "the user") }
         if after.adminSocket != before.adminSocket { return refused("process.admin.socket", "the admin socket") }
         if after.metricsAddress != before.metricsAddress {
-            return refused("process.metrics_address", "the address of the metrics")
+            return refused("process.admin.metrics", "the address of the metrics")
         }
         if old.logs != new.logs { return refused("logs", "where and how the access log is written") }
         return nil
@@ -156,6 +156,7 @@ extension Daemon {
         generation = snapshot.generation
         self.snapshot = snapshot
         snapshotObserver?(snapshot)
+        limits.setConnectionsMax(configuration.process.maxConnections ?? Self.connectionsMax(descriptors))
         let availability = engine.adopt(snapshot, unresolved: unresolved(in: configuration), at: loop.now)
         let deadline = loop.now + configuration.process.shutdownDeadline
         let closing = Set(plan.going.map(\.id))

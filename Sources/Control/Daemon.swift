@@ -14,6 +14,8 @@ public final class Daemon {
     let loop: EventLoop
     let workers = WorkerPool()
     let limits: ProcessLimiter
+    /// How many descriptors the process may have.
+    let descriptors: Int
     let prober: Prober
     let engine: HealthEngine
     let names: NameResolver
@@ -58,7 +60,7 @@ public final class Daemon {
         lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) }
     ) {
         let loop = ControlActor.loop
-        let descriptors = ProcessLimits.raiseDescriptorLimit()
+        descriptors = ProcessLimits.raiseDescriptorLimit()
         let probesMax = Self.probesMax(descriptors)
         let workers = self.workers
         let prober = Prober(loop: loop, runningMax: probesMax)
@@ -92,6 +94,9 @@ public final class Daemon {
     static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100 - probesMax(descriptors)) / 2) }
     static func probesMax(_ descriptors: Int) -> Int { min(512, max(8, descriptors / 16)) }
 
+    /// 256 bytes hold a record of usual length; `nil` without a log.
+    static func ringBytes(_ logs: LogSettings) -> Int? { logs.access == .off ? nil : logs.accessRingRecords * 256 }
+
     /// Binds, starts the workers, and serves.
     ///
     /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
@@ -110,18 +115,24 @@ public final class Daemon {
         }
         let count = process.workers ?? ProcessLimits.processorCount
         live = LiveObjects(workers: count)
-        if let limit = process.maxConnections { limits.setConnectionsMax(limit) }
         let mailbox = loop.mailbox
         let desk = LoopBound((engine: engine, loop: loop), on: loop)
-        let events = WorkerEvents { slot, _, identity, count in
+        var events = WorkerEvents { slot, _, identity, count in
             mailbox.post {
                 let (engine, loop) = desk.open()
                 engine.targetFailed(groupSlot: slot, identity: identity, count: count, at: loop.now)
             }
         }
+        let speaker = LoopBound((report: AcceptHoldReport(log), loop: loop), on: loop)
+        events.acceptHeld = { listener, hold in
+            mailbox.post {
+                let (report, loop) = speaker.open()
+                report.held(listener, hold, at: loop.now)
+            }
+        }
         do {
             try await workers.start(
-                count: count, ringBytes: proposal.configuration.logs.access == .off ? nil : 1 << 20, limits: limits,
+                count: count, ringBytes: Self.ringBytes(proposal.configuration.logs), limits: limits,
                 events: events)
         } catch {
             throw refusal(

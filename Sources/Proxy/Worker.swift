@@ -227,10 +227,19 @@ struct Renumbering {
     var isEmpty: Bool { targets.isEmpty && rules.isEmpty }
 }
 
+/// Why new connections wait in the kernel's queue.
+public enum AcceptHold: String, Sendable {
+    case processLimit = "process.limits.max_connections is reached"
+    case listenerLimit = "limits.max_connections of the listener is reached"
+    case descriptors = "no descriptor is free"
+}
+
 /// What a worker tells control. Called on the worker's thread; must only post.
 public struct WorkerEvents: Sendable {
     /// `count` failures in a row at a target, seen by one worker.
     public var targetFailed: @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
+    /// A listener takes no new connections for a moment.
+    public var acceptHeld: @Sendable (_ listener: String, _ hold: AcceptHold) -> Void = { _, _ in }
     public init(
         targetFailed: @escaping @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
     ) {

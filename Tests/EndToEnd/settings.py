@@ -59,6 +59,7 @@ PROCESS = {
     "metrics": "process.admin.metrics",
     "access_log": "logs.access.destination",
     "access_format": "logs.access.format",
+    "access_ring_records": "logs.access.ring_records",
 }
 
 # A target that fails on purpose must not be ejected under the test that makes it fail.

@@ -1,9 +1,12 @@
 """What Poise tells a target about the client, and whom it believes."""
 import re
+import socket
 
 import pytest
 
 from client import Client, request
+from deadline import PATIENCE
+from settings import configuration, listener
 
 
 def told(start, fields=(), source=None, host="shop.test", **settings):
@@ -154,3 +157,18 @@ def test_underscore_twins_are_dropped(start, name):
 def test_other_underscores_do_not_frame(start, name):
     got = told(start, fields=[(name, "chunked")])
     assert got.method == "GET" and "Transfer-Encoding" not in got.fields and "Content-Length" not in got.fields
+
+
+def test_a_client_of_a_unix_socket_has_no_address_to_forward(start):
+    origin = start.origin()
+    path = start.folder / "web.sock"
+    poise = start.poise(configuration([listener(address=f"unix:{path}", forward=[origin.address])]))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(path))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+    seen = origin.wait_requests()[0]
+    assert seen.get("X-Forwarded-For") is None and seen.get("X-Forwarded-Port") is None
+    assert seen.get("X-Forwarded-Proto") == "http"
+    assert poise.wait_record(status=200)["client"] is None

@@ -171,6 +171,18 @@ def test_a_redirect_writes_no_field_of_its_own(start):
         assert response.status == 302 and "Set-Cookie" not in response.fields
 
 
+@pytest.mark.parametrize("times, status", [(3, 302), (60, 414)])
+def test_a_redirect_that_grows_beyond_measure_is_refused(start, times, status):
+    poise = ruled(start, default={"redirect": {"path": "/moved/" + "#{path}" * times}})
+    with Client(poise.port) as client:
+        response = client.ask(request("/" + "a" * 8000))
+        assert response.status == status
+        if status == 302:
+            assert response.get("Location").endswith("/moved/" + "a" * 8000 * times)
+        # Nobody else pays for it.
+        assert client.ask(request("/b")).status == 302
+
+
 def test_a_sorry_response_when_nobody_is_left(start):
     kept, port = dead_port()
     groups = [group("pool", [f"127.0.0.1:{port}"], sorry={"status": 503, "body": "closed today"}, fail_open="never",

@@ -1,8 +1,11 @@
 """Sizes and counts: at the limit everything works, beyond it the right status, and nothing reaches the target."""
+import signal
+
 import pytest
 
 from client import Client, get, request
 from generated import check_generated
+from settings import configuration, listener
 from wire import Ended
 
 
@@ -142,11 +145,30 @@ def test_connections_of_the_process(start):
         assert client.ask(request()).status == 200
     waiting = Client(poise.port)
     waiting.send(request())
+    poise.wait_line(lambda line: "no more connections" in line and "process.limits.max_connections" in line,
+                    "a word about the limit")
     for client in kept:
         assert client.ask(request()).status == 200
         client.close()
     served_again(poise)
     waiting.close()
+
+
+def test_a_changed_limit_of_the_process_is_applied(start):
+    origin = start.origin()
+    def limited(count):
+        return configuration([listener(forward=[origin.address])], max_connections=count)
+    poise = start.poise(limited(2))
+    kept = [Client(poise.port) for _ in range(2)]
+    for client in kept:
+        assert client.ask(request()).status == 200
+    poise.file.write_text(limited(3))
+    poise.signal(signal.SIGHUP)
+    poise.wait_line(lambda line: "generation=2" in line, "the second configuration")
+    with Client(poise.port) as third:
+        assert third.ask(request()).status == 200, "the two others are still there"
+    for client in kept:
+        client.close()
 
 
 def test_many_connections_at_once(start):

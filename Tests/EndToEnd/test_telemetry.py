@@ -129,6 +129,35 @@ def test_metrics_and_log_agree_with_the_clients_own_count(start):
         assert record["bytes_out"] == (10 if proxied else 0)
 
 
+def test_bytes_of_our_own_answers_are_counted(start):
+    rules = [{"when": {"path": ["/own"]}, "fixed_response": {"status": 200, "body": "hello"}}]
+    poise = start.proxy(start.origin(), rules=rules)
+    with Client(poise.port) as client:
+        assert client.ask(request("/own")).body == b"hello"
+        assert client.ask(request("/own", method="HEAD")).body == b""
+        client.send(b"GET / HTTP/9.9\r\n\r\n")
+        refused = client.response()
+    eventually("three records", lambda: len(poise.records()) == 3)
+    sent = sorted(record["bytes_out"] for record in poise.records())
+    assert sent == sorted([5, 0, len(refused.body)])
+    assert value(metrics(poise), "poise_listener_sent_bytes_total") == sum(sent)
+
+
+@pytest.mark.parametrize("raw, method, path, host", [
+    (b"GET /much HTTP/1.1\r\nHost: shop.test\r\nA: " + b"a" * 40_000, "GET", "/much", None),
+    (b"PUT /expects HTTP/1.1\r\nHost: shop.test\r\nExpect: gold\r\n\r\n", "PUT", "/expects", None),
+    (b"GET /next?a=b HTTP/2.0\r\n", "GET", "/next", None),
+    (b"GE(T / HTTP/1.1\r\n", None, None, None),
+])
+def test_a_refused_request_is_logged_with_what_was_understood(start, raw, method, path, host):
+    poise = start.proxy(start.origin())
+    with Client(poise.port) as client:
+        client.send(raw)
+        client.response()
+    record = poise.wait_record(reason="refused_request")
+    assert (record["method"], record["path"], record["host"]) == (method, path, host)
+
+
 def test_refusals_are_counted_by_what_is_wrong(start):
     poise = start.proxy(start.origin())
     for raw in (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n"):
@@ -401,3 +430,22 @@ def test_check_config_show_and_schema(tmp_path):
     (tmp_path / "again.yaml").write_text(shown.stdout)
     assert verb("check", "again.yaml", cwd=tmp_path).returncode == 0
     assert json.loads(verb("schema").stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize("records, loses", [(64, True), (8192, False)])
+def test_the_ring_of_the_log_has_the_size_that_is_set(start, records, loses):
+    rules = [{"when": {"path": ["/own"]}, "fixed_response": {"status": 200}}]
+    path = start.folder / "unread.fifo"
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDWR), "rb"):  # and never read: the writer thread hangs
+        poise = start.proxy(start.origin(), rules=rules, process_access_log=str(path),
+                            process_access_ring_records=records)
+        with Client(poise.port) as client:
+            for _ in range(20):
+                client.send(request("/own") * 100)
+                for _ in range(100):
+                    assert client.response().status == 200
+        lost = value(metrics(poise), "poise_access_log_lost_records_total", cause="ring_full")
+        assert (lost > 0) == loses, lost
+        poise.kill()
+        start.running.remove(poise)

@@ -84,6 +84,9 @@ final class BodyTransfer {
         }
     }
 
+    /// Content that came from no source and has gone out: an answer of our own.
+    func countGenerated(_ count: Int) { bytes += count }
+
     /// Whether much of a body of known length is still to come.
     private var isBulk: Bool { source == .length && remaining > BufferPool.standardBytes }
 

@@ -122,6 +122,7 @@ extension Exchange {
                 targetMicroseconds: answeredAt > .zero ? Int((answeredAt - chosenAt).microseconds) : -1,
                 totalMicroseconds: Int((now - beganAt).microseconds), requestIDHigh: requestIDHigh,
                 requestIDLow: requestIDLow),
-            head: head, buffer: hasHead ? headBuffer : nil, requestID: keptRequestID, client: clientAddress)
+            // Of a head that was refused, what was understood until then.
+            head: head, buffer: hasHead ? headBuffer : client.input, requestID: keptRequestID, client: clientAddress)
     }
 }

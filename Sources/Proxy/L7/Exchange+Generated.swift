@@ -63,8 +63,15 @@ extension Exchange {
             path: buffer.bytes(head.path.start, head.path.end), query: buffer.bytes(head.query.start, head.query.end))
         var location: [UInt8] = []
         if template.write(for: url, into: &location) != nil || template.loops(url) { return fail(.redirectLoop) }
+        // A template may name the path or the query many times: the answer must still fit into one buffer.
+        guard location.count <= Self.locationBytesMax else {
+            refusal = Refusal(.uriTooLong)
+            return fail(.refusedRequest)
+        }
         generate(.redirect, status: template.status, "text/plain; charset=utf-8", [], location: location)
     }
+
+    private static var locationBytesMax: Int { 160 * 1024 }
 
     /// The port that the client asked for; the scheme's default where it named none.
     func requestPort(_ buffer: Buffer) -> UInt16 {
@@ -111,7 +118,9 @@ extension Exchange {
         if phase != .generating { listener.counters.add(ListenerCounter.generated) }
         phase = .generating
         switch client.flushOutput() {
-        case .done: keepAlive && !requestBody.sourceIsDone ? waitForRest() : conclude(reason)
+        case .done:
+            answerBody.countGenerated(generatedBytes)
+            keepAlive && !requestBody.sourceIsDone ? waitForRest() : conclude(reason)
         case .blocked: waitForClient()
         case .failed: abandon(.clientAborted)
         }

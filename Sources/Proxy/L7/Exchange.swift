@@ -87,6 +87,8 @@ final class Exchange {
     var answerBytesCame = false
     var interimCount = 0
     var tunnelAnswerEnded = false
+    /// Content bytes of the answer of our own that is staged.
+    var generatedBytes = 0
 
     init(worker: Worker) { self.worker = worker }
 

@@ -147,19 +147,23 @@ extension Exchange {
     /// `X-Forwarded-*`, `Forwarded`, `X-Request-Id`, `X-Amzn-Trace-Id`.
     private func writeForwarding(_ forwarding: ForwardingHeaders, to writer: inout BufferWriter, _ buffer: Buffer) {
         if forwarding.xForwarded {
-            writer.append(text: "X-Forwarded-For: ")
-            if client.isTrusted {
-                for field in head.fields where field.id == .xForwardedFor && !field.value.isEmpty {
-                    writer.append(buffer.bytes(field.value.start, field.value.end))
-                    writer.append(text: ", ")
+            // A client of a unix socket has neither address nor port: fields without a value would only mislead.
+            let hasAddress = client.address != nil
+            if hasAddress {
+                writer.append(text: "X-Forwarded-For: ")
+                if client.isTrusted {
+                    for field in head.fields where field.id == .xForwardedFor && !field.value.isEmpty {
+                        writer.append(buffer.bytes(field.value.start, field.value.end))
+                        writer.append(text: ", ")
+                    }
                 }
+                client.addressText.append(to: &writer)
+                writer.append(text: "\r\n")
             }
-            client.addressText.append(to: &writer)
-            writer.append(text: "\r\n")
             if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedProto }) {
                 writer.append(text: "X-Forwarded-Proto: http\r\n")
             }
-            if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
+            if hasAddress, !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
                 writer.append(text: "X-Forwarded-Port: ")
                 writer.appendDecimal(UInt(client.localPort))
                 writer.append(text: "\r\n")
@@ -266,7 +270,7 @@ extension Exchange {
     func stageGenerated(
         status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
     ) {
-        var writer = client.stage(room: 512 + body.count + (location?.count ?? 0))
+        var writer = client.stage(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(status))
         writer.append(0x20)
@@ -299,7 +303,8 @@ extension Exchange {
             writer.append(text: "Connection: keep-alive\r\n")
         }
         writer.append(text: "\r\n")
-        if hasBody, head.method != .head { writer.append(body.span) }
+        generatedBytes = hasBody && head.method != .head ? body.count : 0
+        if generatedBytes > 0 { writer.append(body.span) }
         client.commit(writer)
     }
 

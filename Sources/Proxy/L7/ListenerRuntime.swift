@@ -134,6 +134,7 @@ final class Acceptor: Channel {
     private unowned let listener: ListenerRuntime
     /// Out of descriptors or at the connection limit: waits for a close.
     private var isPaused = false
+    private var nextReport = MonotonicTime.zero
     let id: Int
     /// 0 for a unix socket.
     let port: UInt16
@@ -177,8 +178,12 @@ final class Acceptor: Channel {
         guard !isPaused else { return false }
         let worker = listener.worker
         for _ in 0..<Self.acceptsPerTurn {
-            guard !listener.isFull, worker.limits.enter() else {
-                pause()
+            guard !listener.isFull else {
+                pause(.listenerLimit)
+                return false
+            }
+            guard worker.limits.enter() else {
+                pause(.processLimit)
                 return false
             }
             switch loop.accept(from: self) {
@@ -191,7 +196,7 @@ final class Acceptor: Channel {
                 return false
             case .outOfDescriptors, .failed:
                 worker.limits.leave()
-                pause()
+                pause(.descriptors)
                 return false
             }
         }
@@ -200,8 +205,12 @@ final class Acceptor: Channel {
     }
 
     /// Stops accepting for a while, without spinning: clients wait in the kernel's queue.
-    private func pause() {
+    private func pause(_ hold: AcceptHold) {
         isPaused = true
+        if loop.now >= nextReport {
+            nextReport = loop.now + .seconds(1)
+            listener.worker.events.acceptHeld(listener.compiled.settings.name ?? listener.compiled.settings.id, hold)
+        }
         armTimer(at: loop.now + .milliseconds(100))
     }
 }
