@@ -36,6 +36,12 @@ def test_json_by_option(start):
     assert 404 in list(walk(json.loads(response.body)))
 
 
+def test_json_stays_json_whatever_a_trusted_peer_calls_its_request(start):
+    poise = ruled(start, NOWHERE, error_format="json", trusted=["127.0.0.0/8"])
+    response = get(poise.port, fields=[("X-Request-Id", 'a"b\\c')])
+    assert json.loads(response.body)["request_id"] == 'a"b\\c'
+
+
 def test_a_request_id_is_made_for_an_answer_of_our_own_too(start):
     poise = ruled(start, NOWHERE)
     first, second = get(poise.port).text, get(poise.port).text

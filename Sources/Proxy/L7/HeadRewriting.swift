@@ -322,7 +322,10 @@ extension Exchange {
         case .json:
             body.append(
                 text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words)\",\"request_id\":\"")
-            writeRequestID(to: &body, hasHead ? headBuffer : nil)
+            // A trusted peer's id may hold any byte of a field value.
+            var id: [UInt8] = []
+            writeRequestID(to: &id, hasHead ? headBuffer : nil)
+            body.appendJSONEscaped(id.span)
             body.append(text: "\"}\n")
             return ("application/json", body)
         }
