@@ -113,3 +113,16 @@ def test_a_trusted_range_is_about_the_peer_that_speaks_to_us(start):
     with Client(poise.port) as client:
         client.ask(GOOD["v1 TCP4"][0] + request("/", fields=[("X-Forwarded-For", "1.1.1.1")]), "GET")
     assert origin.requests[0].get("X-Forwarded-For") == "192.0.2.7"
+
+
+def test_connections_per_client_are_those_of_the_announced_client(start):
+    poise = start.proxy(start.origin(), proxy_protocol="required", connections_per_client=1)
+
+    def connect(address):
+        client = Client(poise.port)
+        client.send(f"PROXY TCP4 {address} 10.9.9.9 40000 80\r\n".encode() + request("/"))
+        return client
+    with connect("10.0.0.1") as first, connect("10.0.0.2") as second, connect("10.0.0.1") as third:
+        assert first.response("GET").status == 200
+        assert second.response("GET").status == 200
+        assert third.response("GET").status == 429

@@ -27,12 +27,11 @@ final class ClientConnection: Connection {
     private(set) var port: UInt16
     /// The address as text, for X-Forwarded-For.
     private(set) var addressText = ClientAddressText()
-    /// Of the socket itself: what limits per client count by.
-    private let peer: IPAddress?
+    /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
+    private var countedAddress: IPAddress?
     private let openedAt: MonotonicTime
     private(set) var isTrusted = false
     private var isOverClientLimit = false
-    private var isCountedPerClient = false
     /// The port that the client connected to.
     private(set) var localPort: UInt16 = 0
     /// Index in the listener's list.
@@ -44,7 +43,6 @@ final class ClientConnection: Connection {
     init(listener: ListenerRuntime, accepting: Acceptor, accepted: Accepted) {
         self.listener = listener
         address = accepted.peer?.ip.unmapped
-        peer = address
         port = accepted.peer?.port ?? 0
         localPort = accepting.port
         openedAt = listener.worker.loop.now
@@ -56,19 +54,19 @@ final class ClientConnection: Connection {
         open(socket)
         listener.enter(self)
         let compiled = listener.compiled
-        if let limit = compiled.settings.limits.connectionsPerClientMax, let peer {
-            isCountedPerClient = true
-            isOverClientLimit = !worker.limits.enter(client: peer, limit: limit)
-        }
-        if compiled.settings.proxyProtocol == .required { phase = .preamble }
-        identify()
+        if compiled.settings.proxyProtocol == .required { phase = .preamble } else { identify() }
         armTimer(at: loop.now + compiled.settings.timeouts.head)
         wait = .head
         if phase == .preamble { readPreamble() } else { readRequests() }
         if isOpen { watch([.readable]) }
     }
 
+    /// The client's address is known for good: from accept, or from the PROXY protocol.
     private func identify() {
+        if let limit = listener.compiled.settings.limits.connectionsPerClientMax, let address {
+            countedAddress = address
+            isOverClientLimit = !worker.limits.enter(client: address, limit: limit)
+        }
         addressText = ClientAddressText(address)
         isTrusted =
             address.map { address in
@@ -256,8 +254,8 @@ final class ClientConnection: Connection {
         }
         closeConnection(reset: reset)
         listener.leave(self)
-        if isCountedPerClient, let peer {
-            worker.limits.leave(client: peer)
+        if let countedAddress {
+            worker.limits.leave(client: countedAddress)
         }
     }
 
