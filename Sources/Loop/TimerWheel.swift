@@ -7,7 +7,7 @@ public struct TimerID: Sendable, Hashable {
     @usableFromInline init(index: Int32) { self.index = index }
 }
 
-/// Hashed timer wheel, eager, with links in the slab: arming and cancelling cost about 3 ns each at any number.
+/// Hashed timer wheel with links in the slab: arming and cancelling cost about 3 ns each at any number.
 ///
 /// 1,024 slots of 8 ms. A later deadline waits in its slot for as many turns as it needs. Timers of one slot fire
 /// by (deadline, arming number), so that a simulation is the same in every run. Source of the shape: Varghese and

@@ -1,4 +1,4 @@
-/// The rooms and the rules between them, as DESIGN section 2 draws them.
+/// The rooms and the rules between them, as ARCHITECTURE.md draws them.
 enum House {
     /// Folders of `Sources` from the bottom up: a room imports only rooms that stand before it.
     static let order = [

@@ -35,7 +35,7 @@ extension Exchange {
     /// Adds the target that was tried, unless its group has it no more.
     func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
 
-    /// Only when no byte of the request was shown, or it is idempotent and still at hand; DESIGN section 4.
+    /// Only when no byte of the request was shown, or it is idempotent and still at hand. RFC 9110 §9.2.2
     func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
         guard let group, !answerBytesCame, !client.peerFailed else { return false }
         let policy = group.compiled.settings.retries
