@@ -11,7 +11,7 @@ public struct OperationalEvent: Sendable {
         (self.level, self.message, self.fields) = (level, message, fields)
     }
 
-    /// `poise: warning: target unhealthy group=web target=127.0.0.1:7001 reason="connection refused"`
+    /// `poise: warning: target changed group=web target=127.0.0.1:7001 … evidence="Connection refused after 0 ms"`
     public var line: String {
         var text = "poise: \(level == .info ? "" : "\(level.rawValue): ")\(message)"
         for (name, value) in fields { text += " \(name)=\(Self.quoted(value))" }

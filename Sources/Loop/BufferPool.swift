@@ -2,8 +2,8 @@ import CPoise
 
 /// A loop's buffers in two sizes, last in first out so that the warm ones are used again.
 ///
-/// Memory is mapped in blocks, unmapped only with the pool itself, and given back to the system (`MADV_DONTNEED`) when it was not
-/// needed for a whole period: with malloc, resident memory stayed at its peak for ever.
+/// Memory is mapped in blocks, unmapped only with the pool itself, and given back to the system (`MADV_DONTNEED`) when
+/// it was not needed for a whole period: with malloc, resident memory stayed at its peak for ever.
 @safe public final class BufferPool {
     /// For heads and small bodies: a 16 KiB answer with its head in one receive.
     public static let standardBytes = 32 * 1024

@@ -5,7 +5,8 @@ import PoiseModel
 import PoisePlatform
 
 /// One worker: an event loop with its own listening sockets, its own target connections, and its own runtime of
-/// every listener and group. It shares with others only the snapshot and the counters that it alone writes.
+/// every listener and group. It shares with others the snapshot, counters of which it alone writes its rows, and the
+/// limits that hold over all workers.
 public final class Worker {
     public let index: Int
     public let loop: EventLoop

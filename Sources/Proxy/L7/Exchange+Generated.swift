@@ -24,7 +24,8 @@ extension Exchange {
 
     static var allowedMethods: String { "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH" }
 
-    /// OPTIONS ends here and says what is possible; TRACE shows the request as it came, less its secrets. RFC 9110 §9.3.7, §9.3.8
+    /// OPTIONS ends here and says what is possible; TRACE shows the request as it came, less its secrets.
+    /// RFC 9110 §9.3.7, §9.3.8
     func answerMaxForwards() {
         if head.method == .trace {
             var body: [UInt8] = []
