@@ -50,7 +50,7 @@ test-e2e: build
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/Scripts Tests/EndToEnd $(PYTEST_ARGS)
 
 test-differential: toolchain deps
-	Tests/Differential/run.sh
+	Tests/Differential/run.sh --seed 20261120
 
 test-schema: build
 	mkdir -p out

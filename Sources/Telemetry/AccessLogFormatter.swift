@@ -20,8 +20,12 @@ public struct AccessLogFormatter: Sendable {
         let last = EndReason.allCases.map(\.rawValue).max() ?? 0
         reasons = (0...last).map { raw in
             guard let reason = EndReason(rawValue: raw) else { return [] }
-            return Array("\"reason\":\"\(reason.name)\",\"explanation\":\"\(reason.words)\"".utf8)
+            return Self.reason(reason, nil)
         }
+    }
+
+    private static func reason(_ reason: EndReason, _ refusal: Refusal.Reason?) -> [UInt8] {
+        Array("\"reason\":\"\(reason.name)\",\"explanation\":\"\(reason.words(for: refusal))\"".utf8)
     }
 
     /// Appends one line with its end.
@@ -64,8 +68,13 @@ public struct AccessLogFormatter: Sendable {
         line.append(text: ",\"status\":")
         line.appendDecimal(record.status)
         line.append(UInt8(ascii: ","))
-        let reason = reasons[Int(record.reason.rawValue)]
-        line.append(reason.span)
+        if record.refusal == nil {
+            let reason = reasons[Int(record.reason.rawValue)]
+            line.append(reason.span)
+        } else {
+            let reason = Self.reason(record.reason, record.refusal)
+            line.append(reason.span)
+        }
         if let refusal = record.refusal {
             line.append(text: ",\"refusal\":\"")
             line.append(text: refusal.name)
@@ -195,7 +204,7 @@ public struct AccessLogFormatter: Sendable {
             Self.harmless(bytes.extracting(texts.requestID), &line)
         }
         line.append(text: ": ")
-        line.append(text: record.reason.words)
+        line.append(text: record.reason.words(for: record.refusal))
         if let refusal = record.refusal {
             line.append(text: " (")
             line.append(text: refusal.name)

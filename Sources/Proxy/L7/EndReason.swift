@@ -98,6 +98,19 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         }
     }
 
+    /// ``words``, more exactly where the codec's reason is not about syntax.
+    public func words(for refusal: Refusal.Reason?) -> String {
+        guard self == .refusedRequest, let refusal else { return words }
+        switch refusal.status {
+        case 414: return "the URI is longer than allowed"
+        case 417: return "the expectation is not known"
+        case 431: return "the head is larger than allowed"
+        case 501: return "the transfer coding is not known"
+        case 505: return "this version of HTTP is not served"
+        default: return words
+        }
+    }
+
     /// The status of the answer that Poise makes; 0 where it makes none.
     var status: Int {
         switch self {

@@ -315,13 +315,13 @@ extension Exchange {
         switch listener.compiled.settings.errorFormat {
         case .text:
             body.append(text: "\(reason.status == 0 ? 500 : status) \(reasonPhrase(status))\n")
-            body.append(text: "\(reason.words) (\(code))\nrequest ")
+            body.append(text: "\(reason.words(for: refusal?.reason)) (\(code))\nrequest ")
             writeRequestID(to: &body, hasHead ? headBuffer : nil)
             body.append(text: "\n")
             return ("text/plain; charset=utf-8", body)
         case .json:
             body.append(
-                text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words)\",\"request_id\":\"")
+                text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words(for: refusal?.reason))\",\"request_id\":\"")
             // A trusted peer's id may hold any byte of a field value.
             var id: [UInt8] = []
             writeRequestID(to: &id, hasHead ? headBuffer : nil)
