@@ -117,6 +117,7 @@ let package = Package(
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
         tests("Packets", ["PoiseModel", "PoisePackets"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
+        tests("Live", ["PoisePlatform", "PoiseLive"]),
         tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
         tests(
             "Control",

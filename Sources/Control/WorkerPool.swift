@@ -22,6 +22,7 @@ final class WorkerPool {
     private(set) var members: [Member] = []
     private var threads: [Thread] = []
     let bell = Bell()
+    private let neighbours = Neighbours()
 
     var count: Int { members.count }
 
@@ -33,6 +34,7 @@ final class WorkerPool {
             let seed = SystemRandom.word
             let ring = ringBytes.map { RecordRing(capacity: $0) }
             let bell = self.bell
+            let neighbours = self.neighbours
             var failure: SystemError?
             let member: Member? = await withCheckedContinuation { continuation in
                 do throws(SystemError) {
@@ -40,7 +42,8 @@ final class WorkerPool {
                         let loop = EventLoop()
                         let worker = Worker(
                             index: index, loop: loop, seed: seed, events: events,
-                            log: ring.map { AccessLog(ring: $0, bell: bell) }, limits: limits)
+                            log: ring.map { AccessLog(ring: $0, bell: bell) }, limits: limits,
+                            neighbours: neighbours)
                         continuation.resume(
                             returning: Member(
                                 mailbox: loop.mailbox, worker: LoopBound(worker, on: loop), ring: ring))

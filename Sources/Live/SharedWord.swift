@@ -19,6 +19,22 @@ import CPoise
         set { unsafe poise_store_release(word, newValue) }
     }
 
+    /// Ordered behind all that this thread did before: of two threads that each change a word and then look at the
+    /// other's, at least one sees the change.
+    public var orderedValue: UInt64 {
+        poise_fence()
+        return unsafe poise_load_acquire(word)
+    }
+
+    /// Adds one where the value is below `limit`; never passes it, not even for a moment.
+    public func increment(below limit: UInt64) -> Bool {
+        while true {
+            let value = orderedValue
+            guard value < limit else { return false }
+            if unsafe poise_compare_exchange(word, value, value + 1) { return true }
+        }
+    }
+
     /// - Returns: the value before.
     @discardableResult
     public func add(_ amount: Int) -> UInt64 {

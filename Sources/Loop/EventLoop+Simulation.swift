@@ -24,6 +24,9 @@ extension EventLoop {
         return wheel.nextWake().map { max($0, now) }
     }
 
+    /// Letters wait.
+    package var hasMail: Bool { !mailbox.isEmpty }
+
     /// Timers that are armed: 0 when every channel is closed.
     package var armedTimerCount: Int { wheel.armedCount }
 }

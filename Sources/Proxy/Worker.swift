@@ -14,9 +14,15 @@ public final class Worker {
     /// Records of ended exchanges for the log writer; `nil` with the access log off.
     let log: AccessLog?
     let limits: ProcessLimiter
+    let neighbours: Neighbours
 
-    private(set) var listeners: [ListenerRuntime?] = []
-    private(set) var groups: [GroupRuntime?] = []
+    // Slots of the snapshot. Changed by ``Adoption`` only.
+    var listeners: [ListenerRuntime?] = []
+    var groups: [GroupRuntime?] = []
+    /// A snapshot that is being taken over.
+    var adoption: Adoption?
+    /// What came in behind it, in order.
+    var behindAdoption: [() -> Void] = []
     /// Removed, with connections that are still open.
     private var retiredListeners: [ListenerRuntime] = []
     private let idleExchanges = RawTable<Exchange>()
@@ -30,103 +36,41 @@ public final class Worker {
     var pathScratch: [UInt8] = []
 
     public init(
-        index: Int, loop: EventLoop, seed: UInt64, events: WorkerEvents, log: AccessLog?, limits: ProcessLimiter
+        index: Int, loop: EventLoop, seed: UInt64, events: WorkerEvents, log: AccessLog?, limits: ProcessLimiter,
+        neighbours: Neighbours
     ) {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
+        self.neighbours = neighbours
         randomState = seed
         loop.endOfWakeUp = { [unowned self] in self.log?.endOfWakeUp() }
+        neighbours.join(self)
     }
 
-    // MARK: Configuration
-
-    /// Takes a snapshot over: new objects appear, changed ones are replaced, removed ones drain.
-    ///
-    /// - Parameters:
-    ///   - sockets: listening sockets that are new.
-    ///   - closing: ids of listening sockets that are given up: what waits in their queues is accepted first.
-    ///   - deadline: connections of removed listeners end by then, see ``endOverdue(by:)``.
-    ///   - availability: of groups that are new or changed, by group slot.
-    public func adopt(
-        _ snapshot: ProxySnapshot, sockets: [ListenerSocket] = [], closing: Set<Int> = [],
-        deadline: MonotonicTime = .distantFuture, availability: [Int: GroupAvailability] = [:]
-    ) {
-        var renumbering = Renumbering()
-        adoptGroups(snapshot.groups, availability, &renumbering)
-        adoptListeners(snapshot.listeners, sockets, closing, deadline, &renumbering)
-        guard !renumbering.isEmpty else { return }
-        forEachConnection { $0.exchangeInProgress?.renumber(renumbering) }
-    }
-
-    private func adoptGroups(
-        _ compiled: [CompiledGroup], _ availability: [Int: GroupAvailability], _ renumbering: inout Renumbering
-    ) {
-        var kept = Set<Int>(minimumCapacity: compiled.count)
-        for group in compiled {
-            kept.insert(group.slot)
-            while groups.count <= group.slot { groups.append(nil) }
-            if let runtime = groups[group.slot] {
-                guard runtime.compiled !== group else { continue }
-                renumbering.targets[ObjectIdentifier(runtime)] = runtime.replace(
-                    with: group, on: self, availability[group.slot])
-            } else {
-                groups[group.slot] = GroupRuntime(worker: self, compiled: group, availability[group.slot])
-            }
-        }
-        for slot in groups.indices where groups[slot] != nil && !kept.contains(slot) {
-            groups[slot]?.retire()
-            groups[slot] = nil
-        }
-    }
-
-    private func adoptListeners(
-        _ compiled: [CompiledListener], _ sockets: [ListenerSocket], _ closing: Set<Int>, _ deadline: MonotonicTime,
-        _ renumbering: inout Renumbering
-    ) {
-        var kept = Set<Int>(minimumCapacity: compiled.count)
-        for listener in compiled {
-            kept.insert(listener.slot)
-            while listeners.count <= listener.slot { listeners.append(nil) }
-            if let runtime = listeners[listener.slot] {
-                guard runtime.compiled !== listener else { continue }
-                renumbering.rules[ObjectIdentifier(runtime)] = runtime.replace(with: listener)
-            } else {
-                listeners[listener.slot] = ListenerRuntime(worker: self, compiled: listener)
-            }
-        }
-        for socket in sockets {
-            listeners[socket.slot]?.listen(FileDescriptor(adopting: socket.descriptor), id: socket.id)
-        }
-        for slot in listeners.indices {
-            guard let listener = listeners[slot] else { continue }
-            if kept.contains(slot) {
-                if !closing.isEmpty { listener.close(sockets: closing) }
-            } else {
-                listeners[slot] = nil
-                retire(listener, deadline)
-            }
-        }
-    }
-
-    private func retire(_ listener: ListenerRuntime, _ deadline: MonotonicTime) {
-        listener.retire(deadline: deadline)
-        if listener.connectionCount > 0 { retiredListeners.append(listener) }
-    }
+    // MARK: Health
 
     /// Publishes what health found out about one group.
     public func setAvailability(_ availability: GroupAvailability, ofGroup slot: Int) {
-        guard slot < groups.count else { return }
-        groups[slot]?.setAvailability(availability)
+        inOrder { $0.group(slot)?.setAvailability(availability) }
     }
 
     /// Publishes the weight of one target.
     public func setWeight(_ weight: Int32, ofTarget target: Int, inGroup slot: Int) {
-        guard slot < groups.count else { return }
-        groups[slot]?.setWeight(weight, of: target)
+        inOrder { $0.group(slot)?.setWeight(weight, of: target) }
     }
+
+    /// An exchange elsewhere needs a connection to a target that allows no more.
+    func closeIdleInTheWay(of limit: TargetLimit, inGroup slot: Int) {
+        group(slot)?.pools.first { $0.target.limit === limit }?.closeIdleInTheWay()
+    }
+
+    private func group(_ slot: Int) -> GroupRuntime? { slot < groups.count ? groups[slot] : nil }
+
+    // MARK: The end
 
     /// Takes no new connections; every response says `Connection: close`; idle connections are closed. What is left
     /// at the deadline is for ``endOverdue(by:)``.
     public func drain(deadline: MonotonicTime) {
+        finishAdoption()
         for slot in listeners.indices {
             guard let listener = listeners[slot] else { continue }
             listeners[slot] = nil
@@ -158,12 +102,18 @@ public final class Worker {
         drain(deadline: loop.now)
         endOverdue(by: loop.now)
         for group in groups { group?.retire() }
+        neighbours.leave(index)
+    }
+
+    func retire(_ listener: ListenerRuntime, _ deadline: MonotonicTime) {
+        listener.retire(deadline: deadline)
+        if listener.connectionCount > 0 { retiredListeners.append(listener) }
     }
 
     /// The last connection of a removed listener is gone.
     func forget(_ listener: ListenerRuntime) { retiredListeners.removeAll { $0 === listener } }
 
-    private func forEachConnection(_ body: (ClientConnection) -> Void) {
+    func forEachConnection(_ body: (ClientConnection) -> Void) {
         for listener in listeners { listener?.forEachConnection(body) }
         for listener in retiredListeners { listener.forEachConnection(body) }
     }
@@ -217,15 +167,6 @@ public struct ListenerSocket: Sendable {
     public let id: Int
     public let descriptor: CInt
     public init(slot: Int, id: Int, descriptor: CInt) { (self.slot, self.id, self.descriptor) = (slot, id, descriptor) }
-}
-
-/// What became of indices in a new snapshot, for exchanges in progress: new index by old one, -1 where it is gone.
-struct Renumbering {
-    /// By group.
-    var targets: [ObjectIdentifier: [Int]] = [:]
-    /// By listener.
-    var rules: [ObjectIdentifier: [Int]] = [:]
-    var isEmpty: Bool { targets.isEmpty && rules.isEmpty }
 }
 
 /// Why new connections wait in the kernel's queue.

@@ -162,14 +162,14 @@ struct SnapshotBuilderTests {
         var applies = Applies()
         let limited = { (limit: Int?) in configuration([group("a", [target(1)]) { $0.limits.connectionsMax = limit }]) }
         let first = try applies.apply(limited(5))
-        let limiter = try #require(first.groups[0].targets[0].inFlight)
+        let limit = try #require(first.groups[0].targets[0].limit)
         var builder = SnapshotBuilder(live: applies.live)
         let prepared = try builder.build(limited(9), generation: 2)
-        #expect(limiter.limit == 5)
+        #expect(limit.value == 5)
         builder.takeEffect()
-        #expect(limiter.limit == 9)
-        #expect(prepared.groups[0].targets[0].inFlight === limiter)
-        #expect(try applies.apply(limited(nil)).groups[0].targets[0].inFlight == nil)
+        #expect(limit.value == 9)
+        #expect(prepared.groups[0].targets[0].limit === limit)
+        #expect(try applies.apply(limited(nil)).groups[0].targets[0].limit == nil)
     }
 
     @Test("a name stands for all of its addresses, once each; another answer keeps those that stay")

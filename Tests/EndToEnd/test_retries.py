@@ -10,6 +10,7 @@ from client import Client, get, request
 from deadline import Deadline, eventually
 from generated import check_generated
 from origin import dead_port
+from test_telemetry import metrics, value
 from wire import Ended
 
 
@@ -372,14 +373,108 @@ def test_a_client_that_leaves_the_queue_is_not_served(start):
     assert [r.target for r in gate.origin.requests] == ["/1", "/3"]
 
 
+class Narrow:
+    """A target that accepts only so many connections and resets any further one, as a small database pool would."""
+
+    def __init__(self, start, most):
+        self.lock, self.most, self.open, self.opened, self.refused = threading.Lock(), most, 0, 0, 0
+        self.origin = start.origin(self.handler)
+
+    def handler(self, conn):
+        with self.lock:
+            self.open += 1
+            self.opened += 1
+            if self.open > self.most:
+                self.refused += 1
+        try:
+            while True:
+                asked = conn.request(Deadline(60))
+                conn.respond(body=asked.target.encode())
+        finally:
+            with self.lock:
+                self.open -= 1
+
+
 def test_idle_pooled_connections_of_another_worker_are_not_in_the_way(start):
-    """max_connections counts exchanges: a target with one slot serves clients on every worker in turn."""
+    """A target that accepts one connection serves clients of both workers in turn: each closes its idle one for the other."""
+    narrow = Narrow(start, 1)
+    poise = start.proxy(narrow.origin, group_connections=1, process_workers=2, group_passive={"consecutive_failures": 0})
+    clients = [Client(poise.port) for _ in range(12)]  # they spread over both workers
+    for round in range(5):
+        for n, client in enumerate(clients):
+            assert client.ask(request(f"/{round}/{n}")).text == f"/{round}/{n}"
+            open_now = narrow.opened - sum(conn.over.is_set() for conn in narrow.origin.connections)
+            assert open_now <= 2, "the next may be accepted before the last one's end is noticed here, no more"
+    assert narrow.opened > 2, "clients of both workers asked, or nothing was tested"
+    assert narrow.opened < 60, "and a worker that asks again uses its own"
+    (samples,) = [metrics(poise)]
+    assert value(samples, "poise_target_connections", target_group="pool") == 1
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_open_connections_stay_within_the_limit_under_load(start, limit):
+    narrow = Narrow(start, limit)
+    poise = start.proxy(narrow.origin, group_connections=limit, process_workers=2, group_tries=1)
+    failures = []
+
+    def load(number):
+        with Client(poise.port) as client:
+            for n in range(40):
+                response = client.ask(request(f"/{number}/{n}"))
+                if (response.status, response.text) != (200, f"/{number}/{n}"):
+                    failures.append((number, n, response.status))
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert value(metrics(poise), "poise_target_connections", target_group="pool") <= limit
+        threads[0].join(0.01)
+    assert failures == []
+    samples = metrics(poise)
+    assert value(samples, "poise_target_requests_total", target_group="pool") == 400
+    assert value(samples, "poise_target_group_queue_length", target_group="pool") == 0
+    assert value(samples, "poise_target_in_flight_requests", target_group="pool") == 0
+
+
+def queued(poise, count):
+    eventually(f"{count} wait", lambda: value(metrics(poise), "poise_target_group_queue_length", target_group="pool") == count)
+
+
+def test_first_come_first_served_over_workers(start):
     gate = Gate(start)
     poise = start.proxy(gate.origin, group_connections=1, process_workers=2)
-    gate.open(40)
-    for n in range(40):  # a connection each: they spread over both workers
-        assert get(poise.port, f"/{n}").text == f"/{n}"
-    assert gate.most == 1
+    clients = [Client(poise.port) for _ in range(16)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+        gate.origin.wait_requests(1) if n == 0 else queued(poise, n)
+    gate.open(len(clients))
+    assert [client.response().text for client in clients] == [f"/{n}" for n in range(16)]
+    assert [r.target for r in gate.origin.requests] == [f"/{n}" for n in range(16)]
+    assert len(gate.origin.connections) > 1, "both workers had their turn, or nothing was tested"
+    for client in clients:
+        client.close()
+
+
+def test_newcomers_do_not_overtake_who_waits(start):
+    gate = Gate(start)
+    poise = start.proxy(gate.origin, group_connections=1, process_workers=2)
+    clients = [Client(poise.port) for _ in range(8)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+        gate.origin.wait_requests(1) if n == 0 else queued(poise, n)
+    late = [Client(poise.port) for _ in range(8)]
+    # Each newcomer arrives in the moment in which a slot is given back.
+    for n, client in enumerate(late):
+        gate.open()
+        client.send(request(f"/late/{n}"))
+        assert clients[n].response().text == f"/{n}"
+    gate.open(len(late))
+    assert sorted(client.response().text for client in late) == [f"/late/{n}" for n in range(8)]
+    assert [r.target for r in gate.origin.requests][:8] == [f"/{n}" for n in range(8)]
+    for client in clients + late:
+        client.close()
 
 
 # Kinds of targets

@@ -26,7 +26,7 @@ final class WorkerHost {
 
     init(
         index: Int, network: SimulatedNetwork, seed: UInt64, reports: FailureReports, limits: ProcessLimiter,
-        targets: Int
+        neighbours: Neighbours, targets: Int
     ) {
         self.index = index
         node = network.makeNode(ip: IPAddress(v4: 0x0A00_0001))
@@ -35,7 +35,7 @@ final class WorkerHost {
         worker = Worker(
             index: index, loop: loop, seed: seed &+ UInt64(index),
             events: WorkerEvents(targetFailed: { _, target, _, _ in reports.add(target) }),
-            log: AccessLog(ring: ring, bell: bell), limits: limits)
+            log: AccessLog(ring: ring, bell: bell), limits: limits, neighbours: neighbours)
     }
 
     func post(_ letter: @escaping @Sendable (Worker) -> Void) {
@@ -57,6 +57,9 @@ final class WorkerHost {
         let wake = node.hasEvents ? loop.now : loop.nextStep
         return wake.map { max($0, stalledUntil) }
     }
+
+    /// Letters that it has not read yet.
+    var hasMail: Bool { loop.hasMail }
 
     func isRunnable(_ now: MonotonicTime) -> Bool { wakeTime.map { $0 <= now } ?? false }
 

@@ -10,7 +10,8 @@ import PoiseSimulation
 /// with the invariants looked at after each.
 ///
 /// 1. A target whose weight is 0 gets no new exchange.
-/// 2. A target's slots in use are its exchanges in flight, and never more than `max_connections`.
+/// 2. A target's slots in use are its exchanges in flight and what is on its way to waiters, and never more than
+///    `max_connections`; so are its open connections.
 /// 3. Every exchange ends exactly once: requests begun = requests in flight + records written.
 /// 4. No gauge is below 0, and at the end all are 0; no buffer, no descriptor and no timer is left.
 /// 5. A loop that is stepped again and again gets something done, or the clock moves.
@@ -37,6 +38,7 @@ final class World {
     private(set) var group: CompiledGroup!
     private var listener: CompiledListener!
     private let limits = ProcessLimiter(connectionsMax: 1000)
+    private let neighbours = Neighbours()
     private let reports = FailureReports()
     private var steps = 0
     private var disturbances = 0
@@ -69,7 +71,8 @@ final class World {
         let snapshot = ProxySnapshot(generation: 1, listeners: [listener], groups: [group])
         for index in 0..<scenario.workers {
             let host = WorkerHost(
-                index: index, network: network, seed: seed, reports: reports, limits: limits, targets: scenario.targets)
+                index: index, network: network, seed: seed, reports: reports, limits: limits, neighbours: neighbours,
+                targets: scenario.targets)
             hosts.append(host)
             if traces {
                 host.onRecord = { [unowned self] record, target in
@@ -200,12 +203,16 @@ final class World {
             let inFlight = target.counters.gauge(TargetCounter.inFlight)
             if inFlight < 0 { fail("target \(index) has \(inFlight) exchanges in flight") }
             if target.counters.gauge(TargetCounter.connections) < 0 { fail("target \(index) has connections below 0") }
-            guard let limiter = target.inFlight else { continue }
-            if limiter.inUse > limiter.limit {
-                fail("target \(index) has \(limiter.inUse) of \(limiter.limit) slots in use")
-            }
-            if limiter.inUse != inFlight {
-                fail("target \(index) has \(limiter.inUse) slots in use for \(inFlight) exchanges")
+            guard let limit = target.limit else { continue }
+            let connections = target.counters.gauge(TargetCounter.connections)
+            for (what, slots, used) in [
+                ("slots", limit.exchanges, inFlight), ("connections", limit.connections, connections),
+            ] {
+                if slots.inUse > slots.limit { fail("target \(index) has \(slots.inUse) of \(slots.limit) \(what)") }
+                // The rest is in letters to waiters.
+                if slots.inUse < used || slots.inUse > used && !hosts.contains(where: \.hasMail) {
+                    fail("target \(index) has \(slots.inUse) \(what) in use for \(used)")
+                }
             }
         }
         let inFlight = listener.counters.gauge(ListenerCounter.inFlight)
@@ -238,7 +245,9 @@ final class World {
         for (index, target) in group.targets.enumerated() {
             if target.counters.gauge(TargetCounter.inFlight) != 0 { fail("target \(index) is busy for ever") }
             if target.counters.gauge(TargetCounter.connections) != 0 { fail("target \(index) is connected for ever") }
-            if target.inFlight.map({ $0.inUse != 0 }) ?? false { fail("target \(index) has slots in use for ever") }
+            if target.limit.map({ $0.exchanges.inUse + $0.connections.inUse != 0 }) ?? false {
+                fail("target \(index) has slots in use for ever")
+            }
         }
     }
 
@@ -333,7 +342,7 @@ final class World {
                 address: address, settings: Target(address: .name("t\(index)", port: 8080)), label: "t\(index)",
                 hostHeader: "t\(index)", identity: UInt64(index) &* 0x9E37_79B9_7F4A_7C15,
                 counters: CounterBlock(workers: scenario.workers, width: TargetCounter.width),
-                inFlight: scenario.limits.connectionsMax.map { SlotLimiter(limit: $0) })
+                limit: scenario.limits.connectionsMax.map { TargetLimit($0) })
         }
         return CompiledGroup(
             slot: 0, settings: settings, targets: targets,

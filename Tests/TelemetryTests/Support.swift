@@ -37,7 +37,7 @@ struct House {
         CompiledTarget(
             address: .ip(IPAddress(v4: 0x0A00_0001), port: 80),
             settings: Target(address: .ip(IPAddress(v4: 0x0A00_0001), port: 80)), label: label, hostHeader: label,
-            identity: 1, counters: CounterBlock(workers: 2, width: TargetCounter.width), inFlight: nil)
+            identity: 1, counters: CounterBlock(workers: 2, width: TargetCounter.width), limit: nil)
     }
 
     var listener: CompiledListener { snapshot.listeners[0] }

@@ -7,6 +7,7 @@
 #ifndef CPOISE_H
 #define CPOISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -102,6 +103,10 @@ static inline uint64_t poise_exchange(uint64_t *word, uint64_t value) {
 }
 static inline uint64_t poise_fetch_add(uint64_t *word, uint64_t value) {
     return __atomic_fetch_add(word, value, __ATOMIC_SEQ_CST);
+}
+/* False when another thread was quicker, or for no reason at all. */
+static inline bool poise_compare_exchange(uint64_t *word, uint64_t expected, uint64_t value) {
+    return __atomic_compare_exchange_n(word, &expected, value, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 static inline void poise_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 

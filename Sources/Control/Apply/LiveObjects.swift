@@ -43,7 +43,7 @@ struct LiveObjects {
 
     struct TargetEntry {
         let counters: CounterBlock
-        var limiter: SlotLimiter?
+        var limit: TargetLimit?
         var compiled: CompiledTarget?
         init(workers: Int) { counters = CounterBlock(workers: workers, width: TargetCounter.width) }
     }

@@ -14,7 +14,7 @@ struct SnapshotBuilder {
     let addresses: [String: [IPAddress]]
     /// Listeners that share no address with their former selves.
     let moved: Set<String>
-    private var limits: [(SlotLimiter, Int)] = []
+    private var limits: [(TargetLimit, Int)] = []
 
     init(live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = []) {
         (self.live, self.addresses, self.moved) = (live, addresses, moved)
@@ -43,7 +43,7 @@ struct SnapshotBuilder {
     }
 
     /// What changes in place, and therefore only at the commit.
-    func takeEffect() { for (limiter, limit) in limits { limiter.setLimit(limit) } }
+    func takeEffect() { for (limit, value) in limits { limit.set(value) } }
 
     // MARK: Groups
 
@@ -85,20 +85,20 @@ struct SnapshotBuilder {
         _ address: SocketAddress, _ target: Target, _ label: String, _ group: TargetGroup,
         _ cell: inout LiveObjects.TargetEntry
     ) -> CompiledTarget {
-        if let limit = group.limits.connectionsMax {
-            if let limiter = cell.limiter {
-                if limiter.limit != limit { limits.append((limiter, limit)) }
+        if let value = group.limits.connectionsMax {
+            if let limit = cell.limit {
+                if limit.value != value { limits.append((limit, value)) }
             } else {
-                cell.limiter = SlotLimiter(limit: limit)
+                cell.limit = TargetLimit(value)
             }
         } else {
-            cell.limiter = nil
+            cell.limit = nil
         }
-        if let old = cell.compiled, old.settings == target, old.inFlight === cell.limiter { return old }
+        if let old = cell.compiled, old.settings == target, old.limit === cell.limit { return old }
         let text = Array(label.utf8)
         let compiled = CompiledTarget(
             address: address, settings: target, label: label, hostHeader: Self.hostHeader(of: target.address),
-            identity: hash64(text.span), counters: cell.counters, inFlight: cell.limiter)
+            identity: hash64(text.span), counters: cell.counters, limit: cell.limit)
         cell.compiled = compiled
         return compiled
     }

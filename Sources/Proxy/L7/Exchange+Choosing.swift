@@ -96,9 +96,9 @@ extension Exchange {
         let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
         var passedOver = tried
         while let index = group.pick(key: key, random: worker.random(), excluding: passedOver) {
-            guard let limiter = group.pools[index].target.inFlight else { return .target(index) }
-            if limiter.take() {
-                slot = limiter
+            guard let limit = group.pools[index].target.limit else { return .target(index) }
+            if group.takeSlot(limit.exchanges, before: place) {
+                slot = limit.exchanges
                 return .target(index)
             }
             passedOver.insert(index)
@@ -109,8 +109,8 @@ extension Exchange {
     }
 
     private func takeAnySlot(excluding tried: Exclusions) -> Choice {
-        guard let index = group!.takeAnySlot(excluding: tried) else { return .allTaken }
-        slot = group!.pools[index].target.inFlight
+        guard let index = group!.takeAnySlot(excluding: tried, before: place) else { return .allTaken }
+        slot = group!.pools[index].target.limit?.exchanges
         return .target(index)
     }
 
@@ -144,23 +144,31 @@ extension Exchange {
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero
-        if let pooled = pool.takeIdle() {
-            pooled.attach(self)
-            target = pooled
-            pooled.armTimer(at: now + group.compiled.settings.timeouts.responseIdle)
-            forward(pooled)
-            return
-        }
+        if let pooled = pool.takeIdle() { return use(pooled) }
+        guard pool.mayOpen() else { return waitForConnection(pool) }
+        open(pool)
+    }
+
+    func use(_ pooled: TargetConnection) {
+        pooled.attach(self)
+        target = pooled
+        pooled.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
+        forward(pooled)
+    }
+
+    /// Where connections are limited, one is taken already.
+    func open(_ pool: TargetPool) {
         let connection = TargetConnection(pool: pool, worker: worker)
         do {
             let socket = try worker.loop.connect(to: pool.target.address)
             connection.start(socket, for: self)
             target = connection
-            connection.armTimer(at: now + group.compiled.settings.timeouts.connect)
+            connection.armTimer(at: now + group!.compiled.settings.timeouts.connect)
             forward(connection)
             if connection.isOpen { connection.watch([.readable, .writable]) }
         } catch {
             target = nil
+            connection.giveBackLimit()
             let isRefused = error.code == Errno.connectionRefused || error.code == Errno.notFound
             leaveTarget(pool)
             tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)
@@ -170,59 +178,5 @@ extension Exchange {
     func forward(_ target: TargetConnection) {
         stageRequestHead(to: target)
         pumpRequest()
-    }
-
-    // MARK: The queue
-
-    func enterQueue() {
-        let group = self.group!
-        let settings = group.compiled.settings.limits
-        guard let queue = group.compiled.queue else { return noTarget() }
-        phase = .queued
-        let mailbox = worker.loop.mailbox
-        let (waiter, serial) = (LoopBound(self, on: worker.loop), self.serial)
-        let wake: @Sendable () -> Void = {
-            mailbox.post { if !waiter.open().wokenFromQueue(serial: serial) { queue.wakeOne() } }
-        }
-        guard let ticket = queue.enter(limit: settings.queueMax, wake: wake) else {
-            group.counters.add(GroupCounter.queueOverflows)
-            return fail(.queueFull)
-        }
-        self.ticket = ticket
-        group.counters.add(GroupCounter.queued)
-        // A slot that was given back before we entered would wake nobody. If we are woken all the same, the next
-        // waiter is: this one does not wait any more.
-        if case .target(let index) = choose() {
-            _ = leaveQueue()
-            self.serial &+= 1
-            return connect(to: index)
-        }
-        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
-        if queuedUntil == .zero { queuedUntil = now + settings.queueTimeout }
-        stopWaiting()
-        clientWait = .queue
-        client.armTimer(at: queuedUntil)
-    }
-
-    /// - Returns: false when a wake-up is under way already.
-    func leaveQueue() -> Bool {
-        guard let ticket, let group else { return false }
-        self.ticket = nil
-        group.counters.subtract(GroupCounter.queued)
-        return group.compiled.queue?.leave(ticket) ?? false
-    }
-
-    /// A slot may be free.
-    ///
-    /// - Returns: false when this waiter is gone: the slot is for the next.
-    func wokenFromQueue(serial: UInt64) -> Bool {
-        guard serial == self.serial, phase == .queued else { return false }
-        ticket = nil
-        group?.counters.subtract(GroupCounter.queued)
-        // Before the attempt, which may need the timer for the body.
-        clientWait = .none
-        client.cancelTimer()
-        attempt()
-        return true
     }
 }

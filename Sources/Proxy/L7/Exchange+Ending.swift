@@ -18,7 +18,7 @@ extension Exchange {
     /// Both sides are closed at once.
     func abandon(_ reason: EndReason) {
         guard phase != .idle else { return }
-        if phase == .queued { _ = leaveQueue() }
+        if phase == .queued { leaveQueue() }
         if reason == .clientAborted { listener.counters.add(ListenerCounter.clientAborts) }
         if let target {
             self.target = nil
@@ -50,7 +50,7 @@ extension Exchange {
     func clientVanished() {
         guard phase != .idle else { return }
         guard phase != .reading else { return release() }
-        if phase == .queued { _ = leaveQueue() }
+        if phase == .queued { leaveQueue() }
         if let target {
             self.target = nil
             leaveTarget(target.pool)

@@ -90,8 +90,7 @@ extension Exchange {
         pool.counters.add(TargetCounter.bytesFromTarget, UInt64(answerBody.bytes))
         if let slot {
             self.slot = nil
-            slot.giveBack()
-            group?.compiled.queue?.wakeOne()
+            if let group { group.release(slot, of: targetIndex) } else { slot.giveBack() }
         }
         if answerBegan, let offset = statusClassOffset(status) {
             pool.counters.add(TargetCounter.status2xx + offset)

@@ -30,7 +30,7 @@ extension Exchange {
         case .queue:
             clientWait = .none
             guard phase == .queued else { return }
-            _ = leaveQueue()
+            leaveQueue()
             group?.counters.add(GroupCounter.queueTimeouts)
             fail(.queueTimeout)
         case .body: checkBodyRate()

@@ -66,7 +66,14 @@ final class Exchange {
     var answerBegan = false
     /// What a slot was taken of; the target's limit may change meanwhile.
     var slot: SlotLimiter?
-    var ticket: UInt64?
+    /// Of the last exchange that had to wait; see ``place``.
+    var keptPlace: UInt64?
+    /// Its place in the group's queue, kept for the whole exchange: who had to wait again is not the last again.
+    var place: UInt64? { queuedUntil == .zero ? nil : keptPlace }
+    /// The queue it stands in, the group's or a target's, and its ticket there.
+    var waitsIn: (queue: SlotQueue, ticket: UInt64)?
+    /// Chosen, with a slot of it, but no connection to it may be opened yet.
+    var waitsFor: TargetPool?
     var clientWait = ClientWait.none
     /// When waiting in the queue ends, `zero` before it has begun.
     var queuedUntil = MonotonicTime.zero
@@ -110,7 +117,7 @@ final class Exchange {
         (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
         (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
-        (requestWasWritten, requestIsSent, answerBegan, slot, ticket) = (false, false, false, nil, nil)
+        (requestWasWritten, requestIsSent, answerBegan, slot) = (false, false, false, nil)
         (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
         beganAt = now

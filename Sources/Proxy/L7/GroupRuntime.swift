@@ -64,7 +64,10 @@ final class GroupRuntime {
         let renumbered = pools.map { places[$0.target.identity] ?? -1 }
         // Whoever waits for a slot may find one, or need none any more.
         let waiting = self.compiled.queue
-        defer { if let waiting { for _ in 0..<waiting.count { waiting.wakeOne() } } }
+        defer {
+            for pool in pools { if let limit = pool.target.limit { compiled.queue?.fill(from: limit.exchanges) } }
+            waiting?.lookAgain()
+        }
         self.compiled = compiled
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
@@ -102,6 +105,12 @@ final class GroupRuntime {
         scheduler.weightChanged(at: target, to: Int(weight))
         // A target that is no longer used must not keep connections that may be half dead.
         if weight == 0 { pools[target].closeIdle() }
+        guard let queue = compiled.queue, !queue.isEmpty else { return }
+        if weight == 0 {
+            queue.lookAgain()
+        } else if let limit = pools[target].target.limit {
+            queue.fill(from: limit.exchanges)
+        }
     }
 
     /// - Parameter key: for `source_hash`.
@@ -117,17 +126,45 @@ final class GroupRuntime {
         weights.indices.contains { weights[$0] > 0 && !excluded.contains($0) }
     }
 
+    // MARK: Slots
+
+    /// Takes a slot, unless an exchange that came before `place` can use it.
+    func takeSlot(_ slot: SlotLimiter, before place: UInt64?) -> Bool {
+        compiled.queue?.take(slot, before: place ?? .max) ?? slot.take()
+    }
+
     /// Takes a slot of any usable target that has one, backups last.
     ///
     /// - Returns: an index into ``pools``.
-    func takeAnySlot(excluding excluded: Exclusions) -> Int? {
+    func takeAnySlot(excluding excluded: Exclusions, before place: UInt64?) -> Int? {
         for isBackup in [false, true] {
             for index in pools.indices
             where weights[index] > 0 && pools[index].target.settings.isBackup == isBackup && !excluded.contains(index) {
-                if pools[index].target.inFlight?.take() ?? true { return index }
+                guard let limit = pools[index].target.limit else { return index }
+                if takeSlot(limit.exchanges, before: place) { return index }
             }
         }
         return nil
+    }
+
+    /// The target at `index` is done with a slot: it is for who waits, unless nobody may go there any more.
+    func release(_ slot: SlotLimiter, of index: Int) {
+        if let queue = compiled.queue, index >= 0, weights[index] > 0,
+            pools[index].target.limit?.exchanges === slot
+        {
+            queue.pass(slot)
+        } else {
+            slot.giveBack()
+        }
+    }
+
+    /// - Returns: the usable target that `slot` is of; `nil` when there is none in this worker's view.
+    func index(of slot: SlotLimiter) -> Int? {
+        pools.indices.first { weights[$0] > 0 && pools[$0].target.limit?.exchanges === slot }
+    }
+
+    func slots(of targets: Exclusions) -> [SlotLimiter] {
+        (0..<targets.count).compactMap { pools[targets[$0]].target.limit?.exchanges }
     }
 
     private struct View: TargetView {

@@ -16,9 +16,13 @@ final class TargetConnection: Connection {
     private(set) var isReused = false
     /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
     var announcedIdle: Nanoseconds?
+    /// What it is counted under until its end; `nil` where connections are not limited.
+    private(set) var limit: TargetLimit?
 
+    /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
         self.pool = pool
+        limit = pool.target.limit
         super.init(worker: worker)
     }
 
@@ -59,6 +63,14 @@ final class TargetConnection: Connection {
         guard isOpen else { return }
         closeConnection(reset: reset)
         pool.counters.subtract(TargetCounter.connections)
+        giveBackLimit()
+    }
+
+    /// Once closed, or never opened.
+    func giveBackLimit() {
+        guard let limit else { return }
+        self.limit = nil
+        limit.connectionQueue.pass(limit.connections)
     }
 
     /// How long it may stay idle: the setting, or less where the target says so.

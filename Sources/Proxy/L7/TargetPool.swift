@@ -27,6 +27,8 @@ final class TargetPool {
     }
 
     func replace(group: CompiledGroup, target: CompiledTarget) {
+        // What was opened under another limit is not counted under this one.
+        if target.limit !== self.target.limit { closeIdle() }
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)
     }
@@ -42,6 +44,8 @@ final class TargetPool {
     func put(_ connection: TargetConnection) {
         let time = connection.idleTime(group.settings.timeouts.keepAliveIdle)
         guard !isRetired, time > .zero, idle.count < Self.idleMax else { return connection.end() }
+        // Not counted under the limit that holds now, or wanted elsewhere.
+        if let limit = target.limit, connection.limit !== limit || isInTheWay { return connection.end() }
         connection.poolPosition = idle.count
         idle.append(connection)
         connection.enterPool(until: loop.now + time)
@@ -53,6 +57,22 @@ final class TargetPool {
         guard last !== connection else { return }
         idle[connection.poolPosition] = last
         last.poolPosition = connection.poolPosition
+    }
+
+    /// Whether a connection may be opened; where they are limited, it is taken then.
+    func mayOpen() -> Bool { target.limit.map { $0.connectionQueue.take($0.connections) } ?? true }
+
+    /// An idle connection here keeps an exchange elsewhere from opening its own.
+    private var isInTheWay: Bool { target.limit.map { !$0.connectionQueue.isEmpty } ?? false }
+
+    /// Closes what has been idle longest, for as long as somebody waits for that.
+    func closeIdleInTheWay() {
+        while isInTheWay, !idle.isEmpty {
+            let coldest = idle[0]
+            remove(coldest)
+            coldest.leavePool()
+            coldest.end()
+        }
     }
 
     func closeIdle() {

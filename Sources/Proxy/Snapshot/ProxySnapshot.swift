@@ -95,15 +95,15 @@ public final class CompiledTarget: Sendable {
     /// Equal for equal addresses on every machine.
     public let identity: UInt64
     public let counters: CounterBlock
-    /// Exchanges in flight over all workers; `nil` without `max_connections`.
-    public let inFlight: SlotLimiter?
+    /// `nil` without `max_connections`.
+    public let limit: TargetLimit?
 
     public init(
         address: SocketAddress, settings: Target, label: String, hostHeader: String, identity: UInt64,
-        counters: CounterBlock, inFlight: SlotLimiter?
+        counters: CounterBlock, limit: TargetLimit?
     ) {
         (self.address, self.settings, self.label, self.hostHeader) = (address, settings, label, hostHeader)
-        (self.identity, self.counters, self.inFlight) = (identity, counters, inFlight)
+        (self.identity, self.counters, self.limit) = (identity, counters, limit)
     }
 }
 

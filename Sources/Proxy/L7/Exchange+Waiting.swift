@@ -1,0 +1,135 @@
+import PoiseHTTP
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+
+/// Waiting where `max_connections` is reached: for a slot of any target of the group; then, with the slot in hand, for
+/// a connection where pools of other workers hold all that the target may have.
+extension Exchange {
+    // MARK: For a slot
+
+    func enterQueue() {
+        let group = self.group!
+        guard let queue = group.compiled.queue else { return noTarget() }
+        guard
+            wait(
+                in: queue, again: place, limit: group.compiled.settings.limits.queueMax,
+                refusing: group.slots(of: excluded))
+        else {
+            group.counters.add(GroupCounter.queueOverflows)
+            return fail(.queueFull)
+        }
+        keptPlace = waitsIn?.ticket
+        // A slot that was given back before we entered woke nobody.
+        if case .target(let index) = choose() {
+            stopQueueing()
+            connect(to: index)
+        }
+    }
+
+    // MARK: For a connection
+
+    /// All connections that the target may have are open. This exchange holds one of as many slots, so one of them is
+    /// idle, in the pool of another worker, or about to be: it is closed, and its place is ours.
+    func waitForConnection(_ pool: TargetPool) {
+        let limit = pool.target.limit!
+        waitsFor = pool
+        _ = wait(in: limit.connectionQueue, again: nil, limit: .max, refusing: [])
+        if limit.connectionQueue.take(limit.connections, before: waitsIn!.ticket) {
+            waitsFor = nil
+            stopQueueing()
+            phase = .forwarding
+            return open(pool)
+        }
+        let slot = group!.compiled.slot
+        worker.neighbours.post(from: worker.index) { $0.closeIdleInTheWay(of: limit, inGroup: slot) }
+    }
+
+    // MARK: Both
+
+    private func wait(in queue: SlotQueue, again ticket: UInt64?, limit: Int, refusing refused: [SlotLimiter]) -> Bool {
+        let group = self.group!
+        serial &+= 1
+        let mailbox = worker.loop.mailbox
+        let (waiter, serial) = (LoopBound(self, on: worker.loop), self.serial)
+        let entered = queue.enter(again: ticket, limit: limit, refusing: refused) { letter in
+            mailbox.post {
+                guard !waiter.open().wasTold(letter, by: queue, serial: serial), case .slot(let slot) = letter else {
+                    return
+                }
+                // The waiter is gone: the slot is for the next.
+                queue.pass(slot)
+            }
+        }
+        guard let entered else { return false }
+        waitsIn = (queue, entered)
+        phase = .queued
+        group.counters.add(GroupCounter.queued)
+        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
+        if queuedUntil == .zero {
+            keptPlace = nil
+            queuedUntil = now + group.compiled.settings.limits.queueTimeout
+        }
+        stopWaiting()
+        clientWait = .queue
+        client.armTimer(at: queuedUntil)
+        return true
+    }
+
+    /// - Returns: false when this waiter has stopped waiting: a slot is for the next.
+    private func wasTold(_ letter: SlotQueue.Letter, by queue: SlotQueue, serial: UInt64) -> Bool {
+        guard serial == self.serial, phase == .queued else { return false }
+        let pool = waitsFor
+        waitsFor = nil
+        stopQueueing()
+        switch letter {
+        case .look: attempt()
+        case .slot(let slot):
+            if let pool { takeConnection(slot, to: pool, from: queue) } else { takeSlot(slot) }
+        }
+        return true
+    }
+
+    private func takeSlot(_ slot: SlotLimiter) {
+        guard let index = group!.index(of: slot) else {
+            // Another worker knew the target as usable, this one not yet or no more. Whichever is behind fills the
+            // queue when it learns better.
+            slot.giveBack()
+            return attempt()
+        }
+        self.slot = slot
+        connect(to: index)
+    }
+
+    private func takeConnection(_ connection: SlotLimiter, to pool: TargetPool, from queue: SlotQueue) {
+        phase = .forwarding
+        chosenAt = now
+        if let pooled = pool.takeIdle() {
+            queue.pass(connection)
+            return use(pooled)
+        }
+        if pool.target.limit?.connections === connection { return open(pool) }
+        // The target has another limit meanwhile, or none.
+        queue.pass(connection)
+        pool.mayOpen() ? open(pool) : waitForConnection(pool)
+    }
+
+    /// Out of the queue and with nothing in hand: the wait is over without success.
+    func leaveQueue() {
+        let pool = waitsFor
+        waitsFor = nil
+        stopQueueing()
+        if let pool { leaveTarget(pool) }
+    }
+
+    /// A slot that is on its way here goes on to the next.
+    private func stopQueueing() {
+        guard let (queue, ticket) = waitsIn else { return }
+        waitsIn = nil
+        serial &+= 1
+        queue.leave(ticket)
+        group?.counters.subtract(GroupCounter.queued)
+        clientWait = .none
+        client.cancelTimer()
+    }
+}
