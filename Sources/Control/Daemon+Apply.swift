@@ -59,6 +59,8 @@ extension Daemon {
         (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
+        // Who applied may send a request now and must find what was applied.
+        await workers.waitUntilAdopted()
         summary.duration = Clock.monotonic - begin
         log(
             OperationalEvent(

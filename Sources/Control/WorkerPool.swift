@@ -90,6 +90,15 @@ final class WorkerPool {
         return answers
     }
 
+    /// Returns when each worker serves by the snapshot it was given last.
+    func waitUntilAdopted() async {
+        for member in members {
+            await withCheckedContinuation { continuation in
+                member.post { $0.whenAdopted { continuation.resume() } }
+            }
+        }
+    }
+
     /// Ends the loops and waits for the threads.
     func stop() {
         postToAll { worker in

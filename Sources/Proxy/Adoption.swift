@@ -123,6 +123,9 @@ extension Worker {
         behindAdoption.append { [unowned self] in letter(self) }
     }
 
+    /// Calls `done` once every snapshot handed over so far is in force here.
+    public func whenAdopted(_ done: @escaping () -> Void) { inOrder { _ in done() } }
+
     private func goOnAdopting() {
         guard let adoption else { return }
         guard adoption.goOn(self, hurries: false) else {

@@ -312,16 +312,17 @@ extension Exchange {
     func errorBody(_ reason: EndReason, _ refusal: Refusal?) -> (contentType: String, body: [UInt8]) {
         var body: [UInt8] = []
         let code = refusal?.reason.name ?? reason.name
+        let words = reason.words(for: refusal?.reason)
         switch listener.compiled.settings.errorFormat {
         case .text:
             body.append(text: "\(reason.status == 0 ? 500 : status) \(reasonPhrase(status))\n")
-            body.append(text: "\(reason.words(for: refusal?.reason)) (\(code))\nrequest ")
+            body.append(text: "\(words) (\(code))\nrequest ")
             writeRequestID(to: &body, hasHead ? headBuffer : nil)
             body.append(text: "\n")
             return ("text/plain; charset=utf-8", body)
         case .json:
             body.append(
-                text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(reason.words(for: refusal?.reason))\",\"request_id\":\"")
+                text: "{\"status\":\(status),\"reason\":\"\(code)\",\"message\":\"\(words)\",\"request_id\":\"")
             // A trusted peer's id may hold any byte of a field value.
             var id: [UInt8] = []
             writeRequestID(to: &id, hasHead ? headBuffer : nil)
