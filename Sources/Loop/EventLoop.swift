@@ -4,8 +4,8 @@ import PoisePlatform
 
 /// One thread's event loop over edge-triggered epoll.
 ///
-/// A wake-up runs: descriptors that are ready, channels that asked for another turn, timers, letters from other
-/// threads, and last the end-of-wake-up work. The clock is read once per wake-up; ``now`` is that reading.
+/// A wake-up runs: descriptors that are ready and, in its place among them, the mail of other threads; channels that
+/// asked for another turn; timers; and last the end-of-wake-up work. The clock is read once per wake-up; ``now`` is that reading.
 ///
 /// Created and used on its own thread; only its ``mailbox`` may be handed to others.
 ///
@@ -112,7 +112,6 @@ import PoisePlatform
 
     /// One turn: waits for something to happen, and handles all of it.
     func wakeUp() {
-        var hasMail = false
         let count = unsafe poise_epoll_wait(backend.epoll, events, Self.eventCount, timeout())
         unsafe clock.pointee = Clock.monotonic
         wakeUpCount &+= 1
@@ -120,9 +119,10 @@ import PoisePlatform
         while index < Int(count) {
             let event = unsafe events[index]  // SAFETY: below `count`, which the kernel filled.
             index += 1
-            if event.data == Self.mailboxToken { hasMail = true } else { dispatch(event.data, event.events) }
+            // Mail in its place among the events: what was posted before a client came is in force when it is served.
+            if event.data == Self.mailboxToken { readMail() } else { dispatch(event.data, event.events) }
         }
-        finishWakeUp(hasMail: hasMail)
+        finishWakeUp(hasMail: false)
     }
 
     /// Everything of a wake-up after the descriptors; also one step of a simulation.
