@@ -55,7 +55,7 @@ extension SettingsTable {
                 "An unused connection to a target is closed after this, or earlier where the target says so."),
             .integer(
                 "limits", "max_connections", at: \.limits.connectionsMax, in: 1...10_000_000, unset: "unlimited",
-                "Exchanges in flight per target over all workers."),
+                "Exchanges in flight, and open connections, per target over all workers."),
             .integer(
                 "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
                 "Exchanges of the group that wait for a slot; beyond it 503."),

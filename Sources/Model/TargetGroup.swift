@@ -68,7 +68,7 @@ public struct TargetTimeouts: Sendable, Equatable {
 }
 
 public struct TargetLimits: Sendable, Equatable {
-    /// Exchanges in flight per target over all workers; `nil` means no limit.
+    /// Exchanges in flight, and open connections, per target over all workers; `nil` means no limit.
     public var connectionsMax: Int?
     /// Exchanges that wait for a slot, per group.
     public var queueMax = 1024
