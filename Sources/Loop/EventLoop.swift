@@ -226,6 +226,14 @@ import PoisePlatform
         unsafe timerOwners[Int(timer.index)] = nil
     }
 
+    // MARK: Buffers
+
+    // Here and not only in the pool: a call through two objects holds the second by a reference of its own.
+
+    public func takeStandardBuffer() -> Buffer { buffers.takeStandard() }
+    public func takeLargeBuffer() -> Buffer { buffers.takeLarge() }
+    public func releaseBuffer(_ buffer: Buffer) { buffers.release(buffer) }
+
     // MARK: Sockets
 
     /// Starts a connection; the descriptor belongs into a ``Channel``.

@@ -31,6 +31,11 @@
         for _ in 0..<count { append(element) }
     }
 
+    public convenience init(_ elements: some Collection<Element>) {
+        self.init(capacity: max(1, elements.count))
+        for element in elements { append(element) }
+    }
+
     deinit {
         unsafe state.pointee.base.deinitialize(count: state.pointee.count)
         unsafe state.pointee.base.deallocate()
@@ -39,6 +44,7 @@
 
     @inlinable public var count: Int { unsafe state.pointee.count }
     @inlinable public var isEmpty: Bool { count == 0 }
+    @inlinable public var indices: Range<Int> { 0..<count }
 
     @inlinable @inline(__always)
     public subscript(index: Int) -> Element {

@@ -7,14 +7,17 @@ public struct TimerID: Sendable, Hashable {
     @usableFromInline init(index: Int32) { self.index = index }
 }
 
-/// Hashed timer wheel with links in the slab: arming and cancelling cost about 3 ns each at any number.
+/// Hashed timer wheel with links in the slab: arming and cancelling cost a few nanoseconds each at any number.
 ///
 /// 1,024 slots of 8 ms. A later deadline waits in its slot for as many turns as it needs. Timers of one slot fire
 /// by (deadline, arming number), so that a simulation is the same in every run. Source of the shape: Varghese and
 /// Lauck, "Hashed and Hierarchical Timing Wheels", scheme 6.
 ///
-/// Invariants: no armed timer is due before ``soonest``; `soonest` may be early (its timer was cancelled), which
-/// costs one look and corrects it.
+/// A connection's timer is put off with every request and hardly ever fires. So a timer that is put off or cancelled
+/// stays filed where it is; when that tick comes, it is filed anew, or taken out.
+///
+/// Invariants: a timer is filed under its deadline's tick or an earlier one; no tick before ``soonest`` has a timer
+/// filed under it; `soonest` may be early, which costs one look and corrects it.
 final class TimerWheel {
     static let slotCount = 1024
     static let tick: Int64 = 8_000_000
@@ -26,13 +29,18 @@ final class TimerWheel {
     }
 
     private struct Entry {
-        var deadline: Int64 = 0
+        /// ``never`` when cancelled.
+        var deadline = never
+        /// What it is filed under.
+        var tick: Int64 = 0
         var order: UInt64 = 0
         var next: Int32 = -1
         var previous: Int32 = -1
-        /// -1: not armed.
+        /// -1: not filed.
         var slot: Int32 = -1
     }
+
+    private static let never = Int64.max
 
     private let entries = RawTable<Entry>(capacity: 64)
     private var freeHead: Int32 = -1
@@ -41,10 +49,12 @@ final class TimerWheel {
     private var nextOrder: UInt64 = 0
     /// Every tick before this one has been fired.
     private var currentTick: Int64
-    /// The first tick in which a timer may be due; `Int64.max` without timers.
+    /// The first tick that may have a timer; `Int64.max` without timers.
     private var soonest = Int64.max
-    private(set) var armedCount = 0
+    private var filedCount = 0
     private var due: [Due] = []
+    /// Found under a tick that has come, but due later or never.
+    private let putOff = RawTable<Int32>()
 
     init(now: MonotonicTime) { currentTick = now.nanoseconds / Self.tick }
 
@@ -62,62 +72,52 @@ final class TimerWheel {
     }
 
     func release(_ timer: TimerID) {
-        cancel(timer)
-        var entry = entries[Int(timer.index)]
-        entry.order = 0
-        entry.next = freeHead
-        entries[Int(timer.index)] = entry
+        unfile(timer.index)
+        entries[Int(timer.index)] = Entry(next: freeHead)
         freeHead = timer.index
     }
 
     /// An armed timer is moved.
     func arm(_ timer: TimerID, at deadline: MonotonicTime) {
-        let index = Int(timer.index)
-        var entry = entries[index]
-        // Rounded up: a timer never fires early.
-        let at = max(deadline.nanoseconds, 0)
-        let tick = max(at / Self.tick + (at % Self.tick == 0 ? 0 : 1), currentTick)
-        let slot = Int(tick & Int64(Self.slotCount - 1))
+        var entry = entries[Int(timer.index)]
         nextOrder += 1
-        if tick < soonest { soonest = tick }
+        (entry.order, entry.deadline) = (nextOrder, deadline.nanoseconds)
+        entries[Int(timer.index)] = entry
         if entry.slot >= 0 {
-            if Int(entry.slot) == slot {
-                entry.deadline = deadline.nanoseconds
-                entry.order = nextOrder
-                entries[index] = entry
-                return
-            }
-            unlink(entry)
-        } else {
-            armedCount += 1
+            if entry.tick * Self.tick <= deadline.nanoseconds { return }
+            unfile(timer.index)
         }
-        let head = heads[slot]
-        entries[index] = Entry(
-            deadline: deadline.nanoseconds, order: nextOrder, next: head, previous: -1, slot: Int32(slot))
-        if head >= 0 { entries[Int(head)].previous = timer.index }
-        heads[slot] = timer.index
-        occupied[slot >> 6] |= 1 << UInt64(slot & 63)
+        file(timer.index)
     }
 
     func cancel(_ timer: TimerID) {
-        let entry = entries[Int(timer.index)]
         // One that was taken as due, and whose turn has not come yet, is not due any more.
         entries[Int(timer.index)].order = 0
+        entries[Int(timer.index)].deadline = Self.never
+    }
+
+    /// Under the tick of its deadline, rounded up: a timer never fires early.
+    private func file(_ index: Int32) {
+        var entry = entries[Int(index)]
+        let at = max(entry.deadline, 0)
+        let tick = max(at / Self.tick + (at % Self.tick == 0 ? 0 : 1), currentTick)
+        let slot = Int(tick & Int64(Self.slotCount - 1))
+        if tick < soonest { soonest = tick }
+        let head = heads[slot]
+        (entry.tick, entry.next, entry.previous, entry.slot) = (tick, head, -1, Int32(slot))
+        entries[Int(index)] = entry
+        if head >= 0 { entries[Int(head)].previous = index }
+        heads[slot] = index
+        occupied[slot >> 6] |= 1 << UInt64(slot & 63)
+        filedCount += 1
+    }
+
+    /// Its order stays: of a due timer, it tells whether it is still due when its turn comes.
+    private func unfile(_ index: Int32) {
+        let entry = entries[Int(index)]
         guard entry.slot >= 0 else { return }
-        unlink(entry)
-        entries[Int(timer.index)].slot = -1
-        armedCount -= 1
-    }
-
-    /// Takes a due timer out; its order stays, which tells whether it is still due when its turn comes.
-    private func disarm(_ due: Due) {
-        let entry = entries[Int(due.index)]
-        unlink(entry)
-        entries[Int(due.index)].slot = -1
-        armedCount -= 1
-    }
-
-    private func unlink(_ entry: Entry) {
+        entries[Int(index)].slot = -1
+        filedCount -= 1
         if entry.previous >= 0 {
             entries[Int(entry.previous)].next = entry.next
         } else {
@@ -129,17 +129,22 @@ final class TimerWheel {
 
     /// When the loop must look again: a lower bound of the next deadline, `nil` without timers.
     func nextWake() -> MonotonicTime? {
-        guard armedCount > 0 else { return nil }
+        guard filedCount > 0 else { return nil }
         return MonotonicTime(nanoseconds: soonest * Self.tick)
     }
 
     /// Whether ``takeDue(now:)`` would find something to look at.
-    func mayBeDue(now: MonotonicTime) -> Bool { armedCount > 0 && now.nanoseconds / Self.tick >= soonest }
+    func mayBeDue(now: MonotonicTime) -> Bool { filedCount > 0 && now.nanoseconds / Self.tick >= soonest }
+
+    /// How many are armed. Walks all timers.
+    var armedCount: Int { entries.indices.count { isArmed(entries[$0]) } }
+
+    private func isArmed(_ entry: Entry) -> Bool { entry.slot >= 0 && entry.deadline != Self.never }
 
     /// The earliest real deadline: what a simulated clock jumps to. Walks all timers.
     func earliestDeadline() -> MonotonicTime? {
         var best: Int64?
-        for index in 0..<entries.count where entries[index].slot >= 0 {
+        for index in entries.indices where isArmed(entries[index]) {
             let deadline = entries[index].deadline
             if best.map({ deadline < $0 }) ?? true { best = deadline }
         }
@@ -162,14 +167,20 @@ final class TimerWheel {
                 let entry = entries[Int(index)]
                 if entry.deadline <= now.nanoseconds {
                     due.append(Due(deadline: entry.deadline, order: entry.order, index: index))
+                } else if entry.tick <= nowTick {
+                    putOff.append(index)
                 }
                 index = entry.next
             }
             tick += 1
         }
-        for fired in due { disarm(fired) }
         // The tick of `now` may still receive timers that are due within it.
         currentTick = nowTick
+        for fired in due { unfile(fired.index) }
+        while let index = putOff.popLast() {
+            unfile(index)
+            if entries[Int(index)].deadline != Self.never { file(index) }
+        }
         soonest = findSoonest()
         if due.count > 1 { due.sort { ($0.deadline, $0.order) < ($1.deadline, $1.order) } }
         return due
@@ -178,7 +189,7 @@ final class TimerWheel {
     /// The first tick from the current one on whose slot holds a timer for that very turn; if none does within a
     /// turn, the end of the turn.
     private func findSoonest() -> Int64 {
-        guard armedCount > 0 else { return .max }
+        guard filedCount > 0 else { return .max }
         var tick = currentTick
         let end = currentTick + Int64(Self.slotCount)
         while tick < end {
@@ -196,12 +207,12 @@ final class TimerWheel {
         return end
     }
 
-    /// Whether the tick's slot holds a timer that is due in it and not a turn later.
+    /// Whether the tick's slot holds a timer that is filed under it and not a turn later.
     private func hasTimer(forTick tick: Int64) -> Bool {
         var index = heads[Int(tick & Int64(Self.slotCount - 1))]
         while index >= 0 {
             let entry = entries[Int(index)]
-            if entry.deadline <= tick * Self.tick { return true }
+            if entry.tick <= tick { return true }
             index = entry.next
         }
         return false

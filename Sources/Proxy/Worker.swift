@@ -17,8 +17,8 @@ public final class Worker {
     let neighbours: Neighbours
 
     // Slots of the snapshot. Changed by ``Adoption`` only.
-    var listeners: [ListenerRuntime?] = []
-    var groups: [GroupRuntime?] = []
+    let listeners = RawTable<ListenerRuntime?>()
+    let groups = RawTable<GroupRuntime?>()
     /// A snapshot that is being taken over.
     var adoption: Adoption?
     /// What came in behind it, in order.
@@ -28,7 +28,7 @@ public final class Worker {
     private let idleExchanges = RawTable<Exchange>()
     private var randomState: UInt64
     private var dateSecond: Int64 = -1
-    private(set) var dateText: [UInt8] = Array(repeating: 0x20, count: HTTPDate.byteCount)
+    private let dateText = RawCell<[UInt8]>([])
     /// Wall clock minus monotonic clock, read again each second.
     private var wallOffset: Int64 = 0
     private var wallReadAt = MonotonicTime(nanoseconds: .min)
@@ -63,7 +63,7 @@ public final class Worker {
         group(slot)?.pools.first { $0.target.limit === limit }?.closeIdleInTheWay()
     }
 
-    private func group(_ slot: Int) -> GroupRuntime? { slot < groups.count ? groups[slot] : nil }
+    func group(_ slot: Int) -> GroupRuntime? { slot < groups.count ? groups[slot] : nil }
 
     // MARK: The end
 
@@ -94,14 +94,14 @@ public final class Worker {
 
     /// Client connections that are still open, tunnels included.
     public var connectionCount: Int {
-        (listeners.compactMap(\.self) + retiredListeners).reduce(0) { $0 + $1.connectionCount }
+        (listeners.indices.compactMap { listeners[$0] } + retiredListeners).reduce(0) { $0 + $1.connectionCount }
     }
 
     /// Closes everything at once.
     public func closeAll() {
         drain(deadline: loop.now)
         endOverdue(by: loop.now)
-        for group in groups { group?.retire() }
+        for slot in groups.indices { groups[slot]?.retire() }
         neighbours.leave(index)
     }
 
@@ -114,7 +114,7 @@ public final class Worker {
     func forget(_ listener: ListenerRuntime) { retiredListeners.removeAll { $0 === listener } }
 
     func forEachConnection(_ body: (ClientConnection) -> Void) {
-        for listener in listeners { listener?.forEachConnection(body) }
+        for slot in listeners.indices { listeners[slot]?.forEachConnection(body) }
         for listener in retiredListeners { listener.forEachConnection(body) }
     }
 
@@ -150,10 +150,10 @@ public final class Worker {
         let second = wallTime / 1_000_000_000
         if second != dateSecond {
             dateSecond = second
-            dateText.removeAll(keepingCapacity: true)
-            HTTPDate.append(unixSeconds: second, to: &dateText)
+            dateText.value.removeAll(keepingCapacity: true)
+            HTTPDate.append(unixSeconds: second, to: &dateText.value)
         }
-        return dateText
+        return dateText.value
     }
 }
 

@@ -47,7 +47,7 @@ final class BodyTransfer {
 
     private var remaining = 0
     private var dropped = 0
-    private var decoder = ChunkedDecoder()
+    private let decoder = RawCell(ChunkedDecoder())
     /// Content in the source's input that goes out next, in front of the cursor.
     private var pendingStart = 0
     private var pendingEnd = 0
@@ -78,7 +78,7 @@ final class BodyTransfer {
             sourceIsDone = count == 0
         case .chunked:
             source = .chunked
-            decoder.reset()
+            decoder.value.reset()
         case .untilClose:
             source = .untilClose
         }
@@ -172,7 +172,7 @@ final class BodyTransfer {
         let input = buffer.bytes(0, from.inputEnd)
         while true {
             var position = from.inputCursor
-            let event = decoder.next(input, position: &position, end: from.inputEnd)
+            let event = decoder.value.next(input, position: &position, end: from.inputEnd)
             switch event {
             case .data(let data):
                 if !isSmall(data.count, to) {
@@ -290,8 +290,10 @@ final class BodyTransfer {
         }
         guard let buffer = from.input else { return nil }
         let input = buffer.bytes(0, from.inputEnd)
-        while from.inputCursor < from.inputEnd {
-            switch decoder.next(input, position: &from.inputCursor, end: from.inputEnd) {
+        var position = from.inputCursor
+        defer { from.inputCursor = position }
+        while position < from.inputEnd {
+            switch decoder.value.next(input, position: &position, end: from.inputEnd) {
             case .data(let data): drop(data.count)
             case .needMore: return nil
             case .end:
@@ -336,10 +338,10 @@ final class BodyTransfer {
 
     private func stageTrailers(_ buffer: Buffer, _ to: Connection) {
         var room = 5
-        for field in decoder.trailers { room += field.name.count + field.value.count + 4 }
+        for field in decoder.value.trailers { room += field.name.count + field.value.count + 4 }
         var writer = to.stage(room: room)
         writer.append(text: "0\r\n")
-        for field in decoder.trailers where !field.isHopByHop {
+        for field in decoder.value.trailers where !field.isHopByHop {
             writer.append(buffer.bytes(field.name.start, field.name.end))
             writer.append(text: ": ")
             writer.append(buffer.bytes(field.value.start, field.value.end))

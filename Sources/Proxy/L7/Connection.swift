@@ -46,7 +46,7 @@ class Connection: Channel {
     /// - Parameter large: take a large buffer when a new one is needed.
     final func fill(large: Bool = false) -> Fill {
         if input == nil {
-            input = large ? loop.buffers.takeLarge() : loop.buffers.takeStandard()
+            input = large ? loop.takeLargeBuffer() : loop.takeStandardBuffer()
             (inputStart, inputCursor, inputEnd) = (0, 0, 0)
         }
         let buffer = input!
@@ -79,9 +79,9 @@ class Connection: Channel {
         guard let buffer = input else { return 0 }
         let distance = -inputStart
         if large, buffer.capacity < BufferPool.largeBytes {
-            let bigger = loop.buffers.takeLarge()
+            let bigger = loop.takeLargeBuffer()
             buffer.move(inputStart, inputEnd, to: bigger, at: 0)
-            loop.buffers.release(buffer)
+            loop.releaseBuffer(buffer)
             input = bigger
         } else if inputStart > 0 {
             buffer.move(inputStart, inputEnd, to: buffer, at: 0)
@@ -97,7 +97,7 @@ class Connection: Channel {
     /// - Returns: the old buffer, which is the caller's now.
     final func continueInput(large: Bool) -> Buffer {
         let old = input!
-        let next = large ? loop.buffers.takeLarge() : loop.buffers.takeStandard()
+        let next = large ? loop.takeLargeBuffer() : loop.takeStandardBuffer()
         old.move(inputCursor, inputEnd, to: next, at: 0)
         (inputStart, inputCursor, inputEnd) = (0, 0, inputEnd - inputCursor)
         input = next
@@ -108,11 +108,11 @@ class Connection: Channel {
     final func releaseInputIfEmpty() {
         guard inputCursor == inputEnd, let buffer = input else { return }
         input = nil
-        loop.buffers.release(buffer)
+        loop.releaseBuffer(buffer)
     }
 
     final func dropInput() {
-        if let buffer = input { loop.buffers.release(buffer) }
+        if let buffer = input { loop.releaseBuffer(buffer) }
         input = nil
         (inputStart, inputCursor, inputEnd) = (0, 0, 0)
     }
@@ -126,7 +126,7 @@ class Connection: Channel {
     /// - Parameter room: bytes that must fit.
     final func stage(room: Int) -> BufferWriter {
         if output == nil {
-            output = room <= BufferPool.standardBytes ? loop.buffers.takeStandard() : loop.buffers.takeLarge()
+            output = room <= BufferPool.standardBytes ? loop.takeStandardBuffer() : loop.takeLargeBuffer()
             (outputStart, outputEnd) = (0, 0)
         } else if output!.capacity - outputEnd < room {
             makeOutputRoom(room)
@@ -140,9 +140,9 @@ class Connection: Channel {
         if buffer.capacity - staged >= room {
             buffer.move(outputStart, outputEnd, to: buffer, at: 0)
         } else {
-            let bigger = loop.buffers.takeLarge()
+            let bigger = loop.takeLargeBuffer()
             buffer.move(outputStart, outputEnd, to: bigger, at: 0)
-            loop.buffers.release(buffer)
+            loop.releaseBuffer(buffer)
             output = bigger
         }
         (outputStart, outputEnd) = (0, staged)
@@ -220,7 +220,7 @@ class Connection: Channel {
     }
 
     final func releaseOutput() {
-        if let buffer = output { loop.buffers.release(buffer) }
+        if let buffer = output { loop.releaseBuffer(buffer) }
         output = nil
         (outputStart, outputEnd) = (0, 0)
     }

@@ -15,7 +15,7 @@ extension Exchange {
                 guard target.input!.capacity < BufferPool.largeBytes else {
                     return answerRefused(Refusal(status: 502, reason: .headTooLarge))
                 }
-                shiftAnswer(by: target.compactInput(large: true))
+                answer.shift(by: target.compactInput(large: true))
                 continue
             case .endOfStream:
                 return targetFailed(.targetClosed)
@@ -42,27 +42,15 @@ extension Exchange {
         }
     }
 
-    private func shiftAnswer(by distance: Int) {
-        var answer = ResponseHead()
-        swap(&answer, &self.answer)
-        answer.shift(by: distance)
-        swap(&answer, &self.answer)
-    }
-
     func readAnswerHead(_ target: TargetConnection) -> ParseResult {
         guard let buffer = target.input else { return .needMore }
-        // Swapped out and back, as in `parseHead`.
-        var answer = ResponseHead()
-        swap(&answer, &self.answer)
         if !answerIsBeingRead {
             answer.reset()
             answerIsBeingRead = true
         }
-        let result = answer.parse(
+        return answer.parse(
             buffer.bytes(0, target.inputEnd), from: target.inputCursor, limits: Self.answerLimits,
             requestMethod: head.method)
-        swap(&answer, &self.answer)
-        return result
     }
 
     /// Of known length and more than a standard buffer holds.

@@ -42,11 +42,11 @@ extension Exchange {
     func run(_ action: CompiledAction) {
         switch action {
         case .forward(let shares):
-            guard let slot = chooseGroup(shares), let group = worker.groups[slot] else { return fail(.noWeight) }
+            guard let slot = chooseGroup(shares), let group = worker.group(slot) else { return fail(.noWeight) }
             self.group = group
             group.counters.add(GroupCounter.requests)
             group.counters.add(GroupCounter.inFlight)
-            group.retryBudget.requestBegan(at: now)
+            group.retryBudget.value.requestBegan(at: now)
             attempt()
         case .fixedResponse(let response):
             generate(.fixedResponse, status: response.status, response.contentType, Array(response.body.utf8))
@@ -57,10 +57,7 @@ extension Exchange {
 
     func chooseGroup(_ shares: [CompiledAction.Share]) -> Int? {
         if shares.count == 1 { return shares[0].weight > 0 ? shares[0].groupSlot : nil }
-        if listener.groupChoice[rule] == nil {
-            listener.groupChoice[rule] = GroupChoice(shares, start: worker.random())
-        }
-        return listener.groupChoice[rule]!.next().map { shares[$0].groupSlot }
+        return listener.nextShare(of: rule, shares).map { shares[$0].groupSlot }
     }
 
     // MARK: Choosing a target
@@ -87,7 +84,7 @@ extension Exchange {
         guard case .none = first, excluded.count > 1 else { return first }
         // All were tried and a try is left: once more round, only not at once to the last one again.
         excluded = Exclusions()
-        exclude(&excluded)
+        exclude()
         return choose(excluding: excluded)
     }
 

@@ -77,7 +77,7 @@ extension Exchange {
         count()
         if let buffer = pinnedHead {
             pinnedHead = nil
-            worker.loop.buffers.release(buffer)
+            worker.loop.releaseBuffer(buffer)
         }
         phase = .idle
         serial &+= 1

@@ -28,12 +28,18 @@ extension Exchange {
         let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
         if !isStale { pool.failed(groupIndex: targetIndex) }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
-        if isStale { tries -= 1 } else { exclude(&excluded) }
+        if isStale { tries -= 1 } else { exclude() }
         again(pool)
     }
 
     /// Adds the target that was tried, unless its group has it no more.
-    func exclude(_ exclusions: inout Exclusions) { if targetIndex >= 0 { exclusions.insert(targetIndex) } }
+    func exclude() { excluded = excludingThis }
+
+    private var excludingThis: Exclusions {
+        var exclusions = excluded
+        if targetIndex >= 0 { exclusions.insert(targetIndex) }
+        return exclusions
+    }
 
     /// Only when no byte of the request was shown, or it is idempotent and still at hand. RFC 9110 §9.2.2
     func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
@@ -45,7 +51,7 @@ extension Exchange {
         if requestWasWritten, !head.method.isIdempotent { return false }
         if reason == .targetTimeout, !policy.onTimeout { return false }
         if isStale { return true }
-        guard group.retryBudget.allowsRetry(at: now) else {
+        guard group.retryBudget.value.allowsRetry(at: now) else {
             group.counters.add(GroupCounter.retriesRefusedByBudget)
             return false
         }
@@ -56,16 +62,14 @@ extension Exchange {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
         guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
-        var others = excluded
-        exclude(&others)
-        guard group.hasUsable(excluding: others) else { return false }
-        return group.retryBudget.allowsRetry(at: now)
+        guard group.hasUsable(excluding: excludingThis) else { return false }
+        return group.retryBudget.value.allowsRetry(at: now)
     }
 
     /// An answer that counts as a failed try.
     func retry(from target: TargetConnection, failed: Bool) {
         let pool = target.pool
-        exclude(&excluded)
+        exclude()
         self.target = nil
         leaveTarget(pool)
         pool.counters.add(TargetCounter.failures)

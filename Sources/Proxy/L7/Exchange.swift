@@ -32,10 +32,19 @@ final class Exchange {
     var targetIndex = -1
     var phase = Phase.idle
 
-    var head = RequestHead()
+    /// In cells: parsing them in place would make every access an exclusivity check, some forty per request.
+    private let headCell = RawCell(RequestHead())
+    private let answerCell = RawCell(ResponseHead())
+    var head: RequestHead {
+        @inline(__always) _read { yield headCell.value }
+        @inline(__always) _modify { yield &headCell.value }
+    }
     /// ``head`` belongs to this exchange and not to the one before.
     private(set) var headIsFresh = false
-    var answer = ResponseHead()
+    var answer: ResponseHead {
+        @inline(__always) _read { yield answerCell.value }
+        @inline(__always) _modify { yield &answerCell.value }
+    }
     let requestBody = BodyTransfer()
     let answerBody = BodyTransfer()
     /// The head's buffer when the client's input went on in another one.
@@ -126,27 +135,17 @@ final class Exchange {
         answerBody.begin(.none, sink: .asIs)
     }
 
-    /// Reads on in the request's head. The head is swapped out and back: a call on it in place would make every access
-    /// to it an exclusivity check, some forty per request.
+    /// Reads on in the request's head.
     func parseHead(_ buffer: Buffer, from start: Int, to end: Int) -> ParseResult {
-        var head = RequestHead()
-        swap(&head, &self.head)
         if !headIsFresh {
             head.reset()
             headIsFresh = true
         }
-        let result = head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
-        swap(&head, &self.head)
-        return result
+        return head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
     }
 
     /// The head's bytes were moved within their buffer.
-    func shiftHead(by distance: Int) {
-        var head = RequestHead()
-        swap(&head, &self.head)
-        head.shift(by: distance)
-        swap(&head, &self.head)
-    }
+    func shiftHead(by distance: Int) { head.shift(by: distance) }
 
     /// Never used for a request after all.
     func release() {

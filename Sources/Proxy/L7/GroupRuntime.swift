@@ -1,6 +1,7 @@
 import PoiseBalancing
 import PoiseHealth
 import PoiseLive
+import PoiseLoop
 import PoiseModel
 
 /// One target group on one worker: the algorithm's state, the weights in force, and the pools of connections.
@@ -10,10 +11,11 @@ final class GroupRuntime {
     private(set) var totalTime: HistogramRow
     private(set) var targetTime: HistogramRow
     private(set) var pools: [TargetPool]
-    private var weights: [Int32]
+    /// In the order of ``pools``.
+    private var weights: RawTable<Int32>
     private(set) var isFailOpen: Bool
-    private var scheduler: TieredScheduler
-    var retryBudget: RetryBudget
+    private let scheduler: RawCell<TieredScheduler>
+    let retryBudget: RawCell<RetryBudget>
 
     init(worker: Worker, compiled: CompiledGroup, _ availability: GroupAvailability?) {
         self.compiled = compiled
@@ -21,10 +23,10 @@ final class GroupRuntime {
         totalTime = compiled.totalTime.row(worker.index)
         targetTime = compiled.targetTime.row(worker.index)
         let now = availability ?? Self.configured(compiled)
-        weights = now.weights
+        weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
-        scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
-        retryBudget = Self.budget(compiled)
+        scheduler = RawCell(Self.scheduler(for: compiled, weights: now.weights, worker: worker))
+        retryBudget = RawCell(Self.budget(compiled))
         pools = []
         pools = compiled.targets.map { TargetPool(worker: worker, group: compiled, target: $0) }
     }
@@ -73,10 +75,10 @@ final class GroupRuntime {
         totalTime = compiled.totalTime.row(worker.index)
         targetTime = compiled.targetTime.row(worker.index)
         let now = availability ?? Self.configured(compiled)
-        weights = now.weights
+        weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
-        scheduler = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
-        retryBudget = Self.budget(compiled)
+        scheduler.value = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
+        retryBudget.value = Self.budget(compiled)
         pools = compiled.targets.map { target in
             guard let pool = old.removeValue(forKey: target.identity), pool.target.address == target.address else {
                 return TargetPool(worker: worker, group: compiled, target: target)
@@ -102,7 +104,7 @@ final class GroupRuntime {
     func setWeight(_ weight: Int32, of target: Int) {
         guard target < weights.count, weights[target] != weight else { return }
         weights[target] = weight
-        scheduler.weightChanged(at: target, to: Int(weight))
+        scheduler.value.weightChanged(at: target, to: Int(weight))
         // A target that is no longer used must not keep connections that may be half dead.
         if weight == 0 { pools[target].closeIdle() }
         guard let queue = compiled.queue, !queue.isEmpty else { return }
@@ -117,7 +119,7 @@ final class GroupRuntime {
     /// - Returns: an index into ``pools``; `nil` when no target is left for this flow.
     func pick(key: UInt64, random: UInt64, excluding excluded: Exclusions) -> Int? {
         if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
-        return scheduler.pick(
+        return scheduler.value.pick(
             from: View(weights: weights, group: compiled), key: key, random: random, excluding: excluded)
     }
 
@@ -168,7 +170,7 @@ final class GroupRuntime {
     }
 
     private struct View: TargetView {
-        let weights: [Int32]
+        let weights: RawTable<Int32>
         let group: CompiledGroup
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { Int(weights[index]) }

@@ -14,13 +14,13 @@ final class ListenerRuntime {
     private var ruleCounters: [CounterRow]
     private(set) var limits: HeadLimits
     private var acceptors: [Acceptor] = []
-    private var connections: [ClientConnection] = []
+    private let connections = RawTable<ClientConnection>()
     /// No new requests on open connections: each answer says `Connection: close`.
     private(set) var isRetired = false
     /// Of a removed listener: its connections end by then.
     private(set) var deadline = MonotonicTime.distantFuture
     /// For `forward` to several groups: smooth weighted round robin per rule, by rule index.
-    var groupChoice: [GroupChoice?]
+    private var groupChoice: RawTable<RawCell<GroupChoice>?>
 
     init(worker: Worker, compiled: CompiledListener) {
         self.worker = worker
@@ -30,7 +30,7 @@ final class ListenerRuntime {
         targetTime = compiled.targetTime.row(worker.index)
         ruleCounters = compiled.ruleCounters.map { $0.row(worker.index) }
         limits = HeadLimits(compiled.settings.limits)
-        groupChoice = Array(repeating: nil, count: compiled.actions.count + 1)
+        groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
     }
 
     /// The same listener with other settings: sockets and connections stay.
@@ -47,8 +47,18 @@ final class ListenerRuntime {
         targetTime = compiled.targetTime.row(worker.index)
         ruleCounters = compiled.ruleCounters.map { $0.row(worker.index) }
         limits = HeadLimits(compiled.settings.limits)
-        groupChoice = Array(repeating: nil, count: compiled.actions.count + 1)
+        groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
         return renumbered
+    }
+
+    /// The turn of a weighted `forward`.
+    ///
+    /// - Returns: an index into `shares`, those of `rule`; `nil` when all weights are 0.
+    func nextShare(of rule: Int, _ shares: [CompiledAction.Share]) -> Int? {
+        if let choice = groupChoice[rule] { return choice.value.next() }
+        let choice = RawCell(GroupChoice(shares, start: worker.random()))
+        groupChoice[rule] = choice
+        return choice.value.next()
     }
 
     /// - Parameter rule: an index, or the number of rules for the default action.
@@ -80,7 +90,7 @@ final class ListenerRuntime {
         acceptors = []
         (isRetired, self.deadline) = (true, deadline)
         // Copied: closing an idle connection takes it out of the list.
-        for connection in Array(connections) { connection.listenerRetired() }
+        for connection in openConnections { connection.listenerRetired() }
     }
 
     /// The deadline has come.
@@ -88,8 +98,10 @@ final class ListenerRuntime {
 
     /// Safe against connections that leave meanwhile.
     func forEachConnection(_ body: (ClientConnection) -> Void) {
-        for connection in Array(connections) { body(connection) }
+        for connection in openConnections { body(connection) }
     }
+
+    private var openConnections: [ClientConnection] { connections.indices.map { connections[$0] } }
 
     // MARK: Connections
 
@@ -110,8 +122,7 @@ final class ListenerRuntime {
     }
 
     func leave(_ connection: ClientConnection) {
-        let last = connections.removeLast()
-        if last !== connection {
+        if let last = connections.popLast(), last !== connection {
             connections[connection.position] = last
             last.position = connection.position
         }
