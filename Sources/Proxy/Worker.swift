@@ -42,7 +42,7 @@ public final class Worker {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
         randomState = seed
-        loop.endOfWakeUp = { [unowned self] in self.log?.endOfWakeUp() }
+        if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
         neighbours.join(self)
     }
 

@@ -5,8 +5,7 @@ import PoiseModel
 
 /// The answer's way to the client.
 extension Exchange {
-    func readAnswer() {
-        guard let target else { return }
+    func readAnswer(of target: TargetConnection) {
         while phase == .forwarding, self.target === target {
             switch target.fill(large: target.pool.answersAreLarge) {
             case .bytes: answerBytesCame = true
@@ -121,17 +120,18 @@ extension Exchange {
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
         stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor
-        pumpAnswer()
+        pumpAnswer(of: target)
     }
 
-    func pumpAnswer() {
-        guard let target, phase == .answering else { return }
+    func pumpAnswer(of target: TargetConnection) {
+        guard phase == .answering, self.target === target else { return }
+        let client = self.client!
         let before = answerBody.bytes
         let outcome = answerBody.pump(from: target, to: client)
         if answerBody.bytes > before, outcome != .complete { activity(target) }
         switch outcome {
         case .complete:
-            tryFinish()
+            tryFinish(target)
         case .needInput:
             clientTook()
         case .sinkBlocked:
@@ -153,8 +153,8 @@ extension Exchange {
     }
 
     /// The answer is complete. If the target answered early, the rest of the request is not waited for.
-    func tryFinish() {
-        guard phase == .answering, let target else { return }
+    func tryFinish(_ target: TargetConnection) {
+        guard phase == .answering else { return }
         let reusable = requestIsSent && !answer.wantsClose && answer.framing != .untilClose
         let pool = target.pool
         self.target = nil

@@ -174,6 +174,6 @@ extension Exchange {
 
     func forward(_ target: TargetConnection) {
         stageRequestHead(to: target)
-        pumpRequest()
+        pumpRequest(to: target)
     }
 }

@@ -6,8 +6,8 @@ import PoisePlatform
 
 /// The request's way to the target.
 extension Exchange {
-    func pumpRequest() {
-        guard let target else { return }
+    func pumpRequest(to target: TargetConnection) {
+        let client = self.client!
         let sentBefore = target.sentBytes
         let outcome = requestBody.pump(from: client, to: target)
         if target.sentBytes > sentBefore {
@@ -31,7 +31,7 @@ extension Exchange {
             // The target may have answered before it closed: what it sent is still to be read.
             target.canSend = false
             target.mayHaveInput = true
-            phase == .answering ? pumpAnswer() : readAnswer()
+            phase == .answering ? pumpAnswer(of: target) : readAnswer(of: target)
             if self.target === target, phase == .forwarding { targetFailed(.targetFailed) }
         case .refused(let refusal):
             self.refusal = refusal

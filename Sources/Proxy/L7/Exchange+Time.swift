@@ -9,7 +9,7 @@ extension Exchange {
         guard let target else { return }
         // What has arrived counts, however late we come to read it.
         if target.mayHaveInput, target.isConnected {
-            targetIsReady(.readable)
+            targetIsReady(target, .readable)
             guard self.target === target, phase == .forwarding else { return }
         }
         if !target.isConnected { return targetFailed(.connectTimeout) }
@@ -102,7 +102,7 @@ extension Exchange {
     }
 
     func checkBodyRate() {
-        if client.mayHaveInput { pumpRequest() }
+        if client.mayHaveInput, let target { pumpRequest(to: target) }
         guard client != nil, clientWait == .body else { return }
         if isTooSlow(requestBody.bytes) {
             keepAlive = false

@@ -210,6 +210,7 @@ final class Exchange {
 
     /// The first value of a field that may go on: any from a trusted peer, a harmless one from others.
     func idToKeep(_ id: FieldID) -> ByteRange {
+        guard head.fields.contains(id) else { return .empty }
         for field in head.fields where field.id == id {
             let value = headBuffer.bytes(field.value.start, field.value.end)
             guard RequestIDRules.isHarmless(value) || (client.isTrusted && value.count > 0) else { continue }
@@ -220,7 +221,7 @@ final class Exchange {
 
     /// Behind trusted proxies the client is whom X-Forwarded-For tells.
     func takeClient() {
-        guard client.isTrusted, let peer = client.address, head.fields.contains(where: { $0.id == .xForwardedFor })
+        guard client.isTrusted, let peer = client.address, head.fields.contains(.xForwardedFor)
         else { return clientAddress = client.addressText }
         let trusted = listener.compiled.settings.forwarding.trustedProxies
         var walk = ClientAddressWalk(peer: peer, trusted: trusted)
@@ -279,9 +280,9 @@ final class Exchange {
             {
                 return abandon(.clientAborted)
             }
-            if !requestIsSent { pumpRequest() }
+            if !requestIsSent, let target { pumpRequest(to: target) }
             guard client != nil, client.canSend else { return }
-            if phase == .answering { return pumpAnswer() }
+            if phase == .answering, let target { return pumpAnswer(of: target) }
             // An interim answer may be held up.
             if phase == .forwarding, client.flushOutput() == .failed { abandon(.clientAborted) }
         case .tunnel:
@@ -289,8 +290,8 @@ final class Exchange {
         }
     }
 
-    func targetIsReady(_ readiness: Readiness) {
-        guard let target else { return }
+    func targetIsReady(_ target: TargetConnection, _ readiness: Readiness) {
+        guard self.target === target else { return }
         if !target.isConnected, phase == .forwarding {
             if !readiness.isDisjoint(with: [.failed, .hungUp]) {
                 let code = target.failure != 0 ? target.failure : target.takeError()
@@ -301,11 +302,11 @@ final class Exchange {
         switch phase {
         case .idle, .reading, .choosing, .queued, .generating, .dropping: break
         case .forwarding:
-            if readiness.contains(.writable), !requestIsSent, target.canSend { pumpRequest() }
-            if phase == .forwarding, self.target === target, target.mayHaveInput { readAnswer() }
+            if readiness.contains(.writable), !requestIsSent, target.canSend { pumpRequest(to: target) }
+            if phase == .forwarding, self.target === target, target.mayHaveInput { readAnswer(of: target) }
         case .answering:
-            if readiness.contains(.writable), !requestIsSent { pumpRequest() }
-            if phase == .answering { pumpAnswer() }
+            if readiness.contains(.writable), !requestIsSent { pumpRequest(to: target) }
+            if phase == .answering { pumpAnswer(of: target) }
         case .tunnel:
             pumpTunnel()
         }

@@ -99,7 +99,7 @@ final class TargetConnection: Connection {
         if readiness.contains(.peerClosed) { peerClosed = true }
         if readiness.contains(.writable) { canSend = true }
         guard let exchange else { return end() }
-        exchange.targetIsReady(readiness)
+        exchange.targetIsReady(self, readiness)
     }
 
     override func timerFired() {
