@@ -118,7 +118,10 @@ final class BodyTransfer {
             switch from.mayHaveInput ? receive(from) : .blocked {
             case .bytes: continue
             case .blocked:
-                guard owesLineEnd else { return .needInput }
+                guard owesLineEnd else {
+                    giveBackEmptyInput(from)
+                    return .needInput
+                }
                 // A chunk's line end is due with its data: who reads lines must not wait for the next chunk.
                 stageLineEnd(to)
             case .failed: return .sourceFailed
@@ -234,6 +237,13 @@ final class BodyTransfer {
             (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
             (pendingStart, pendingEnd) = (0, 0)
         }
+    }
+
+    /// Whoever waits holds no buffer: so the next to receive takes the one that is still in the processor's cache.
+    private func giveBackEmptyInput(_ from: Connection) {
+        guard !keepsInput, pendingStart == pendingEnd else { return }
+        (pendingStart, pendingEnd) = (0, 0)
+        from.releaseInputIfEmpty()
     }
 
     /// Receives into the source's input, making room first.
