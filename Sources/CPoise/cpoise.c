@@ -158,6 +158,14 @@ int poise_local_address(int descriptor, struct poise_address *local) {
     return 0;
 }
 
+int64_t poise_peer_user(int descriptor) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
+    /* What an IP socket answers. */
+    return peer.uid == (uid_t)-1 ? -EOPNOTSUPP : (int64_t)peer.uid;
+}
+
 int64_t poise_recv(int descriptor, void *bytes, size_t count) { return result(recv(descriptor, bytes, count, 0)); }
 int64_t poise_send(int descriptor, const void *bytes, size_t count) {
     return result(send(descriptor, bytes, count, MSG_NOSIGNAL));
