@@ -109,6 +109,9 @@ final class TimerWheel {
         armedCount -= 1
     }
 
+    /// Not of a timer that is firing.
+    func isArmed(_ timer: TimerID) -> Bool { entries[Int(timer.index)].slot >= 0 }
+
     /// Takes a due timer out; its order stays, which tells whether it is still due when its turn comes.
     private func disarm(_ due: Due) {
         let entry = entries[Int(due.index)]
