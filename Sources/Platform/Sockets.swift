@@ -84,6 +84,15 @@ public enum Sockets {
         return socket
     }
 
+    /// The user who listens at the other end of a connected unix socket, as of then; `nil` for other sockets.
+    public static func peerUserID(of descriptor: CInt) -> Int? {
+        let user = poise_peer_user(descriptor)
+        return user < 0 ? nil : Int(user)
+    }
+
+    /// Bytes that were sent and that the peer's kernel has not acknowledged; 0 where that is not known.
+    public static func unacknowledged(_ descriptor: CInt) -> Int { Int(max(0, poise_unacknowledged(descriptor))) }
+
     /// The address a socket is bound to; `nil` for a unix socket.
     public static func localAddress(of descriptor: CInt) -> (ip: IPAddress, port: UInt16)? {
         var local = poise_address()
@@ -113,6 +122,11 @@ public enum Errno {
     public static let familyNotSupported: CInt = 97
     public static let noBuffers: CInt = 105
     public static let noMemory: CInt = 12
+
+    /// The process or the machine has nothing left to make a socket of.
+    public static func isShortage(_ code: CInt) -> Bool {
+        [tooManyFiles, tooManyFilesInSystem, noBuffers, noMemory].contains(code)
+    }
 
     /// Network errors that accept(2) hands on from the connection it would have returned: ENETDOWN, EPROTO,
     /// ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH.
