@@ -159,6 +159,14 @@ int poise_local_address(int descriptor, struct poise_address *local) {
     return 0;
 }
 
+int64_t poise_peer_user(int descriptor) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
+    /* What an IP socket answers. */
+    return peer.uid == (uid_t)-1 ? -EOPNOTSUPP : (int64_t)peer.uid;
+}
+
 /* Not through recv() and send(): in a process with threads these are cancellation points, and switching cancellation
  * on and off costs 50 instructions a call. None of our threads is ever cancelled. */
 int64_t poise_recv(int descriptor, void *bytes, size_t count) {

@@ -15,8 +15,11 @@ public struct HTTPClientResponse: Sendable, Equatable {
 /// executor; probes by the thousand are ``Probe``'s work.
 public struct HTTPClient {
     private let loop: EventLoop
+    private let trusts: ((_ userID: Int) -> Bool)?
 
-    public init(loop: EventLoop) { self.loop = loop }
+    /// - Parameter trusts: asked, before a byte is sent over a unix socket, whether the user who listens there is one to
+    ///   talk to.
+    public init(loop: EventLoop, trusts: ((_ userID: Int) -> Bool)? = nil) { (self.loop, self.trusts) = (loop, trusts) }
 
     /// Sends `request` and takes the whole answer.
     ///
@@ -50,6 +53,7 @@ public struct HTTPClient {
             throw HTTPClientFailure(error, in: .connecting)
         }
         defer { socket.close() }
+        if let trusts, let userID = socket.peerUserID, !trusts(userID) { throw .untrusted(userID: userID) }
         // A server may answer and close before it has read everything: what it said counts, not the failed send.
         var sendFailure: HTTPClientFailure?
         do { try await socket.send(bytes, deadline: deadline) } catch {

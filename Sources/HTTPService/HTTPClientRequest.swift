@@ -52,6 +52,8 @@ public enum HTTPClientPhase: String, Sendable, Hashable {
 public enum HTTPClientFailure: Error, Sendable, Hashable {
     /// connect(2) said no: ECONNREFUSED, EHOSTUNREACH, ENOENT for a unix socket, …
     case connect(SystemErrorCode)
+    /// The user who listens at a unix socket is not one to talk to.
+    case untrusted(userID: Int)
     case timeout(HTTPClientPhase)
     /// The peer closed or reset before the answer was complete.
     case cut(HTTPClientPhase)

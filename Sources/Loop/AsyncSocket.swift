@@ -35,6 +35,8 @@ import PoisePlatform
     }
 
     public var isOpen: Bool { channel.isOpen }
+    /// The user who listens at the other end of a unix socket.
+    public var peerUserID: Int? { channel.peerUserID }
 
     /// At least one byte into `start..<end` of `buffer`; 0 means that the peer has sent its last byte.
     public func receive(

@@ -118,6 +118,9 @@ open class Channel {
     /// The positive errno that a finished connect left, 0 for success.
     public final func takeError() -> CInt { loop.backend.takeError(descriptor) }
 
+    /// Of a connected unix socket, the user who listens at its other end; `nil` of others and in simulations.
+    final var peerUserID: Int? { loop.backend.epoll >= 0 ? Sockets.peerUserID(of: descriptor) : nil }
+
     // MARK: Time
 
     /// Calls ``ready(_:)`` with `readable` once more, after all other work of this wake-up.

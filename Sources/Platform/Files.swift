@@ -79,11 +79,38 @@ public enum Files {
         guard unsafe chmod(path, mode) == 0 else { throw SystemError(call: "chmod", code: errno) }
     }
 
+    /// What the file system says of a path.
+    ///
+    /// - Parameter followsLink: of what a symbolic link leads to, not of the link.
+    public static func facts(of path: String, followsLink: Bool) throws(SystemError) -> FileFacts {
+        var facts = stat()
+        // SAFETY: the kernel writes one `stat`; path and pointer are used during the call only.
+        let result = unsafe followsLink ? stat(path, &facts) : lstat(path, &facts)
+        guard result == 0 else { throw SystemError(call: "stat", code: errno) }
+        let kind: FileFacts.Kind =
+            switch facts.st_mode & S_IFMT {
+            case S_IFDIR: .folder
+            case S_IFLNK: .link
+            default: .other
+            }
+        return FileFacts(kind: kind, ownerID: Int(facts.st_uid), mode: facts.st_mode & 0o7777)
+    }
+
     /// Creates one directory if it is missing.
     public static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
         // SAFETY: the string is used during the call only.
         guard unsafe mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError(call: "mkdir", code: errno) }
     }
+}
+
+/// Kind, owner and permissions of a file.
+public struct FileFacts: Sendable, Equatable {
+    public enum Kind: Sendable { case folder, link, other }
+    public let kind: Kind
+    /// The user's number.
+    public let ownerID: Int
+    /// Permission bits, 0o755.
+    public let mode: UInt32
 }
 
 /// Names to addresses. Blocks: only on a helper thread.

@@ -84,6 +84,12 @@ public enum Sockets {
         return socket
     }
 
+    /// The user who listens at the other end of a connected unix socket, as of then; `nil` for other sockets.
+    public static func peerUserID(of descriptor: CInt) -> Int? {
+        let user = poise_peer_user(descriptor)
+        return user < 0 ? nil : Int(user)
+    }
+
     /// The address a socket is bound to; `nil` for a unix socket.
     public static func localAddress(of descriptor: CInt) -> (ip: IPAddress, port: UInt16)? {
         var local = poise_address()

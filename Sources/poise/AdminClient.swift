@@ -11,14 +11,15 @@ struct AdminClient {
 
     /// The verb, for messages.
     let verb: String
-    let socket: String
+    private let place: AdminSocket
+    var socket: String { place.path }
 
     init(verb: String, _ reader: ArgumentReader) throws(UsageError) {
         self.verb = verb
         if let path = reader.string("admin"), !path.hasPrefix("/") {
             throw UsageError(problem: "--admin: '\(path)' is not an absolute path", fix: "begin it with a slash")
         }
-        socket = AdminSocket.path(reader.string("admin"))
+        place = AdminSocket(reader.string("admin"))
     }
 
     /// Asks and prints: what a success says to standard output, the rest to standard error.
@@ -29,6 +30,10 @@ struct AdminClient {
         _ method: String, _ target: String, type: String? = nil, body: [UInt8] = [],
         take: (@Sendable (Span<UInt8>) -> Void)? = nil
     ) -> Int32 {
+        do { try place.checkFolder() } catch {
+            Console.error("poise \(verb): \(error.problem)\nFix: \(error.fix)")
+            return 5
+        }
         Signals.block([])
         var fields: HTTPFields = ["Accept": "text/plain"]
         fields["Content-Type"] = type
@@ -49,13 +54,14 @@ struct AdminClient {
     private func ask(
         _ request: HTTPClientRequest, _ loop: EventLoop, _ take: (@Sendable (Span<UInt8>) -> Void)?
     ) async -> Int32 {
+        let client = HTTPClient(loop: loop, trusts: place.trusts)
         do throws(HTTPClientFailure) {
             guard let take else {
-                let response = try await HTTPClient(loop: loop).send(
+                let response = try await client.send(
                     request, to: .unix(path: socket), deadline: .distantFuture, bodyBytesMax: 256 * 1024 * 1024)
                 return print(response.status, response.body)
             }
-            let response = try await HTTPClient(loop: loop).stream(
+            let response = try await client.stream(
                 request, to: .unix(path: socket), deadline: .distantFuture
             ) { piece in
                 take(piece)
@@ -89,6 +95,12 @@ struct AdminClient {
             Console.error(
                 "poise \(verb): no Poise answers at \(socket): \(error)\n"
                     + "Fix: start it with 'poise run FILE', or name its socket with --admin PATH")
+            return 5
+        case .untrusted(let userID):
+            Console.error(
+                "poise \(verb): the user with id \(userID) listens at \(socket), who is neither you nor root "
+                    + "nor the owner of its folder\nFix: find out who that is, or name another socket with --admin PATH"
+            )
             return 5
         case .timeout: problem = "no answer in time"
         case .cut: problem = "the connection ended before the answer was complete"

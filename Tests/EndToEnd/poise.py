@@ -20,7 +20,7 @@ READY = re.compile(r"""ready listener=(?P<name>"[^"]+"|\S+) address=(?P<address>
 class Poise:
     """Writes `text` to a file in `folder`, runs it, and waits for the line `ready`."""
 
-    def __init__(self, folder, text, arguments=None, environment=None):
+    def __init__(self, folder, text, arguments=None, environment=None, **process):
         self.folder = pathlib.Path(folder)
         self.file = self.folder / "poise.yaml"
         self.file.write_text(text)
@@ -29,8 +29,8 @@ class Poise:
         self.lines = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [BINARY] + (arguments or ["run", str(self.file)]), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
+            [process.pop("binary", BINARY)] + (arguments or ["run", str(self.file)]), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder, **process,
             env=os.environ | {"SWIFT_BACKTRACE": "enable=no", "POISE_ADMIN": str(self.admin)} | (environment or {}))
         self.readers = [threading.Thread(target=self._read, args=(s, pipe), daemon=True)
                         for s, pipe in (("out", self.process.stdout), ("err", self.process.stderr))]

@@ -52,6 +52,7 @@ int poise_listen(int descriptor, int backlog);
 int poise_connect(int descriptor, const struct poise_address *address);
 int poise_connect_unix(int descriptor, const char *path, size_t length);
 int poise_accept(int descriptor, struct poise_address *peer); /* family 0: not an IP peer */
+int64_t poise_peer_user(int descriptor); /* of a connected unix socket */
 int poise_local_address(int descriptor, struct poise_address *local);
 
 int64_t poise_recv(int descriptor, void *bytes, size_t count);

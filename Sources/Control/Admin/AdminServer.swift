@@ -34,11 +34,12 @@ public final class AdminServer {
     /// Binds the socket, and the metrics address where the configuration names one.
     ///
     /// A socket that a dead process left behind is replaced.
-    /// - Throws: ``ConfigError`` when another Poise answers there, or nobody may bind there.
+    /// - Throws: ``ConfigError`` when another Poise answers there, nobody may bind there, or others may as well.
     public func start(_ settings: ProcessSettings) async throws(ConfigError) {
-        let path = AdminSocket.path(settings.adminSocket)
+        let socket = AdminSocket(settings.adminSocket)
+        try socket.prepareFolder()
+        let path = socket.path
         do throws(SystemError) {
-            if settings.adminSocket == nil { try AdminSocket.makeFolder(of: path) }
             let server = HTTPServer(executor: ControlActor.shared.executor) {
                 (request) throws(HTTPHandlerFailure) in try await self.answer(request)
             }
