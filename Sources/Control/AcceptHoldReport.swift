@@ -12,13 +12,13 @@ final class AcceptHoldReport {
 
     func held(_ listener: String, _ hold: AcceptHold, at now: MonotonicTime) {
         // One memory per kind of limit for what belongs to the process.
-        let key = hold == .listenerLimit ? listener : hold.rawValue
+        let key = hold == .listenerLimit ? listener : hold.name
         if let last = saidAt[key], now < last + Self.silence { return }
         if saidAt.count >= 1024 { saidAt.removeAll() }
         saidAt[key] = now
         log(
             OperationalEvent(
                 .warning, "no more connections are accepted for now",
-                [("listener", listener), ("reason", hold.rawValue)]))
+                [("listener", listener), ("reason", hold.words)]))
     }
 }

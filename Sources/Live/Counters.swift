@@ -50,14 +50,20 @@ public enum ListenerCounter {
     public static let bytesToClients = 8
     /// Answers that Poise made itself.
     public static let generated = 9
-    /// Connections closed at a limit.
-    public static let refusedConnections = 10
-    public static let clientAborts = 11
-    public static let tunnels = 12
+    public static let clientAborts = 10
+    public static let tunnels = 11
     /// A gauge.
-    public static let inFlight = 13
+    public static let inFlight = 12
+    /// Listening sockets that accept nothing for now, one per address and worker. A gauge.
+    public static let heldSockets = 13
+    /// How often accepting was put on hold: a counter per cause, by the raw value of the data plane's cause.
+    public static let firstHold = 14
+    public static let holdCount = 4
+    /// Connections that were accepted and not served: a counter per reason, by the raw value of the data plane's reason.
+    public static let firstConnectionRefusal = firstHold + holdCount
+    public static let connectionRefusalCount = 4
     /// How exchanges ended: a counter per reason, by the raw value of the data plane's reason.
-    public static let firstReason = 16
+    public static let firstReason = firstConnectionRefusal + connectionRefusalCount
     public static let reasonCount = 64
     /// Why messages were refused, by the raw value of the codec's reason.
     public static let firstRefusal = firstReason + reasonCount

@@ -256,8 +256,7 @@ import PoisePlatform
             // The second row is about that one connection, not about the socket: accept(2), "Error handling".
             case Errno.interrupted, Errno.connectionAborted: continue
             case let code where Errno.isOfOneConnection(code): continue
-            case Errno.tooManyFiles, Errno.tooManyFilesInSystem, Errno.noBuffers, Errno.noMemory:
-                return .outOfDescriptors
+            case let code where Errno.isShortage(code): return .outOfDescriptors
             default:
                 guard number >= 0 else { return .failed(-number) }
                 return .accepted(Accepted(descriptor: number, peer: peer.peerAddress))

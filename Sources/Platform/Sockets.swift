@@ -120,6 +120,11 @@ public enum Errno {
     public static let noBuffers: CInt = 105
     public static let noMemory: CInt = 12
 
+    /// The process or the machine has nothing left to make a socket of.
+    public static func isShortage(_ code: CInt) -> Bool {
+        [tooManyFiles, tooManyFilesInSystem, noBuffers, noMemory].contains(code)
+    }
+
     /// Network errors that accept(2) hands on from the connection it would have returned: ENETDOWN, EPROTO,
     /// ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH.
     public static func isOfOneConnection(_ code: CInt) -> Bool {

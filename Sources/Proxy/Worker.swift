@@ -120,6 +120,28 @@ public final class Worker {
 
     // MARK: What connections use
 
+    /// Starts a connection to a target. Where no descriptor is left, idle ones are closed for it.
+    func connect(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+        do { return try loop.connect(to: address) } catch {
+            guard Errno.isShortage(error.code) else { throw error }
+            neighbours.post(from: index) { $0.closeIdleTargets() }
+            guard closeIdleTargets() else { throw error }
+        }
+        return try loop.connect(to: address)
+    }
+
+    /// Descriptors are needed for other things.
+    ///
+    /// - Returns: whether there were any.
+    @discardableResult
+    func closeIdleTargets() -> Bool {
+        var foundAny = false
+        for group in groups {
+            for pool in group?.pools ?? [] where pool.closeIdle() { foundAny = true }
+        }
+        return foundAny
+    }
+
     func takeExchange() -> Exchange { idleExchanges.popLast() ?? Exchange(worker: self) }
 
     func giveBack(_ exchange: Exchange) {
@@ -167,13 +189,6 @@ public struct ListenerSocket: Sendable {
     public let id: Int
     public let descriptor: CInt
     public init(slot: Int, id: Int, descriptor: CInt) { (self.slot, self.id, self.descriptor) = (slot, id, descriptor) }
-}
-
-/// Why new connections wait in the kernel's queue.
-public enum AcceptHold: String, Sendable {
-    case processLimit = "process.limits.max_connections is reached"
-    case listenerLimit = "limits.max_connections of the listener is reached"
-    case descriptors = "no descriptor is free"
 }
 
 /// What a worker tells control. Called on the worker's thread; must only post.

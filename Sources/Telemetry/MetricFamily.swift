@@ -112,6 +112,24 @@ extension MetricFamily {
         }
     }
 
+    /// Counters by reason or cause, those that never occurred left out unless `showsAll`.
+    static func counters<Reason: CaseIterable & RawRepresentable & Sendable>(
+        _ name: String, _ subject: Subject, _ first: Int, by label: String, of: Reason.Type, showsAll: Bool = false,
+        _ help: String, _ text: @escaping @Sendable (Reason) -> String
+    ) -> MetricFamily where Reason.RawValue: BinaryInteger {
+        MetricFamily(name: name, kind: .counter, help: help, subject: subject) { objects, index, writer in
+            guard let counters = objects.counters(of: subject, index) else { return }
+            for reason in Reason.allCases {
+                let count = counters.sum(first + Int(reason.rawValue))
+                guard count > 0 || showsAll else { continue }
+                writer.begin()
+                objects.label(subject, index, &writer)
+                writer.label(label, text(reason))
+                writer.value(count)
+            }
+        }
+    }
+
     static func process(
         _ name: String, _ kind: Kind, _ help: String,
         _ write: @escaping @Sendable (Overview.Process, inout SampleWriter) -> Void

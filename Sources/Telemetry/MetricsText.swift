@@ -107,9 +107,17 @@ public struct MetricsText: Sendable {
         .counter(
             "poise_listener_accepted_connections_total", .listener, ListenerCounter.accepted,
             "Client connections accepted."),
-        .counter(
-            "poise_listener_refused_connections_total", .listener, ListenerCounter.refusedConnections,
-            "Client connections closed at a limit."),
+        .counters(
+            "poise_listener_refused_connections_total", .listener, ListenerCounter.firstConnectionRefusal, by: "reason",
+            of: ConnectionRefusal.self, showsAll: true, "Client connections that were accepted and not served, by why."
+        ) { $0.name },
+        .gauge(
+            "poise_listener_held_sockets", .listener, ListenerCounter.heldSockets,
+            "Listening sockets that accept nothing for now; each worker has one per address."),
+        .counters(
+            "poise_listener_accept_holds_total", .listener, ListenerCounter.firstHold, by: "cause", of: AcceptHold.self,
+            showsAll: true, "Times that a listening socket was put on hold; clients wait in the kernel's queue then."
+        ) { $0.name },
         .gauge("poise_listener_in_flight_requests", .listener, ListenerCounter.inFlight, "Requests in progress."),
         .counter("poise_listener_requests_total", .listener, ListenerCounter.requests, "Requests begun."),
         .responses(
@@ -127,35 +135,15 @@ public struct MetricsText: Sendable {
             "Body bytes from clients."),
         .counter(
             "poise_listener_sent_bytes_total", .listener, ListenerCounter.bytesToClients, "Body bytes to clients."),
-        MetricFamily(
-            name: "poise_listener_ended_requests_total", kind: .counter,
-            help: "Requests by how they ended; reasons that never occurred are left out.", subject: .listener
-        ) { objects, index, writer in
-            let counters = objects.listener(index).counters
-            for reason in EndReason.allCases {
-                let count = counters.sum(ListenerCounter.firstReason + Int(reason.rawValue))
-                guard count > 0 else { continue }
-                writer.begin()
-                objects.label(.listener, index, &writer)
-                writer.label("reason", reason.name)
-                writer.value(count)
-            }
-        },
-        MetricFamily(
-            name: "poise_listener_refused_messages_total", kind: .counter,
-            help: "Messages that are not valid HTTP, from clients or targets, by what is wrong with them.",
-            subject: .listener
-        ) { objects, index, writer in
-            let counters = objects.listener(index).counters
-            for reason in Refusal.Reason.allCases {
-                let count = counters.sum(ListenerCounter.firstRefusal + Int(reason.rawValue))
-                guard count > 0 else { continue }
-                writer.begin()
-                objects.label(.listener, index, &writer)
-                writer.label("reason", reason.name)
-                writer.value(count)
-            }
-        },
+        .counters(
+            "poise_listener_ended_requests_total", .listener, ListenerCounter.firstReason, by: "reason",
+            of: EndReason.self, "Requests by how they ended; reasons that never occurred are left out."
+        ) { $0.name },
+        .counters(
+            "poise_listener_refused_messages_total", .listener, ListenerCounter.firstRefusal, by: "reason",
+            of: Refusal.Reason.self,
+            "Messages that are not valid HTTP, from clients or targets, by what is wrong with them."
+        ) { $0.name },
         .histogram(
             "poise_listener_request_duration_seconds", .listener,
             "From the end of the request's head to the end of the answer."

@@ -117,7 +117,11 @@ public struct StatusJSON: Sendable {
         json.endArray()
         json.member("connections", counters.gauge(ListenerCounter.connections), atLeast: 0)
         json.member("accepted", counters, ListenerCounter.accepted)
-        json.member("refused_connections", counters, ListenerCounter.refusedConnections)
+        json.members("refused_connections", counters, ListenerCounter.firstConnectionRefusal, ConnectionRefusal.self) {
+            $0.name
+        }
+        json.member("held_sockets", counters.gauge(ListenerCounter.heldSockets), atLeast: 0)
+        json.members("accept_holds", counters, ListenerCounter.firstHold, AcceptHold.self) { $0.name }
         json.member("in_flight", counters.gauge(ListenerCounter.inFlight), atLeast: 0)
         json.member("requests", counters, ListenerCounter.requests)
         json.responses(counters, ListenerCounter.status2xx)
@@ -126,13 +130,7 @@ public struct StatusJSON: Sendable {
         json.member("tunnels", counters, ListenerCounter.tunnels)
         json.member("received_bytes", counters, ListenerCounter.bytesFromClients)
         json.member("sent_bytes", counters, ListenerCounter.bytesToClients)
-        json.key("ended")
-        json.beginObject()
-        for reason in EndReason.allCases {
-            let count = counters.sum(ListenerCounter.firstReason + Int(reason.rawValue))
-            if count > 0 { json.member(reason.name, Int(count)) }
-        }
-        json.endObject()
+        json.members("ended", counters, ListenerCounter.firstReason, EndReason.self) { $0.name }
         json.latency("latency", compiled.totalTime)
         json.latency("target_latency", compiled.targetTime)
         json.key("rules")
@@ -215,6 +213,19 @@ extension JSONText<[UInt8]> {
     fileprivate mutating func member(_ name: String, _ span: Nanoseconds) {
         key(name)
         number(span.seconds)
+    }
+
+    /// Counters by reason or cause; those that never occurred are left out.
+    fileprivate mutating func members<Reason: CaseIterable & RawRepresentable>(
+        _ name: String, _ counters: CounterBlock, _ first: Int, _: Reason.Type, _ text: (Reason) -> String
+    ) where Reason.RawValue: BinaryInteger {
+        key(name)
+        beginObject()
+        for reason in Reason.allCases {
+            let count = counters.sum(first + Int(reason.rawValue))
+            if count > 0 { member(text(reason), Int(truncatingIfNeeded: count)) }
+        }
+        endObject()
     }
 
     fileprivate mutating func responses(_ counters: CounterBlock, _ first: Int) {

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from admin import metrics, value
 from client import Client, get, request
 from generated import check_generated
 from settings import configuration, listener
@@ -108,6 +109,10 @@ def test_connections_of_a_listener(start):
     waiting = Client(poise.port)
     waiting.send(request())
     waiting.expect_silence(0.3)
+    seen = metrics(poise)
+    assert value(seen, "poise_listener_held_sockets") == 1
+    assert value(seen, "poise_listener_accept_holds_total", cause="listener_limit") == 1
+    assert value(seen, "poise_listener_refused_connections_total") == 0, "who waits is not refused"
     for client in kept:
         assert client.ask(request()).status == 200, "those inside are not disturbed"
     kept.pop().close()
@@ -131,7 +136,11 @@ def test_connections_of_one_client_address(start):
     kept = [Client(poise.port, source="127.0.0.2") for _ in range(2)]
     for client in kept:
         assert client.ask(request()).status == 200
+    for reason, count in (("client_limit", 0), ("preamble", 0)):
+        assert value(metrics(poise), "poise_listener_refused_connections_total", reason=reason) == count
     turned_away(Client(poise.port, source="127.0.0.2"), (429, 503))
+    for reason, count in (("client_limit", 1), ("preamble", 0)):
+        assert value(metrics(poise), "poise_listener_refused_connections_total", reason=reason) == count
     with Client(poise.port, source="127.0.0.3") as other:
         assert other.ask(request()).status == 200, "another address has its own count"
     kept.pop().close()

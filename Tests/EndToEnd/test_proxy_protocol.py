@@ -4,7 +4,9 @@ import struct
 
 import pytest
 
+from admin import metrics, value
 from client import Client, request
+from deadline import eventually
 from wire import Ended
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -55,6 +57,10 @@ BAD = {
 }
 
 
+def refusals(poise):
+    return value(metrics(poise), "poise_listener_refused_connections_total", reason="preamble")
+
+
 @pytest.fixture(scope="module")
 def required(shared):
     origin = shared.origin()
@@ -82,7 +88,7 @@ def test_the_header_names_the_client(required, name, whole):
 @pytest.mark.parametrize("name", BAD)
 def test_without_a_good_header_nothing_is_served(required, name):
     poise, origin = required
-    before = len(origin.requests)
+    before, refused = len(origin.requests), refusals(poise)
     with Client(poise.port) as client:
         try:
             client.send(BAD[name] + request("/never"))
@@ -94,16 +100,28 @@ def test_without_a_good_header_nothing_is_served(required, name):
             answer = b""
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     assert len(origin.requests) == before
+    assert refusals(poise) == refused + 1
 
 
 def test_a_header_that_does_not_come_is_not_waited_for(required):
     poise, _ = required
+    before = refusals(poise)
     with Client(poise.port) as client:
         client.send(b"PROXY TCP4 ")
         try:
             client.to_end()
         except Ended:
             pass
+    assert refusals(poise) == before + 1
+
+
+def test_a_peer_that_says_nothing_and_leaves_is_not_refused(required):
+    """As balancers in front of us do when they check that we are there."""
+    poise, _ = required
+    before = refusals(poise)
+    Client(poise.port).close()
+    eventually("it is gone", lambda: value(metrics(poise), "poise_listener_connections") == 0)
+    assert refusals(poise) == before
 
 
 def test_a_trusted_range_is_about_the_peer_that_speaks_to_us(start):

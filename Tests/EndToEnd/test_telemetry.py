@@ -1,73 +1,19 @@
 """What is seen from outside: access log, metrics, status, the admin API and its command line."""
 import collections
-import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 
 import pytest
 
+from admin import admin, metrics, value, verb
 from client import Client, get, request
 from deadline import PATIENCE, eventually
 from poise import BINARY
 from settings import configuration, group, listener
-
-
-class AdminConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("poise", timeout=PATIENCE)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def admin(poise, method, target, body=None, **fields):
-    """(status, fields, body) of one request to the admin socket."""
-    connection = AdminConnection(poise.admin)
-    try:
-        connection.request(method, target, body=body, headers=fields)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read()
-    finally:
-        connection.close()
-
-
-def verb(*arguments, poise=None, cwd=None, **environment):
-    """Runs `poise VERB …` to its end."""
-    more = {"POISE_ADMIN": str(poise.admin)} if poise else {}
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE * 2,
-                          cwd=cwd, env=os.environ | more | environment)
-
-
-SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (\S+)$')
-
-
-def metrics(poise):
-    """{(name, labels): value}, labels as a frozenset of pairs."""
-    status, fields, body = admin(poise, "GET", "/metrics")
-    assert status == 200 and fields["Content-Type"].startswith("text/plain; version=0.0.4")
-    found = {}
-    for line in body.decode().splitlines():
-        if line.startswith("#"):
-            continue
-        name, labels, value = SAMPLE.match(line).groups()
-        pairs = frozenset(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels or ""))
-        assert (name, pairs) not in found, f"twice: {line}"
-        found[name, pairs] = float(value)
-    return found
-
-
-def value(samples, name, **labels):
-    """The sum of all samples that have at least these labels."""
-    wanted = set(labels.items())
-    return sum(v for (n, pairs), v in samples.items() if n == name and wanted <= pairs)
 
 
 def by_path(conn):

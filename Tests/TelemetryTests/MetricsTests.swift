@@ -120,6 +120,8 @@ struct MetricsTests {
     @Test("every reason has a counter of its own")
     func reasons() {
         #expect(EndReason.allCases.allSatisfy { Int($0.rawValue) < ListenerCounter.reasonCount })
+        #expect(AcceptHold.allCases.allSatisfy { $0.rawValue < ListenerCounter.holdCount })
+        #expect(ConnectionRefusal.allCases.allSatisfy { $0.rawValue < ListenerCounter.connectionRefusalCount })
         #expect(Refusal.Reason.allCases.allSatisfy { Int($0.rawValue) < ListenerCounter.refusalCount })
     }
 }

@@ -66,6 +66,7 @@ final class ClientConnection: Connection {
         if let limit = listener.compiled.settings.limits.connectionsPerClientMax, let address {
             countedAddress = address
             isOverClientLimit = !worker.limits.enter(client: address, limit: limit)
+            if isOverClientLimit { listener.countRefusal(.clientLimit) }
         }
         addressText = ClientAddressText(address)
         isTrusted =
@@ -105,6 +106,7 @@ final class ClientConnection: Connection {
                 phase = .exchanging
                 exchange.refuse(.headTimeout)
             } else {
+                if phase == .preamble { listener.countRefusal(.preamble) }
                 end(reset: false)
             }
         }
@@ -295,9 +297,7 @@ final class ClientConnection: Connection {
                     identify()
                     phase = .reading
                     return readRequests()
-                case .refused:
-                    listener.counters.add(ListenerCounter.refusedConnections)
-                    return end(reset: true)
+                case .refused: return refusePreamble()
                 case .needMore: break
                 }
             }
@@ -305,9 +305,15 @@ final class ClientConnection: Connection {
             switch fill() {
             case .bytes: continue
             case .blocked: return
-            case .full, .endOfStream, .failed: return end(reset: false)
+            case .full: return refusePreamble()
+            case .endOfStream, .failed: return end(reset: false)
             }
         }
+    }
+
+    private func refusePreamble() {
+        listener.countRefusal(.preamble)
+        end(reset: true)
     }
 }
 

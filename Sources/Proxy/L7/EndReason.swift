@@ -21,8 +21,8 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
     case tooManyConnections
     case shutdown
     case tunnelEnded, tunnelIdle
-    /// The PROXY protocol header that the listener demands is missing or faulty.
-    case refusedPreamble
+    /// No connection to a target could be opened for want of a descriptor or of memory in the kernel.
+    case outOfDescriptors
 
     /// As in `reason=` of logs and metrics.
     public var name: String {
@@ -57,7 +57,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .shutdown: "shutdown"
         case .tunnelEnded: "tunnel_ended"
         case .tunnelIdle: "tunnel_idle"
-        case .refusedPreamble: "refused_preamble"
+        case .outOfDescriptors: "out_of_descriptors"
         }
     }
 
@@ -94,7 +94,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .shutdown: "Poise was told to stop"
         case .tunnelEnded: "the tunnel was closed"
         case .tunnelIdle: "the tunnel was idle for too long"
-        case .refusedPreamble: "the PROXY protocol header is missing or faulty"
+        case .outOfDescriptors: "no descriptor was free for a connection to a target"
         }
     }
 
@@ -114,8 +114,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
     /// The status of the answer that Poise makes; 0 where it makes none.
     var status: Int {
         switch self {
-        case .answered, .fixedResponse, .redirect, .sorry, .clientAborted, .clientTooSlow, .tunnelEnded, .tunnelIdle,
-            .refusedPreamble:
+        case .answered, .fixedResponse, .redirect, .sorry, .clientAborted, .clientTooSlow, .tunnelEnded, .tunnelIdle:
             0
         case .refusedRequest, .refusedPath: 400
         case .methodNotAllowed: 405
@@ -123,7 +122,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .bodyTooLarge: 413
         case .noRule: 404
         case .redirectLoop: 500
-        case .noWeight, .noTarget, .queueFull, .queueTimeout, .shutdown: 503
+        case .noWeight, .noTarget, .queueFull, .queueTimeout, .shutdown, .outOfDescriptors: 503
         case .connectRefused, .connectFailed, .targetClosed, .targetFailed, .refusedAnswer: 502
         case .connectTimeout, .targetTimeout: 504
         case .headTimeout, .bodyTimeout: 408

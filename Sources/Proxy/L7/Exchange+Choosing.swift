@@ -157,7 +157,7 @@ extension Exchange {
     func open(_ pool: TargetPool) {
         let connection = TargetConnection(pool: pool, worker: worker)
         do {
-            let socket = try worker.loop.connect(to: pool.target.address)
+            let socket = try worker.connect(to: pool.target.address)
             connection.start(socket, for: self)
             target = connection
             connection.armTimer(at: now + group!.compiled.settings.timeouts.connect)
@@ -166,6 +166,11 @@ extension Exchange {
         } catch {
             target = nil
             connection.giveBackLimit()
+            if Errno.isShortage(error.code) {
+                // That says nothing about the target, and another one needs a descriptor as well.
+                leaveTarget(pool)
+                return fail(.outOfDescriptors)
+            }
             let isRefused = error.code == Errno.connectionRefused || error.code == Errno.notFound
             leaveTarget(pool)
             tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)

@@ -121,6 +121,10 @@ final class ListenerRuntime {
         counters.add(ListenerCounter.accepted)
     }
 
+    func countRefusal(_ reason: ConnectionRefusal) {
+        counters.add(ListenerCounter.firstConnectionRefusal + reason.rawValue)
+    }
+
     func leave(_ connection: ClientConnection) {
         if let last = connections.popLast(), last !== connection {
             connections[connection.position] = last
@@ -145,6 +149,8 @@ final class Acceptor: Channel {
     private unowned let listener: ListenerRuntime
     /// Out of descriptors or at the connection limit: waits for a close.
     private var isPaused = false
+    /// Why, until accepting has gone on.
+    private var hold: AcceptHold?
     private var nextReport = MonotonicTime.zero
     let id: Int
     /// 0 for a unix socket.
@@ -180,6 +186,7 @@ final class Acceptor: Channel {
     func retire() {
         isPaused = false
         while isOpen, accept() {}
+        endHold()
         close()
     }
 
@@ -199,10 +206,12 @@ final class Acceptor: Channel {
             }
             switch loop.accept(from: self) {
             case .accepted(let accepted):
+                endHold()
                 let connection = ClientConnection(
                     listener: listener, accepting: self, accepted: accepted)
                 connection.start(FileDescriptor(adopting: accepted.descriptor))
             case .none:
+                endHold()
                 worker.limits.leave()
                 return false
             case .outOfDescriptors, .failed:
@@ -218,10 +227,19 @@ final class Acceptor: Channel {
     /// Stops accepting for a while, without spinning: clients wait in the kernel's queue.
     private func pause(_ hold: AcceptHold) {
         isPaused = true
+        if self.hold == nil { listener.counters.add(ListenerCounter.heldSockets) }
+        if self.hold != hold { listener.counters.add(ListenerCounter.firstHold + hold.rawValue) }
+        self.hold = hold
         if loop.now >= nextReport {
             nextReport = loop.now + .seconds(1)
             listener.worker.events.acceptHeld(listener.compiled.settings.name ?? listener.compiled.settings.id, hold)
         }
         armTimer(at: loop.now + .milliseconds(100))
+    }
+
+    private func endHold() {
+        guard hold != nil else { return }
+        hold = nil
+        listener.counters.subtract(ListenerCounter.heldSockets)
     }
 }

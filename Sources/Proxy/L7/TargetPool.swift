@@ -75,11 +75,15 @@ final class TargetPool {
         }
     }
 
-    func closeIdle() {
+    /// - Returns: whether there were any.
+    @discardableResult
+    func closeIdle() -> Bool {
+        guard !idle.isEmpty else { return false }
         while let connection = idle.popLast() {
             connection.leavePool()
             connection.end()
         }
+        return true
     }
 
     func retire() {
