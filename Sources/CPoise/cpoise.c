@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -179,6 +181,10 @@ int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b
     struct iovec parts[2] = {{(void *)a, a_count}, {(void *)b, b_count}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     return result(sendmsg(descriptor, &message, MSG_NOSIGNAL));
+}
+int poise_unacknowledged(int descriptor) {
+    int count = 0;
+    return ioctl(descriptor, SIOCOUTQ, &count) < 0 ? -errno : count;
 }
 int poise_duplicate(int descriptor) { return (int)result(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)); }
 int poise_shutdown_write(int descriptor) { return (int)result(shutdown(descriptor, SHUT_WR)); }

@@ -118,6 +118,9 @@ open class Channel {
     /// The positive errno that a finished connect left, 0 for success.
     public final func takeError() -> CInt { loop.backend.takeError(descriptor) }
 
+    /// Bytes that the kernel has taken and the peer has not acknowledged. Nobody asks in simulations: 0.
+    public final var unacknowledgedBytes: Int { loop.backend.epoll >= 0 ? Sockets.unacknowledged(descriptor) : 0 }
+
     /// Of a connected unix socket, the user who listens at its other end; `nil` of others and in simulations.
     final var peerUserID: Int? { loop.backend.epoll >= 0 ? Sockets.peerUserID(of: descriptor) : nil }
 
@@ -135,6 +138,9 @@ open class Channel {
         if timer == .none { timer = loop.allocateTimer(owner: self) }
         loop.wheel.arm(timer, at: deadline)
     }
+
+    /// Whether the timer is set; not while it fires.
+    public final var isTimerArmed: Bool { timer != .none && loop.wheel.isArmed(timer) }
 
     public final func cancelTimer() {
         guard timer != .none else { return }

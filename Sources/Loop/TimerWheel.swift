@@ -139,6 +139,9 @@ final class TimerWheel {
     /// How many are armed. Walks all timers.
     var armedCount: Int { entries.indices.count { isArmed(entries[$0]) } }
 
+    /// Not of a timer that is firing.
+    func isArmed(_ timer: TimerID) -> Bool { isArmed(entries[Int(timer.index)]) }
+
     private func isArmed(_ entry: Entry) -> Bool { entry.slot >= 0 && entry.deadline != Self.never }
 
     /// The earliest real deadline: what a simulated clock jumps to. Walks all timers.

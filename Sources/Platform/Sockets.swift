@@ -90,6 +90,9 @@ public enum Sockets {
         return user < 0 ? nil : Int(user)
     }
 
+    /// Bytes that were sent and that the peer's kernel has not acknowledged; 0 where that is not known.
+    public static func unacknowledged(_ descriptor: CInt) -> Int { Int(max(0, poise_unacknowledged(descriptor))) }
+
     /// The address a socket is bound to; `nil` for a unix socket.
     public static func localAddress(of descriptor: CInt) -> (ip: IPAddress, port: UInt16)? {
         var local = poise_address()

@@ -159,6 +159,27 @@ def test_a_client_that_does_not_read_is_let_go(start):
             client.response(deadline=Deadline(20))
 
 
+def test_a_client_that_reads_slowly_but_above_the_rate_is_served(start):
+    """The kernel's buffer holds megabytes: for seconds it takes nothing of us although the client reads."""
+    def handler(conn):
+        conn.request()
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        conn.sock.settimeout(30)
+        conn.sock.sendall(bytes(100_000_000))
+    origin = start.origin(handler)
+    poise = start.proxy(origin, body_rate="1KiB", body_rate_grace="1s")
+    with Client(poise.port, receive_buffer=65536) as client:
+        client.send(request())
+        assert origin.wait_requests()
+        until = Deadline(4)
+        while not until.passed():
+            assert client.sock.recv(16384)
+            time.sleep(0.1)
+        assert not origin.connections[0].over.is_set()
+        client.reset()
+    assert poise.wait_record()["reason"] == "client_aborted"
+
+
 def test_a_slow_answer_of_the_target_is_not_the_clients_fault(start):
     def handler(conn):
         conn.request()

@@ -58,6 +58,7 @@ int poise_local_address(int descriptor, struct poise_address *local);
 int64_t poise_recv(int descriptor, void *bytes, size_t count);
 int64_t poise_send(int descriptor, const void *bytes, size_t count);
 int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b, size_t b_count);
+int poise_unacknowledged(int descriptor); /* bytes in the send queue */
 int poise_duplicate(int descriptor);
 int poise_shutdown_write(int descriptor);
 int poise_close(int descriptor);

@@ -37,6 +37,9 @@ final class ClientConnection: Connection {
     /// Index in the listener's list.
     var position = 0
     private(set) var requests = 0
+    /// When lingering ends, whatever the client sends, and how much of that was dropped.
+    private var lingersUntil = MonotonicTime.zero
+    private var lingeredBytes = 0
     /// In ``readRequests()``: an exchange that ends at once returns there instead of recursing.
     private var isReading = false
 
@@ -230,20 +233,36 @@ final class ClientConnection: Connection {
         phase = .lingering
         wait = .linger
         shutdownWrite()
-        armTimer(at: loop.now + .seconds(2))
+        lingersUntil = loop.now + (listener.isRetired ? Self.lingerTimeOfRetired : Self.lingerTime)
+        waitForEnd()
         linger()
     }
 
+    /// As nginx: long enough for an upload whose sender looks for the answer only then.
+    private static var lingerTime: Nanoseconds { .seconds(30) }
+    /// Nobody waits that long for a listener that is gone, or for the end of the process.
+    private static var lingerTimeOfRetired: Nanoseconds { .seconds(2) }
+    /// Without a byte.
+    private static var lingerSilence: Nanoseconds { .seconds(5) }
+    private static var lingerBytesMax: Int { 256 << 20 }
+
+    private func waitForEnd() { armTimer(at: min(loop.now + Self.lingerSilence, lingersUntil)) }
+
     private func linger() {
-        var budget = 64
+        var budget = 16
+        let before = lingeredBytes
         while mayHaveInput, budget > 0, isOpen {
             budget -= 1
-            switch fill() {
-            case .bytes: (inputStart, inputCursor, inputEnd) = (0, 0, 0)
+            switch fill(large: true) {
+            case .bytes:
+                lingeredBytes += inputEnd
+                (inputStart, inputCursor, inputEnd) = (0, 0, 0)
             case .blocked: break
             case .full, .endOfStream, .failed: return end(reset: false)
             }
         }
+        guard lingeredBytes <= Self.lingerBytesMax else { return end(reset: false) }
+        if lingeredBytes > before { waitForEnd() }
         if mayHaveInput { again() } else { dropInput() }
     }
 
@@ -276,6 +295,10 @@ final class ClientConnection: Connection {
             // What has arrived is still answered.
             if mayHaveInput { readRequests() }
             if isOpen, phase == .reading, exchange == nil { end(reset: false) }
+        }
+        if phase == .lingering {
+            lingersUntil = min(lingersUntil, loop.now + Self.lingerTimeOfRetired)
+            waitForEnd()
         }
     }
 

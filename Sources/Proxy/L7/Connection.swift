@@ -29,6 +29,9 @@ class Connection: Channel {
     final var canSend = true
     /// Bytes that the kernel has taken; a target's connection counts anew for each exchange.
     final var sentBytes = 0
+    /// Of them, those that have reached the peer's kernel: what it has read, and what its receive buffer holds. The own
+    /// send buffer may hold megabytes that a slow reader takes minutes for.
+    final var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
     /// The errno that ended the connection, 0 before.
     final var failure: CInt = 0
 

@@ -10,7 +10,10 @@ extension Exchange {
         // What has arrived counts, however late we come to read it.
         if target.mayHaveInput, target.isConnected {
             targetIsReady(target, .readable)
-            guard self.target === target, phase == .forwarding else { return }
+            // Anything else that it said has set the timer anew.
+            guard self.target === target, phase == .forwarding || phase == .answering, !target.isTimerArmed else {
+                return
+            }
         }
         if !target.isConnected { return targetFailed(.connectTimeout) }
         if phase == .answering, client.hasOutput || !client.canSend {
@@ -33,8 +36,7 @@ extension Exchange {
             leaveQueue()
             group?.counters.add(GroupCounter.queueTimeouts)
             fail(.queueTimeout)
-        case .body: checkBodyRate()
-        case .sending: checkSendRate()
+        case .rates: checkRates()
         case .rest:
             keepAlive = false
             conclude(reason)
@@ -45,80 +47,57 @@ extension Exchange {
         }
     }
 
-    /// The client owes body bytes: its rate is measured over the time that it is waited for.
+    // MARK: The client's rates
+
+    /// The client owes body bytes.
     func waitForBody() {
-        if clientWait != .body {
-            guard clientWait == .none else { return }
-            clientWait = .body
-            startRate(requestBody.bytes)
-        }
-        if waitedSince == .distantFuture { waitedSince = now }
+        guard watchRates() else { return }
+        uploadRate.wait(from: now, requestBody.bytes)
     }
 
     func clientGave() {
-        guard clientWait == .body else { return }
-        stopWaiting()
-        if requestBody.sourceIsDone {
-            clientWait = .none
-            client.cancelTimer()
-        }
+        guard clientWait == .rates else { return }
+        uploadRate.stop(at: now)
+        guard requestBody.sourceIsDone, !downloadRate.isWaiting else { return }
+        clientWait = .none
+        client.cancelTimer()
     }
 
+    /// The client must read before more can be sent.
     func waitForClient() {
-        if clientWait != .sending {
-            guard clientWait == .none else { return }
-            clientWait = .sending
-            startRate(answerBody.bytes)
-        }
-        if waitedSince == .distantFuture { waitedSince = now }
+        guard watchRates() else { return }
+        downloadRate.wait(from: now, client.deliveredBytes)
     }
 
     func clientTook() {
-        guard clientWait == .sending else { return }
-        stopWaiting()
+        guard clientWait == .rates else { return }
+        downloadRate.stop(at: now)
     }
 
-    func stopWaiting() {
-        guard waitedSince != .distantFuture else { return }
-        waited = waited + (now - waitedSince)
-        waitedSince = .distantFuture
-    }
-
-    func startRate(_ bytes: Int) {
-        (rateCheckedAt, rateCheckedBytes, waited, waitedSince) = (now, bytes, .zero, .distantFuture)
+    /// - Returns: false while the client's timer stands for something else.
+    private func watchRates() -> Bool {
+        if clientWait == .rates { return true }
+        guard clientWait == .none else { return false }
+        clientWait = .rates
+        (uploadRate, downloadRate) = (RateWatch(), RateWatch())
         client.armTimer(at: now + listener.compiled.settings.timeouts.bodyRateGrace)
+        return true
     }
 
-    /// Whether the peer was slower than allowed since the last check.
-    func isTooSlow(_ bytes: Int) -> Bool {
-        let compiled = listener.compiled
-        if waitedSince != .distantFuture {
-            waited = waited + (now - waitedSince)
-            waitedSince = now
-        }
-        let least = Double(compiled.settings.limits.bodyRateMin) * waited.seconds
-        return compiled.settings.limits.bodyRateMin > 0 && waited >= compiled.settings.timeouts.bodyRateGrace / 2
-            && Double(bytes - rateCheckedBytes) < least
-    }
-
-    func checkBodyRate() {
-        if client.mayHaveInput, let target { pumpRequest(to: target) }
-        guard client != nil, clientWait == .body else { return }
-        if isTooSlow(requestBody.bytes) {
+    private func checkRates() {
+        // What has arrived counts, however late we come to read it.
+        if !requestIsSent, client.mayHaveInput, let target { pumpRequest(to: target) }
+        guard client != nil, clientWait == .rates else { return }
+        let least = listener.compiled.settings.limits.bodyRateMin
+        let grace = listener.compiled.settings.timeouts.bodyRateGrace
+        if uploadRate.isTooSlow(at: now, least: least, span: grace / 2, requestBody.bytes) {
             keepAlive = false
             dropTarget()
             return answerBegan ? abandon(.bodyTimeout) : fail(.bodyTimeout)
         }
-        let wasWaiting = waitedSince != .distantFuture
-        startRate(requestBody.bytes)
-        if wasWaiting { waitedSince = now }
-    }
-
-    func checkSendRate() {
-        let sent = phase == .generating ? 0 : answerBody.bytes
-        if isTooSlow(sent) { return abandon(.clientTooSlow) }
-        let wasWaiting = waitedSince != .distantFuture
-        startRate(sent)
-        if wasWaiting { waitedSince = now }
+        if downloadRate.isTooSlow(at: now, least: least, span: grace / 2, client.deliveredBytes) {
+            return abandon(.clientTooSlow)
+        }
+        client.armTimer(at: now + grace)
     }
 }

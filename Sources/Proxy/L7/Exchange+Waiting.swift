@@ -65,12 +65,11 @@ extension Exchange {
         waitsIn = (queue, entered)
         phase = .queued
         group.counters.add(GroupCounter.queued)
-        // However often it waits, and whatever the timer stood for: the body's rate is watched again once it flows.
+        // However often it waits, and whatever the timer stood for: rates are watched anew once bytes flow.
         if queuedUntil == .zero {
             keptPlace = nil
             queuedUntil = now + group.compiled.settings.limits.queueTimeout
         }
-        stopWaiting()
         clientWait = .queue
         client.armTimer(at: queuedUntil)
         return true

@@ -22,7 +22,7 @@ import PoiseRouting
 final class Exchange {
     enum Phase { case idle, reading, choosing, queued, forwarding, answering, tunnel, generating, dropping }
     /// What the client's timer stands for while the exchange runs.
-    enum ClientWait { case none, queue, body, sending, tunnel, rest }
+    enum ClientWait { case none, queue, rates, tunnel, rest }
 
     let worker: Worker
     var client: ClientConnection!
@@ -92,10 +92,9 @@ final class Exchange {
     var chosenAt = MonotonicTime.zero
     var sentAt = MonotonicTime.zero
     var answeredAt = MonotonicTime.zero
-    var rateCheckedAt = MonotonicTime.zero
-    var rateCheckedBytes = 0
-    var waitedSince = MonotonicTime.distantFuture
-    var waited = Nanoseconds.zero
+    /// The client's two directions; both may be waited for, while an early answer goes against an upload.
+    var uploadRate = RateWatch()
+    var downloadRate = RateWatch()
     var lastActivity = MonotonicTime.zero
 
     var answerIsBeingRead = false
