@@ -206,6 +206,41 @@ def test_close_delimited_answer_is_whole(start):
 
 # Idle connections to targets
 
+MIB = bytes(1 << 20)
+
+
+def in_chunks(conn, size):
+    conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for start in range(0, len(MIB), size):
+        piece = MIB[start:start + size]
+        conn.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+    conn.send(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("method, respond, status, body", [
+    ("GET", lambda conn: conn.respond(body=MIB), 200, MIB),
+    ("GET", lambda conn: in_chunks(conn, 1 << 16), 200, MIB),
+    ("GET", lambda conn: in_chunks(conn, 1000), 200, MIB),
+    ("GET", lambda conn: conn.respond(), 200, b""),
+    ("GET", lambda conn: conn.respond(204, phrase="No Content", length=False), 204, b""),
+    ("GET", lambda conn: conn.respond(304, phrase="Not Modified", length=False), 304, b""),
+    ("HEAD", lambda conn: conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"), 200, b""),
+], ids=["1 MiB", "large chunks", "small chunks", "empty", "204", "304", "HEAD"])
+def test_a_connection_serves_again_whatever_the_answer_was(start, method, respond, status, body):
+    """Bulk above all: its last event may come for bytes that were read before."""
+    def handler(conn):
+        while True:
+            conn.request()
+            respond(conn)
+    origin = start.origin(handler)
+    poise = start.proxy(origin)
+    with Client(poise.port) as client:
+        for _ in range(30):
+            response = client.ask(request("/", method=method), method)
+            assert response.status == status and response.body == body
+    assert len(origin.connections) == 1
+
+
 def test_keep_alive_timeout_of_the_target_is_honoured(start):
     def handler(conn):
         while True:

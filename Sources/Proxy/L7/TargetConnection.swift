@@ -90,6 +90,7 @@ final class TargetConnection: Connection {
 
     override func ready(_ readiness: Readiness) {
         if isPooled {
+            guard !staysIdle(readiness) else { return }
             // Whatever an idle connection has to say, it cannot carry another request.
             pool.remove(self)
             leavePool()
@@ -100,6 +101,17 @@ final class TargetConnection: Connection {
         if readiness.contains(.writable) { canSend = true }
         guard let exchange else { return end() }
         exchange.targetIsReady(self, readiness)
+    }
+
+    /// Whether an event of an idle connection says nothing new: that it may send, or that there are bytes, which were
+    /// read before the event was delivered.
+    private func staysIdle(_ readiness: Readiness) -> Bool {
+        guard readiness.isDisjoint(with: [.peerClosed, .hungUp, .failed]) else { return false }
+        if readiness.contains(.writable) { canSend = true }
+        guard readiness.contains(.readable) else { return true }
+        mayHaveInput = true
+        defer { dropInput() }
+        return fill() == .blocked
     }
 
     override func timerFired() {
