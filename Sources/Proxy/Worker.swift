@@ -136,8 +136,9 @@ public final class Worker {
     @discardableResult
     func closeIdleTargets() -> Bool {
         var foundAny = false
-        for group in groups {
-            for pool in group?.pools ?? [] where pool.closeIdle() { foundAny = true }
+        for slot in groups.indices {
+            guard let group = groups[slot] else { continue }
+            for pool in group.pools where pool.closeIdle() { foundAny = true }
         }
         return foundAny
     }
