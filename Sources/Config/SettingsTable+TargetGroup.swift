@@ -57,6 +57,9 @@ extension SettingsTable {
                 "limits", "max_connections", at: \.limits.connectionsMax, in: 1...10_000_000, unset: "unlimited",
                 "Exchanges in flight, and open connections, per target over all workers."),
             .integer(
+                "limits", "max_idle_connections", at: \.limits.idleConnectionsMax, in: 0...1_000_000,
+                "Unused connections kept per target and worker, until timeouts.keep_alive_idle; 0 keeps none."),
+            .integer(
                 "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
                 "Exchanges of the group that wait for a slot; beyond it 503."),
             .duration(

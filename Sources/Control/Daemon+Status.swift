@@ -109,6 +109,8 @@ public struct GroupStatus: Sendable {
 public struct TargetStatus: Sendable {
     public var label: String
     public var status: TargetHealth.Status
+    /// Changes of its state so far.
+    public var transitions: Int
     /// Takes new flows.
     public var isUsable: Bool
     /// Configured or an operator's, 0...256.
@@ -127,6 +129,7 @@ public struct TargetStatus: Sendable {
 
     init(_ record: TargetRecord, weight effective: Int32) {
         (label, status, isUsable) = (record.label, record.health.status, record.isUsable)
+        transitions = record.transitions
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         (lastProbe, nextProbe) = (record.check?.lastResult, record.check?.state.nextProbe)

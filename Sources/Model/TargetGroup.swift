@@ -70,6 +70,8 @@ public struct TargetTimeouts: Sendable, Equatable {
 public struct TargetLimits: Sendable, Equatable {
     /// Exchanges in flight, and open connections, per target over all workers; `nil` means no limit.
     public var connectionsMax: Int?
+    /// Unused connections kept per target and worker; 0 keeps none.
+    public var idleConnectionsMax = 1024
     /// Exchanges that wait for a slot, per group.
     public var queueMax = 1024
     public var queueTimeout: Nanoseconds = .seconds(5)

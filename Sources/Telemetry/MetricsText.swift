@@ -241,6 +241,9 @@ public struct MetricsText: Sendable {
         .target("poise_target_weight", .gauge, "Configured weight, or the one that an operator set.") {
             $1.value($0.weight)
         },
+        .target("poise_target_health_transitions_total", .counter, "Changes of its state.") {
+            $1.value($0.transitions)
+        },
         .gauge("poise_target_in_flight_requests", .target, TargetCounter.inFlight, "Requests in progress."),
         .gauge("poise_target_connections", .target, TargetCounter.connections, "Open connections, idle ones too."),
         .counter("poise_target_requests_total", .target, TargetCounter.requests, "Tries at the target."),

@@ -74,13 +74,16 @@ public struct Overview: Sendable {
         public var age: Nanoseconds
         /// 0...256: as configured, or as an operator set it.
         public var weight: Int
+        /// Changes of its state so far.
+        public var transitions: Int
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int
+            age: Nanoseconds, weight: Int, transitions: Int
         ) {
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
+            self.transitions = transitions
         }
     }
 

@@ -183,6 +183,7 @@ public struct StatusJSON: Sendable {
         json.member("reason", facts.reason.name)
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
+        json.member("health_transitions", facts.transitions)
         guard let counters = facts.counters else {
             json.endObject()
             return json.sink

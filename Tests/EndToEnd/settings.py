@@ -40,6 +40,7 @@ GROUP = {
     "response_idle": "timeouts.response_idle",
     "keep_alive_idle": "timeouts.keep_alive_idle",
     "connections": "limits.max_connections",
+    "idle_connections": "limits.max_idle_connections",
     "queue": "limits.max_queue",
     "queue_timeout": "limits.queue_timeout",
     "tries": "retries.max_tries",

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from client import Client, get, request
-from deadline import Deadline
+from deadline import PATIENCE, Deadline, eventually
 from wire import Ended
 
 
@@ -262,6 +262,30 @@ def test_idle_connection_to_a_target_ends_after_its_time(start):
     assert origin.connections[0].wait_over() == "fin"
     assert get(poise.port).status == 200
     assert len(origin.connections) == 2
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_no_more_idle_connections_than_allowed_are_kept(start, kept):
+    both = threading.Barrier(2)
+
+    def handler(conn):
+        if conn.number < 2:
+            conn.request()
+            both.wait(PATIENCE)
+            conn.respond(body=b"x")
+        while True:
+            conn.request(Deadline(600))
+            conn.respond(body=b"x")
+    origin = start.origin(handler)
+    poise = start.proxy(origin, group_idle_connections=kept)
+    with Client(poise.port) as first, Client(poise.port) as second:
+        first.send(request())
+        second.send(request())
+        assert first.response().status == second.response().status == 200
+        eventually("the others are closed", lambda: sum(c.over.is_set() for c in origin.connections) == 2 - kept)
+        for _ in range(3):
+            assert first.ask(request()).status == 200
+    assert len(origin.connections) == (5 if kept == 0 else 2)
 
 
 def test_a_pooled_connection_that_the_target_closed_is_not_used(start):

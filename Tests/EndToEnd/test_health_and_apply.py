@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from admin import metrics, value
 from client import Client, Ended, get, request
 from deadline import PATIENCE, Deadline, eventually
 from poise import BINARY
@@ -123,6 +124,30 @@ def test_a_stopped_target_is_avoided_within_the_detection_time(start, targets):
         assert '"name":"two"' in get(poise.port).text
     targets[0].process.send_signal(signal.SIGCONT)
     eventually("it is back", lambda: both(poise))
+    seen = metrics(poise)
+    for target, count in ((targets[0], 3), (targets[1], 1)):
+        assert value(seen, "poise_target_health_transitions_total", target=target.address) == count
+    assert value(seen, "poise_target_group_health_transitions_total") == 4
+
+
+def test_a_target_that_leaves_and_comes_back_is_counted_from_0(start):
+    first, second = start.origin(), start.origin()
+
+    def file(*origins):
+        return configuration([listener(forward="pool")], [group("pool", [o.address for o in origins])])
+    poise = start.poise(file(first, second))
+    for _ in range(4):
+        assert get(poise.port).status == 200
+
+    def counted(name, **labels):
+        return value(metrics(poise), name, **labels)
+    assert counted("poise_target_requests_total", target=second.address) == 2
+    reload(poise, file(first))
+    assert all(("target", second.address) not in pairs for _, pairs in metrics(poise))
+    reload(poise, file(first, second))
+    assert counted("poise_target_requests_total", target=second.address) == 0
+    assert counted("poise_target_requests_total", target=first.address) == 2
+    assert counted("poise_target_group_requests_total") == 4, "its group's counters go on"
 
 
 def test_a_change_leaves_what_it_does_not_concern_alone(start):

@@ -46,6 +46,7 @@ struct MetricsTests {
             #"poise_target_group_fail_open{target_group="api"} 1"#,
             #"poise_target_group_targets{target_group="api",state="unhealthy"} 1"#,
             #"poise_target_group_health_transitions_total{target_group="api"} 5"#,
+            #"poise_target_health_transitions_total{target_group="api",target="10.0.0.1:80"} 2"#,
             #"poise_target_weight{target_group="api",target="10.0.0.1:80"} 3"#,
         ] {
             #expect(lines.contains(line), "\(line)")

@@ -54,7 +54,7 @@ struct House {
                     targets: group.targets.map {
                         .init(
                             label: $0.label, counters: $0.counters, state: state, reason: reason, age: .seconds(61),
-                            weight: 3)
+                            weight: 3, transitions: 2)
                     })
             })
     }

@@ -56,7 +56,7 @@ public final class DaemonAdmin: AdminSource {
                     Overview.TargetFacts(
                         label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
                         state: target.status.state, reason: target.status.reason, age: now - target.status.since,
-                        weight: target.weight)
+                        weight: target.weight, transitions: target.transitions)
                 })
         }
         return Overview(process: process, listeners: listeners, groups: groups)

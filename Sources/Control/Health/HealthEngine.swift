@@ -372,6 +372,7 @@ final class HealthEngine {
         if !change.isUsable { target.rampsSince = nil }
         guard change.from != change.to else { return }
         target.history.append(change.to)
+        target.transitions += 1
         target.group.transitions += 1
         observe(
             .transition(

@@ -16,6 +16,8 @@ final class TargetRecord {
     var drain = DrainMachine()
     var check: CheckRecord?
     var history = HistoryRing()
+    /// State changes since it is in its group.
+    var transitions = 0
     /// Set by an operator; lasts until it is cleared or the target goes.
     var operatorWeight: Int?
     /// Slow start counts from here; `nil` when there is none (any more).

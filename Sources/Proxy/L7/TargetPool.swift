@@ -17,9 +17,6 @@ final class TargetPool {
     var answersAreLarge = false
     private(set) var isRetired = false
 
-    /// Idle connections kept per target and worker.
-    private static var idleMax: Int { 1024 }
-
     init(worker: Worker, group: CompiledGroup, target: CompiledTarget) {
         (loop, events, workerIndex) = (worker.loop, worker.events, worker.index)
         (self.group, self.target) = (group, target)
@@ -43,7 +40,9 @@ final class TargetPool {
 
     func put(_ connection: TargetConnection) {
         let time = connection.idleTime(group.settings.timeouts.keepAliveIdle)
-        guard !isRetired, time > .zero, idle.count < Self.idleMax else { return connection.end() }
+        guard !isRetired, time > .zero, idle.count < group.settings.limits.idleConnectionsMax else {
+            return connection.end()
+        }
         // Not counted under the limit that holds now, or wanted elsewhere.
         if let limit = target.limit, connection.limit !== limit || isInTheWay { return connection.end() }
         connection.poolPosition = idle.count
