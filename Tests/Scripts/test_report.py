@@ -52,6 +52,12 @@ def test_the_ratio_is_against_the_better_peer_of_the_same_round():
     assert report.ratios(row, "cpu_us") == pytest.approx([0.9] * 6)
 
 
+@pytest.mark.parametrize("differences", [(0.2, 1.9, 0.8), (-5, -4, -6), (-9, 0.4, 3)])
+def test_noise_does_not_pass_for_a_met_target(differences):
+    rows = [{"on": {"cpu_us": 20 + d}, "off": {"cpu_us": 20}} for d in differences]
+    assert report.summary(CASES["log"], {"kind": "log", "rounds": rows})[-1] == "not resolved"
+
+
 def test_a_failed_case_stays_in_the_report():
     text = report.document([(CASES["start"], {"kind": "failed", "why": "it broke"})], MACHINE, 3, 1)
     assert "**failed**" in text and "it broke" in text
