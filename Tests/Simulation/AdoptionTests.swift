@@ -73,7 +73,7 @@ struct AdoptionTests {
         }
         #expect(run() > 2)
         #expect(worker.adoption == nil && worker.behindAdoption.isEmpty)
-        #expect(worker.groups.compactMap(\.self).map(\.compiled.slot) == Array(0..<10))
+        #expect(worker.groups.indices.compactMap { worker.groups[$0]?.compiled.slot } == Array(0..<10))
         #expect((0..<8).map { _ in picks(5) }.allSatisfy { $0 != 0 && $0 != nil })
     }
 
