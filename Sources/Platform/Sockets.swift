@@ -47,11 +47,6 @@ public enum Sockets {
         }
     }
 
-    /// Starts listening on a bound socket.
-    public static func listen(_ socket: borrowing FileDescriptor, backlog: CInt = 4096) throws(SystemError) {
-        _ = try checked(poise_listen(socket.number, backlog), "listen")
-    }
-
     /// Another descriptor of the same socket.
     public static func duplicate(_ descriptor: CInt) throws(SystemError) -> FileDescriptor {
         FileDescriptor(adopting: try checked(poise_duplicate(descriptor), "dup"))
@@ -119,7 +114,6 @@ public enum Errno {
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103
     public static let timedOut: CInt = 110
-    public static let familyNotSupported: CInt = 97
     public static let noBuffers: CInt = 105
     public static let noMemory: CInt = 12
 

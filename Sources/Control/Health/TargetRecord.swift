@@ -22,7 +22,6 @@ final class TargetRecord {
     var operatorWeight: Int?
     /// Slow start counts from here; `nil` when there is none (any more).
     var rampsSince: MonotonicTime?
-    var ejectedFor = TargetReason.none
     /// What the counters said when they were last looked at.
     var seenAnswers: UInt64 = 0
     var seenFailures: UInt64 = 0
