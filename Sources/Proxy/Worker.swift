@@ -15,6 +15,8 @@ public final class Worker {
     let log: AccessLog?
     let limits: ProcessLimiter
     let neighbours: Neighbours
+    /// How long wake-ups last: so long waits whoever comes meanwhile.
+    public let turns = Histogram(workers: 1)
 
     // Slots of the snapshot. Changed by ``Adoption`` only.
     var listeners: [ListenerRuntime?] = []
@@ -42,7 +44,11 @@ public final class Worker {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
         randomState = seed
-        loop.endOfWakeUp = { [unowned self] in self.log?.endOfWakeUp() }
+        let turns = self.turns.row(0)
+        loop.endOfWakeUp = { [unowned self] in
+            self.log?.endOfWakeUp()
+            turns.record(nanoseconds: self.loop.turnDuration.count)
+        }
         neighbours.join(self)
     }
 

@@ -75,6 +75,14 @@ public struct MetricsText: Sendable {
                 writer.value(count)
             }
         },
+        .process(
+            "poise_worker_turn_duration_seconds", .histogram,
+            "How long a worker's wake-ups last: whoever comes meanwhile waits that long at most."
+        ) { process, writer in
+            for (index, turns) in process.turns.enumerated() {
+                MetricFamily.write(turns, &writer) { $0.label("worker", "\(index)") }
+            }
+        },
         .process("poise_config_generation", .gauge, "Number of the configuration in force, 1 at the start.") {
             $1.begin()
             $1.value($0.generation)
