@@ -184,6 +184,18 @@ extension MetricFamily {
         }
     }
 
+    /// Histograms of the process with a label that tells them apart.
+    static func histograms(
+        _ name: String, _ help: String, by label: String,
+        _ values: @escaping @Sendable (Overview.Process) -> [(String, Histogram)]
+    ) -> MetricFamily {
+        MetricFamily(name: name, kind: .histogram, help: help, subject: .process) { objects, _, writer in
+            for (text, histogram) in values(objects.overview.process) {
+                write(histogram, &writer) { $0.label(label, text) }
+            }
+        }
+    }
+
     /// Buckets at whole octaves, cumulative. Each count is read once, so that the buckets, `+Inf` and `_count` of one
     /// scrape agree with each other.
     static func write(

@@ -62,6 +62,11 @@ public struct MetricsText: Sendable {
         .process("poise_worker_wake_ups_total", .counter, "Times a worker's loop woke up.", by: "worker") {
             $0.wakeUps.enumerated().map { ("\($0)", .number($1)) }
         },
+        .histograms(
+            "poise_worker_turn_duration_seconds",
+            "How long a worker's wake-ups last that have mail or eight events: whoever comes meanwhile waits that long.",
+            by: "worker"
+        ) { $0.turns.enumerated().map { ("\($0)", $1) } },
         .process("poise_config_generation", .gauge, "Number of the configuration in force, 1 at the start.") {
             .number($0.generation)
         },
