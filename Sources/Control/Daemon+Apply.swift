@@ -56,12 +56,15 @@ extension Daemon {
         var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
         summary.connectionsTouched = connections(of: plan)
         summary.warnings = proposal.warnings
+        let previous = self.snapshot
         commit(snapshot, builder, plan, sockets, new)
         (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
         // Who applied may send a request now and must find what was applied.
         await workers.waitUntilAdopted()
+        // Freed here and not by the worker that lets go last: ten thousand targets take their time.
+        withExtendedLifetime(previous) {}
         summary.duration = Clock.monotonic - begin
         log(
             OperationalEvent(
@@ -84,6 +87,8 @@ extension Daemon {
             let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
         else { return }
         commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
+        await workers.waitUntilAdopted()
+        withExtendedLifetime(current) {}
     }
 
     // MARK: Prepare

@@ -29,6 +29,8 @@ import PoisePlatform
     /// Wake-ups since the start.
     public var wakeUps: UInt64 { wakeUpCount }
     var wakeUpCount: UInt64 = 0
+    /// How long this wake-up has lasted: a reading of the clock. Time that others had the core counts too. 0 in a simulation.
+    public var turnDuration: Nanoseconds { backend.simulation == nil ? Clock.monotonic - now : .zero }
 
     let wheel: TimerWheel
     let backend: Backend
@@ -236,10 +238,12 @@ import PoisePlatform
 
     // MARK: Sockets
 
-    /// Starts a connection; the descriptor belongs into a ``Channel``.
-    public func connect(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+    /// Starts a connection; the descriptor belongs into a ``Channel``. `forOneRequest`: see ``Sockets``.
+    public func connect(
+        to address: SocketAddress, forOneRequest: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
         if let simulation = backend.simulation { return FileDescriptor(adopting: try simulation.connect(to: address)) }
-        return try Sockets.connect(to: address)
+        return try Sockets.connect(to: address, forOneRequest: forOneRequest)
     }
 
     /// Accepts one connection of a listening channel.

@@ -15,6 +15,8 @@ public final class Worker {
     let log: AccessLog?
     let limits: ProcessLimiter
     let neighbours: Neighbours
+    /// How long wake-ups last: so long waits whoever comes meanwhile.
+    public let turns = Histogram(workers: 1)
 
     // Slots of the snapshot. Changed by ``Adoption`` only.
     let listeners = RawTable<ListenerRuntime?>()
@@ -44,7 +46,11 @@ public final class Worker {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
         randomState = seed
-        if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
+        let turns = self.turns
+        loop.endOfWakeUp = { [unowned loop] in
+            log?.endOfWakeUp()
+            turns.row(0).record(nanoseconds: loop.turnDuration.count)
+        }
         neighbours.join(self)
     }
 

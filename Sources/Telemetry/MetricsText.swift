@@ -62,6 +62,14 @@ public struct MetricsText: Sendable {
         .process("poise_worker_wake_ups_total", .counter, "Times a worker's loop woke up.", by: "worker") {
             $0.wakeUps.enumerated().map { ("\($0)", .number($1)) }
         },
+        .process(
+            "poise_worker_turn_duration_seconds", .histogram,
+            "How long a worker's wake-ups last: whoever comes meanwhile waits that long at most."
+        ) { process, writer in
+            for (index, turns) in process.turns.enumerated() {
+                MetricFamily.write(turns, &writer) { $0.label("worker", "\(index)") }
+            }
+        },
         .process("poise_config_generation", .gauge, "Number of the configuration in force, 1 at the start.") {
             .number($0.generation)
         },
