@@ -102,6 +102,10 @@ let package = Package(
             name: "log-bench",
             dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
             path: "Benchmarks/Log", swiftSettings: house),
+        // A loop on a thread of its own, for tests of `async` code.
+        .target(
+            name: "PoiseLoopSupport", dependencies: ["PoisePlatform", "PoiseLoop"], path: "Tests/LoopSupport",
+            swiftSettings: house),
         // Sockets, a network and a clock that exist only in the process, all from one seed. For tests.
         .target(
             name: "PoiseSimulation", dependencies: ["PoiseModel", "PoisePlatform", "PoiseLoop"],
@@ -116,9 +120,11 @@ let package = Package(
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
         tests("Packets", ["PoiseModel", "PoisePackets"]),
-        tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop"]),
+        tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseLoopSupport"]),
         tests("Live", ["PoisePlatform", "PoiseLive"]),
-        tests("HTTPService", ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService"]),
+        tests(
+            "HTTPService",
+            ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseLoopSupport"]),
         tests(
             "Control",
             [

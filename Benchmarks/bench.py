@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 
+import apply
 import report
 from lab import PAGES, Lab, ask, conditions, enter_namespace, family, proportional_set, run_time
 from programs import HAProxy, Nginx, Poise
@@ -204,6 +205,13 @@ def probing(bench):
     return {"kind": "probing", "rows": rows}
 
 
+def big_apply(bench):
+    """10,000 targets in 1,000 groups, probed, with two workers: how long changes take, and how long a worker stands still."""
+    if not bench.poise:
+        return None
+    return {"kind": "apply", "rows": {"poise": apply.measure(bench.poise.binary, rounds=bench.count)}}
+
+
 def access_log(bench):
     """What the access log adds to a request."""
     if not bench.poise:
@@ -234,6 +242,7 @@ CASES = [
     Case("reload", "a changed configuration under load", {"errors": 0}, reload),
     Case("groups", "1,000 groups of 10 targets, load spread", {"ratio": 1.10}, groups),
     Case("probing", "probing 10,000 targets by HTTP every 5 s", {"most": 0.15}, probing),
+    Case("apply", "10,000 targets in 1,000 groups applied, two workers", {"seconds": 1.0, "stall": 20.0}, big_apply),
     Case("log", "access log on", {"more": 1.0}, access_log),
 ]
 

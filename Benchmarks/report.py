@@ -74,6 +74,13 @@ def summary(case, result):
         return "≤ 4.2", f"{sum(ours.values()):.2f}", judged(sum(ours.values()), target["most"])
     if kind == "instructions":
         return "≤ 10,000", f"{ours:,.0f}", judged(ours, target["most"])
+    if kind == "apply":
+        # Of each round its worst change.
+        changed = zip(*(figures for name, figures in ours.items() if name != "no change"))
+        took, turn, wait = zip(*([max(column) for column in zip(*round)] for round in changed))
+        fine = median(took) < target["seconds"] and median(turn) < target["stall"] and median(wait) < target["stall"]
+        return ("< 1 s, < 20 ms of stall", f"{spread(took)} s; wake-up ≤ {spread(turn, 1)} ms, wait {spread(wait, 1)} ms",
+                "met" if fine else "**missed**")
     if kind == "probing":
         return "≤ 15 % of one core", f"{100 * ours:.1f} %", judged(ours, target["most"])
     raise ValueError(kind)
@@ -101,6 +108,14 @@ def details(result):
             f"| {(r['held'] - r['idle']) / r['connections']:,.0f} |" for n, r in rows.items()]
     if kind == "start":
         return [f"- {n}: {spread(r, 1, ' ms')}" for n, r in rows.items()]
+    if kind == "apply":
+        lines = ["Above: of each round its worst change. Longest wake-up: by the workers' own count (upper bound). Longest wait: of a request from outside, client and "
+                 "target beside it on the same cores.", "",
+                 "| change | `poise apply`, s | longest wake-up, ms | longest wait, ms |", "|---|---|---|---|"]
+        for name, figures in rows["poise"].items():
+            took, turn, wait = zip(*figures)
+            lines.append(f"| {name} | {spread(took) if any(took) else '–'} | {spread(turn, 1)} | {spread(wait, 1)} |")
+        return lines
     if kind == "reload":
         return [f"- {n}: {spread([x['ms'] for x in r], 0, ' ms')} until the new configuration answers; "
                 f"{sum(x['errors'] for x in r)} errors in {sum(x['requests'] for x in r):,} requests" for n, r in rows.items()]

@@ -17,8 +17,6 @@ public protocol TargetView {
 /// The scale of effective weights: a configured weight of 0...256, in 256ths, so that slow start has room
 /// between the whole numbers.
 public enum EffectiveWeight {
-    /// What a configured weight of 1 counts.
-    public static let scale = 256
     /// What a configured weight of 256 counts.
     public static let max = 65_536
 

@@ -66,6 +66,7 @@ static int set_flag(int descriptor, int level, int name, int on) {
     return (int)result(setsockopt(descriptor, level, name, &on, sizeof on));
 }
 int poise_set_nodelay(int descriptor) { return set_flag(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }
+int poise_hold_ack(int descriptor) { return set_flag(descriptor, IPPROTO_TCP, TCP_QUICKACK, 0); }
 int poise_set_reuse_address(int descriptor) { return set_flag(descriptor, SOL_SOCKET, SO_REUSEADDR, 1); }
 int poise_set_reuse_port(int descriptor) { return set_flag(descriptor, SOL_SOCKET, SO_REUSEPORT, 1); }
 int poise_set_v6_only(int descriptor, int on) { return set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, on); }

@@ -38,7 +38,8 @@ extension Daemon {
             let texts = errors.map { refusal(.invalid, $0, proposal.origins).description }
             throw ApplyRefusal(.invalid, texts.joined(separator: "\n"))
         }
-        if let error = restartNeeded(for: new) { throw refusal(.needsRestart, error, proposal.origins) }
+        let restarts = restartsNeeded(for: new).map { refusal(.needsRestart, $0, proposal.origins).description }
+        guard restarts.isEmpty else { throw ApplyRefusal(.needsRestart, restarts.joined(separator: "\n")) }
         await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
 
         let plan = ListenerPlan(from: bound, to: new)
@@ -55,12 +56,15 @@ extension Daemon {
         var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
         summary.connectionsTouched = connections(of: plan)
         summary.warnings = proposal.warnings
+        let previous = self.snapshot
         commit(snapshot, builder, plan, sockets, new)
         (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
         // Who applied may send a request now and must find what was applied.
         await workers.waitUntilAdopted()
+        // Freed here and not by the worker that lets go last: ten thousand targets take their time.
+        withExtendedLifetime(previous) {}
         summary.duration = Clock.monotonic - begin
         log(
             OperationalEvent(
@@ -83,29 +87,32 @@ extension Daemon {
             let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
         else { return }
         commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
+        await workers.waitUntilAdopted()
+        withExtendedLifetime(current) {}
     }
 
     // MARK: Prepare
 
-    /// What only a new process can change.
-    private func restartNeeded(for new: Configuration) -> ConfigError? {
-        guard let old = configuration else { return nil }
-        func refused(_ path: String, _ what: String) -> ConfigError {
-            ConfigError(
-                code: .conflict, path: path, problem: "\(what) cannot change while Poise runs",
-                fix: "restart Poise, or put the old value back")
-        }
+    /// What only a new process can change. All of the file is refused then: half of a change is none that was asked for.
+    private func restartsNeeded(for new: Configuration) -> [ConfigError] {
+        guard let old = configuration else { return [] }
         let (before, after) = (old.process, new.process)
-        if (after.workers ?? ProcessLimits.processorCount) != workers.count {
-            return refused("process.workers", "the number of workers (\(workers.count))")
+        let workers = after.workers ?? ProcessLimits.processorCount
+        let changes = [
+            ("process.workers", workers != self.workers.count),
+            ("process.user", after.user != before.user),
+            ("process.admin.socket", after.adminSocket != before.adminSocket),
+            ("process.admin.metrics", after.metricsAddress != before.metricsAddress),
+            ("logs.access.destination", old.logs.access != new.logs.access),
+            ("logs.access.format", old.logs.accessFormat != new.logs.accessFormat),
+            ("logs.access.ring_records", old.logs.accessRingRecords != new.logs.accessRingRecords),
+        ]
+        return changes.filter(\.1).map { key, _ in
+            // Without the values: they may come from `${}`.
+            ConfigError(
+                code: .conflict, path: key, problem: "restart needed: \(key) cannot change while Poise runs",
+                fix: "restart Poise, or put the old value back; nothing of this configuration is in force")
         }
-        if after.user != before.user { return refused("process.user", "the user") }
-        if after.adminSocket != before.adminSocket { return refused("process.admin.socket", "the admin socket") }
-        if after.metricsAddress != before.metricsAddress {
-            return refused("process.admin.metrics", "the address of the metrics")
-        }
-        if old.logs != new.logs { return refused("logs", "where and how the access log is written") }
-        return nil
     }
 
     private func bind(_ fresh: [ListenerPlan.Fresh]) throws(ConfigError) -> [String: [ListenerBinder.Bound]] {

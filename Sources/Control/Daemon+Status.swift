@@ -41,8 +41,8 @@ extension Daemon {
     public func workerStatus() async -> [WorkerStatus] {
         await workers.ask {
             WorkerStatus(
-                index: $0.index, connections: $0.connectionCount, wakeUps: $0.loop.wakeUps, cpu: Clock.threadCPU,
-                buffersInUse: $0.loop.buffers.outstanding)
+                index: $0.index, connections: $0.connectionCount, wakeUps: $0.loop.wakeUps, turns: $0.turns,
+                cpu: Clock.threadCPU, buffersInUse: $0.loop.buffers.outstanding)
         }
     }
 
@@ -143,6 +143,8 @@ public struct WorkerStatus: Sendable {
     /// Client connections.
     public var connections: Int
     public var wakeUps: UInt64
+    /// How long they last.
+    public var turns: Histogram
     /// CPU time of its thread.
     public var cpu: Nanoseconds
     /// Pooled buffers handed out.

@@ -15,12 +15,10 @@ enum ASCII {
     static var zero: UInt8 { 0x30 }
     static var colon: UInt8 { 0x3A }
     static var semicolon: UInt8 { 0x3B }
-    static var equals: UInt8 { 0x3D }
     static var questionMark: UInt8 { 0x3F }
     static var at: UInt8 { 0x40 }
     static var openBracket: UInt8 { 0x5B }
     static var closeBracket: UInt8 { 0x5D }
-    static var underscore: UInt8 { 0x5F }
     static var delete: UInt8 { 0x7F }
 
     // Pairs as `Span.pair(at:)` loads them.

@@ -12,14 +12,6 @@ public enum HTTPMethod: UInt8, Sendable {
         }
     }
 
-    /// Asks for no change at the target. RFC 9110 §9.2.1
-    public var isSafe: Bool {
-        switch self {
-        case .get, .head, .options, .trace: true
-        case .post, .put, .delete, .connect, .patch, .other: false
-        }
-    }
-
     /// The method that eight bytes begin with, the first one lowest, and a space behind it; nil for any other.
     @inline(__always) init?(start word: UInt64) {
         // Zero where the space is. A borrow runs upwards only, so the lowest flag is always right.

@@ -12,7 +12,7 @@ public struct HTTPClientResponse: Sendable, Equatable {
 }
 
 /// One request at a time over a new connection, for control: hooks, discovery, the command line. On a loop with an
-/// executor; probes by the thousand are ``Probe``'s work.
+/// executor; probes by the thousand have a machine of their own in the room Control.
 public struct HTTPClient {
     private let loop: EventLoop
     private let trusts: ((_ userID: Int) -> Bool)?

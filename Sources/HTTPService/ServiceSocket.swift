@@ -17,7 +17,9 @@ enum ServiceSocket {
         do {
             return try Sockets.listen(on: .ip(IPAddress(v6: 0), port: port), sharesPort: false, dualStack: true)
         } catch {
-            guard error.code == Errno.familyNotSupported || error.code == Errno.addressNotAvailable else { throw error }
+            guard error.code == Errno.addressFamilyNotSupported || error.code == Errno.addressNotAvailable else {
+                throw error
+            }
             return try Sockets.listen(on: .ip(IPAddress(v4: 0), port: port), sharesPort: false)
         }
     }

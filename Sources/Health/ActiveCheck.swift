@@ -13,10 +13,11 @@ import PoiseModel
 /// about it, and until then it takes traffic. One that joins a running group takes none until a success, and one
 /// success is enough, as with ALB; a server that is still booting is `initial`, not `unhealthy`, for its first failures.
 ///
-/// Times: a probe is due `interval` after the *start* of the last one, `edgeInterval` after a result that differs from
-/// the verdict, never before the last one has ended. Jitter only shortens an interval, by up to a tenth, so that
-/// `HealthCheck.detectionTimeMax` holds; the first regular interval is cut at random anywhere, so that ten
-/// thousand checks that began together do not stay together.
+/// Times: a probe is due `interval` after the last one was *due*, `edgeInterval` after it where the result differs from
+/// the verdict, never before the last one has ended. One that started late is followed by a shorter interval: the mean
+/// is the interval, and `HealthCheck.detectionTimeMax` holds. Each check has a phase of its own: its first regular
+/// interval is cut at random anywhere, so that ten thousand checks that began together do not stay together. A check
+/// that missed a whole interval, or got another one, is cut anew: others did so in the same moment.
 public struct ActiveCheck: Sendable, Equatable {
     public enum Verdict: Sendable, Hashable {
         /// No result decides yet.
@@ -43,27 +44,32 @@ public struct ActiveCheck: Sendable, Equatable {
         case failures(Int)
     }
     private var streak = Streak.none
+    /// When the last probe should have started: the next one counts from there.
+    private var lastDue: MonotonicTime
     private var lastStart: MonotonicTime
-    /// The next regular interval is the first one.
-    private var isFirstInterval = true
+    /// The next regular interval is cut at random.
+    private var needsPhase = true
 
     /// The first probe is due at once.
     public init(policy: ProbePolicy, arrival: Arrival, at now: MonotonicTime) {
         self.policy = policy
         verdict = .initial(takesTraffic: arrival == .withGroup)
-        (nextProbe, lastStart) = (now, now)
+        (nextProbe, lastDue, lastStart) = (now, now, now)
     }
 
     /// For a target that was healthy without checks: it stays so until failures say otherwise.
     public init(healthyWith policy: ProbePolicy, at now: MonotonicTime) {
         self.policy = policy
         verdict = .healthy
-        (nextProbe, lastStart) = (now, now)
+        (nextProbe, lastDue, lastStart) = (now, now, now)
     }
 
-    public mutating func probeStarted(at now: MonotonicTime) { (nextProbe, lastStart) = (nil, now) }
+    public mutating func probeStarted(at now: MonotonicTime) {
+        (lastDue, lastStart) = (nextProbe ?? now, now)
+        nextProbe = nil
+    }
 
-    /// - Parameter random: 64 fresh random bits, for the jitter.
+    /// - Parameter random: 64 fresh random bits, for the phase.
     /// - Returns: whether the verdict changed.
     public mutating func probeSucceeded(at now: MonotonicTime, random: UInt64) -> Bool {
         let old = verdict
@@ -80,7 +86,7 @@ public struct ActiveCheck: Sendable, Equatable {
 
     /// - Parameters:
     ///   - reason: what `unhealthy` will say.
-    ///   - random: 64 fresh random bits, for the jitter.
+    ///   - random: 64 fresh random bits, for the phase.
     /// - Returns: whether the verdict changed, its reason included.
     public mutating func probeFailed(_ reason: TargetReason, at now: MonotonicTime, random: UInt64) -> Bool {
         let old = verdict
@@ -103,6 +109,7 @@ public struct ActiveCheck: Sendable, Equatable {
     /// Verdict and streak stay; new thresholds count from the next result on. The next probe comes within the new
     /// interval.
     public mutating func policyChanged(to policy: ProbePolicy, at now: MonotonicTime) {
+        if policy.interval != self.policy.interval { needsPhase = true }
         self.policy = policy
         nextProbe = nextProbe.map { min($0, max(now, lastStart + policy.interval)) }
     }
@@ -113,15 +120,18 @@ public struct ActiveCheck: Sendable, Equatable {
             case (.initial, _), (.healthy, .failures), (.unhealthy, .successes): true
             case (.healthy, _), (.unhealthy, _): false
             }
-        var interval = differs ? policy.edgeInterval : policy.interval
-        let share = Int64(random >> 44)  // 0..<2^20
-        if !differs, isFirstInterval {
-            isFirstInterval = false
-            interval = Nanoseconds(part(share + 1, of: interval.count))
-        } else {
-            interval = interval - Nanoseconds(part(share, of: interval.count / 10))
+        guard !differs else {
+            nextProbe = max(now, lastDue + policy.edgeInterval)
+            return
         }
-        nextProbe = max(now, lastStart + interval)
+        let due = lastDue + policy.interval
+        if needsPhase || due <= now {
+            needsPhase = false
+            let share = Int64(random >> 44) + 1  // 1...2^20
+            nextProbe = max(now, lastStart + Nanoseconds(part(share, of: policy.interval.count)))
+        } else {
+            nextProbe = due
+        }
     }
 
     /// `share` / 2^20 of `whole`, which may be years of nanoseconds.

@@ -34,7 +34,7 @@ public struct TargetHealth: Sendable, Equatable {
         case draining(TargetReason)
     }
     private var membership = Membership.serving
-    private var resolves: Bool
+    private let resolves: Bool
     /// `nil`: the group has no active check.
     private var verdict: ActiveCheck.Verdict?
     private var ejection: TargetReason?
@@ -113,15 +113,6 @@ public struct TargetHealth: Sendable, Equatable {
             case .draining, .unused: break
             }
         }
-    }
-
-    public mutating func nameUnresolvable(at now: MonotonicTime) -> Change? {
-        change(at: now) { $0.resolves = false }
-    }
-
-    /// The name has an address again. What is known of the old one's health is void: tell the verdict of the new one.
-    public mutating func nameResolved(_ verdict: ActiveCheck.Verdict?, at now: MonotonicTime) -> Change? {
-        change(at: now) { ($0.resolves, $0.verdict, $0.ejection) = (true, verdict, nil) }
     }
 
     private mutating func change(at now: MonotonicTime, _ event: (inout Self) -> Void) -> Change? {

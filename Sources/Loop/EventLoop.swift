@@ -29,6 +29,14 @@ import PoisePlatform
     /// Wake-ups since the start.
     public var wakeUps: UInt64 { wakeUpCount }
     var wakeUpCount: UInt64 = 0
+    /// Told how long a wake-up lasted that had mail or ``manyEvents``: a few events need no reading of the clock. Time
+    /// that other threads had the core counts too. Never called in a simulation.
+    public var longTurnEnded: ((Nanoseconds) -> Void)? {
+        get { turnHook[0] }
+        set { turnHook[0] = newValue }
+    }
+    private let turnHook = RawTable<((Nanoseconds) -> Void)?>(repeating: nil, count: 1)
+    private static let manyEvents: CInt = 8
 
     let wheel: TimerWheel
     let backend: Backend
@@ -115,14 +123,21 @@ import PoisePlatform
         let count = unsafe poise_epoll_wait(backend.epoll, events, Self.eventCount, timeout())
         unsafe clock.pointee = Clock.monotonic
         wakeUpCount &+= 1
+        var hasMail = false
         var index = 0
         while index < Int(count) {
             let event = unsafe events[index]  // SAFETY: below `count`, which the kernel filled.
             index += 1
             // Mail in its place among the events: what was posted before a client came is in force when it is served.
-            if event.data == Self.mailboxToken { readMail() } else { dispatch(event.data, event.events) }
+            if event.data == Self.mailboxToken {
+                hasMail = true
+                readMail()
+            } else {
+                dispatch(event.data, event.events)
+            }
         }
         finishWakeUp(hasMail: false)
+        if hasMail || count >= Self.manyEvents { turnHook[0]?(Clock.monotonic - now) }
     }
 
     /// Everything of a wake-up after the descriptors; also one step of a simulation.
@@ -236,10 +251,12 @@ import PoisePlatform
 
     // MARK: Sockets
 
-    /// Starts a connection; the descriptor belongs into a ``Channel``.
-    public func connect(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+    /// Starts a connection; the descriptor belongs into a ``Channel``. `forOneRequest`: see ``Sockets``.
+    public func connect(
+        to address: SocketAddress, forOneRequest: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
         if let simulation = backend.simulation { return FileDescriptor(adopting: try simulation.connect(to: address)) }
-        return try Sockets.connect(to: address)
+        return try Sockets.connect(to: address, forOneRequest: forOneRequest)
     }
 
     /// Accepts one connection of a listening channel.

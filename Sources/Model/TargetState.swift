@@ -1,6 +1,6 @@
 /// A target's state as ELBv2 names it.
 public enum TargetState: UInt8, Sendable, CaseIterable {
-    case initial, healthy, unhealthy, draining, unused, unavailable
+    case initial, healthy, unhealthy, draining, unused
 
     public var name: String {
         switch self {
@@ -9,7 +9,6 @@ public enum TargetState: UInt8, Sendable, CaseIterable {
         case .unhealthy: "unhealthy"
         case .draining: "draining"
         case .unused: "unused"
-        case .unavailable: "unavailable"
         }
     }
 }

@@ -37,7 +37,6 @@ public enum Signals {
     public static let terminate: CInt = SIGTERM
     public static let interrupt: CInt = SIGINT
     public static let user1: CInt = SIGUSR1
-    public static let user2: CInt = SIGUSR2
 
     /// Blocks `signals` in this thread and those it starts: they arrive at ``descriptor(for:)`` only.
     public static func block(_ signals: [CInt]) {

@@ -47,11 +47,6 @@ public enum Sockets {
         }
     }
 
-    /// Starts listening on a bound socket.
-    public static func listen(_ socket: borrowing FileDescriptor, backlog: CInt = 4096) throws(SystemError) {
-        _ = try checked(poise_listen(socket.number, backlog), "listen")
-    }
-
     /// Another descriptor of the same socket.
     public static func duplicate(_ descriptor: CInt) throws(SystemError) -> FileDescriptor {
         FileDescriptor(adopting: try checked(poise_duplicate(descriptor), "dup"))
@@ -64,14 +59,18 @@ public enum Sockets {
 
     /// Starts a connection. The socket may still be connecting; a send or the loop tells.
     ///
+    /// - Parameter forOneRequest: one request is sent as soon as there is a connection, and nothing after it. The ACK
+    ///   that ends the handshake then leaves with it: a packet less, and the peer wakes up once. See tcp(7), TCP_QUICKACK.
     /// - Throws: what connect(2) says at once, such as ECONNREFUSED from a unix socket.
-    public static func connect(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+    public static func connect(
+        to address: SocketAddress, forOneRequest: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
         let socket: FileDescriptor
         let result: CInt
         switch address {
         case .ip(let ip, let port):
             socket = FileDescriptor(adopting: try checked(poise_socket(CInt(ip.family.rawValue), 0), "socket"))
-            _ = poise_set_nodelay(socket.number)
+            _ = forOneRequest ? poise_hold_ack(socket.number) : poise_set_nodelay(socket.number)
             var target = poise_address(ip, port: port)
             // SAFETY: the pointer is used during the call only.
             result = unsafe poise_connect(socket.number, &target)
@@ -119,7 +118,6 @@ public enum Errno {
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103
     public static let timedOut: CInt = 110
-    public static let familyNotSupported: CInt = 97
     public static let noBuffers: CInt = 105
     public static let noMemory: CInt = 12
 

@@ -15,6 +15,8 @@ public final class Worker {
     let log: AccessLog?
     let limits: ProcessLimiter
     let neighbours: Neighbours
+    /// How long wake-ups last that had mail or many events: so long waits whoever comes meanwhile.
+    public let turns = Histogram(workers: 1)
 
     // Slots of the snapshot. Changed by ``Adoption`` only.
     let listeners = RawTable<ListenerRuntime?>()
@@ -45,6 +47,8 @@ public final class Worker {
         self.neighbours = neighbours
         randomState = seed
         if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
+        let turns = self.turns.row(0)
+        loop.longTurnEnded = { turns.record(nanoseconds: $0.count) }
         neighbours.join(self)
     }
 

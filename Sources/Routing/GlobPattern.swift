@@ -17,7 +17,6 @@ struct GlobPattern: Hashable {
     /// The shortest text that can match.
     let countMin: Int
 
-    var isLiteral: Bool { prefixCount == bytes.count }
     var matchesEverything: Bool { bytes == [Self.star] }
 
     /// Host names know no case, and one trailing dot only says that the name is absolute.

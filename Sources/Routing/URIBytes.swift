@@ -49,9 +49,6 @@ struct ASCIISet: Sendable {
 /// `value` 0...15 as an upper-case digit (RFC 3986 §6.2.2.1).
 @inline(__always) func upperHexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
 
-/// `value` 0...15 as a lower-case digit.
-@inline(__always) func lowerHexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
-
 extension ByteSink where Self: ~Copyable {
     /// `%E2`
     @inline(__always) mutating func appendPercentEncoded(_ byte: UInt8) {

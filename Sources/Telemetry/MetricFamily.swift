@@ -95,7 +95,7 @@ extension MetricFamily {
             guard let counters = objects.counters(of: subject, index) else { return }
             writer.begin()
             objects.label(subject, index, &writer)
-            writer.value(max(0, counters.gauge(counter)))
+            writer.value(.number(counters.gauge(counter)))
         }
     }
 
@@ -130,23 +130,48 @@ extension MetricFamily {
         }
     }
 
+    /// One sample of the process.
     static func process(
-        _ name: String, _ kind: Kind, _ help: String,
-        _ write: @escaping @Sendable (Overview.Process, inout SampleWriter) -> Void
+        _ name: String, _ kind: Kind, _ help: String, _ value: @escaping @Sendable (Overview.Process) -> SampleValue
+    ) -> MetricFamily {
+        one(name, kind, .process, help) { objects, _ in value(objects.overview.process) }
+    }
+
+    /// Samples of the process with a label that tells them apart.
+    static func process(
+        _ name: String, _ kind: Kind, _ help: String, by label: String,
+        _ values: @escaping @Sendable (Overview.Process) -> [(String, SampleValue)]
     ) -> MetricFamily {
         MetricFamily(name: name, kind: kind, help: help, subject: .process) { objects, _, writer in
-            write(objects.overview.process, &writer)
+            for (text, value) in values(objects.overview.process) {
+                writer.begin()
+                writer.label(label, text)
+                writer.value(value)
+            }
         }
     }
 
-    static func target(
-        _ name: String, _ kind: Kind, _ help: String,
-        _ write: @escaping @Sendable (Overview.TargetFacts, inout SampleWriter) -> Void
+    static func group(
+        _ name: String, _ kind: Kind, _ help: String, _ value: @escaping @Sendable (Overview.GroupFacts) -> SampleValue
     ) -> MetricFamily {
-        MetricFamily(name: name, kind: kind, help: help, subject: .target) { objects, index, writer in
+        one(name, kind, .group, help) { objects, index in value(objects.group(index)) }
+    }
+
+    static func target(
+        _ name: String, _ kind: Kind, _ help: String, _ value: @escaping @Sendable (Overview.TargetFacts) -> SampleValue
+    ) -> MetricFamily {
+        one(name, kind, .target, help) { objects, index in value(objects.facts(ofTarget: index)) }
+    }
+
+    /// One sample of each object.
+    private static func one(
+        _ name: String, _ kind: Kind, _ subject: Subject, _ help: String,
+        _ value: @escaping @Sendable (MetricObjects, Int) -> SampleValue
+    ) -> MetricFamily {
+        MetricFamily(name: name, kind: kind, help: help, subject: subject) { objects, index, writer in
             writer.begin()
-            objects.label(.target, index, &writer)
-            write(objects.facts(ofTarget: index), &writer)
+            objects.label(subject, index, &writer)
+            writer.value(value(objects, index))
         }
     }
 
@@ -156,6 +181,18 @@ extension MetricFamily {
     ) -> MetricFamily {
         MetricFamily(name: name, kind: .histogram, help: help, subject: subject) { objects, index, writer in
             write(histogram(objects, index), &writer) { objects.label(subject, index, &$0) }
+        }
+    }
+
+    /// Histograms of the process with a label that tells them apart.
+    static func histograms(
+        _ name: String, _ help: String, by label: String,
+        _ values: @escaping @Sendable (Overview.Process) -> [(String, Histogram)]
+    ) -> MetricFamily {
+        MetricFamily(name: name, kind: .histogram, help: help, subject: .process) { objects, _, writer in
+            for (text, histogram) in values(objects.overview.process) {
+                write(histogram, &writer) { $0.label(label, text) }
+            }
         }
     }
 

@@ -43,62 +43,49 @@ public struct MetricsText: Sendable {
     static let families = process + listener + rule + group + target
 
     private static let process: [MetricFamily] = [
-        .process("poise_build_info", .gauge, "Always 1; the labels tell what runs.") { process, writer in
-            writer.begin()
-            writer.label("version", process.version)
-            writer.value(1)
+        .process("poise_build_info", .gauge, "Always 1; the labels tell what runs.", by: "version") {
+            [($0.version, .number(1))]
         },
         .process("poise_start_time_seconds", .gauge, "When the process started, in seconds since 1970.") {
-            $1.begin()
-            $1.seconds(UInt64(max(0, $0.startedAt)))
+            .nanoseconds($0.startedAt)
         },
         .process("poise_uptime_seconds", .gauge, "How long the process has been running.") {
-            $1.begin()
-            $1.seconds(UInt64(max(0, $0.uptime.count)))
+            .nanoseconds($0.uptime.count)
         },
-        .process("poise_workers", .gauge, "Threads that carry traffic.") {
-            $1.begin()
-            $1.value($0.workers)
-        },
+        .process("poise_workers", .gauge, "Threads that carry traffic.") { .number($0.workers) },
         .process("poise_connections", .gauge, "Open client connections over all listeners.") {
-            $1.begin()
-            $1.value($0.connections)
+            .number($0.connections)
         },
         .process("poise_connections_max", .gauge, "Client connections that are allowed over all listeners.") {
-            $1.begin()
-            $1.value($0.connectionsMax)
+            .number($0.connectionsMax)
         },
-        .process("poise_worker_wake_ups_total", .counter, "Times a worker's loop woke up.") { process, writer in
-            for (index, count) in process.wakeUps.enumerated() {
-                writer.begin()
-                writer.label("worker", "\(index)")
-                writer.value(count)
-            }
+        .process("poise_worker_wake_ups_total", .counter, "Times a worker's loop woke up.", by: "worker") {
+            $0.wakeUps.enumerated().map { ("\($0)", .number($1)) }
         },
+        .histograms(
+            "poise_worker_turn_duration_seconds",
+            "How long a worker's wake-ups last that have mail or eight events: whoever comes meanwhile waits that long.",
+            by: "worker"
+        ) { $0.turns.enumerated().map { ("\($0)", $1) } },
         .process("poise_config_generation", .gauge, "Number of the configuration in force, 1 at the start.") {
-            $1.begin()
-            $1.value($0.generation)
+            .number($0.generation)
         },
         .process("poise_config_applied_time_seconds", .gauge, "When it came into force, in seconds since 1970.") {
-            $1.begin()
-            $1.seconds(UInt64(max(0, $0.appliedAt)))
+            .nanoseconds($0.appliedAt)
         },
         .process("poise_config_apply_failures_total", .counter, "Configurations that were refused.") {
-            $1.begin()
-            $1.value($0.failedApplies)
+            .number($0.failedApplies)
         },
         .process("poise_access_log_records_total", .counter, "Access log records that were written.") {
-            $1.begin()
-            $1.value($0.log?.written ?? 0)
+            .number($0.log?.written ?? 0)
         },
-        .process("poise_access_log_lost_records_total", .counter, "Access log records that were lost, by cause.") {
-            process, writer in
-            let log = process.log ?? LogWriter.Statistics()
-            for (cause, count) in [("ring_full", log.lostToFullRings), ("write_failed", log.lostToFailedWrites)] {
-                writer.begin()
-                writer.label("cause", cause)
-                writer.value(count)
-            }
+        .process(
+            "poise_access_log_lost_records_total", .counter, "Access log records that were lost, by cause.", by: "cause"
+        ) {
+            [
+                ("ring_full", .number($0.log?.lostToFullRings ?? 0)),
+                ("write_failed", .number($0.log?.lostToFailedWrites ?? 0)),
+            ]
         },
     ]
 
@@ -186,22 +173,12 @@ public struct MetricsText: Sendable {
         .counter(
             "poise_target_group_sorry_responses_total", .group, GroupCounter.sorry,
             "Requests answered with the sorry_response."),
-        MetricFamily(
-            name: "poise_target_group_fail_open", kind: .gauge,
-            help: "1 while no target is known to be good and all take traffic.", subject: .group
-        ) { objects, index, writer in
-            writer.begin()
-            objects.label(.group, index, &writer)
-            writer.value(objects.group(index).isFailOpen ? 1 : 0)
-        },
-        MetricFamily(
-            name: "poise_target_group_health_transitions_total", kind: .counter,
-            help: "Changes of state of the group's targets.", subject: .group
-        ) { objects, index, writer in
-            writer.begin()
-            objects.label(.group, index, &writer)
-            writer.value(objects.group(index).transitions)
-        },
+        .group(
+            "poise_target_group_fail_open", .gauge, "1 while no target is known to be good and all take traffic."
+        ) { .number($0.isFailOpen ? 1 : 0) },
+        .group(
+            "poise_target_group_health_transitions_total", .counter, "Changes of state of the group's targets."
+        ) { .number($0.transitions) },
         MetricFamily(
             name: "poise_target_group_targets", kind: .gauge, help: "Targets of the group by state.", subject: .group
         ) { objects, index, writer in
@@ -210,7 +187,7 @@ public struct MetricsText: Sendable {
                 writer.begin()
                 objects.label(.group, index, &writer)
                 writer.label("state", state.name)
-                writer.value(targets.count { $0.state == state })
+                writer.value(.number(targets.count { $0.state == state }))
             }
         },
         .histogram(
@@ -233,16 +210,16 @@ public struct MetricsText: Sendable {
             objects.label(.target, index, &writer)
             writer.label("state", facts.state.name)
             writer.label("reason", facts.reason.name)
-            writer.value(1)
+            writer.value(.number(1))
         },
         .target("poise_target_state_age_seconds", .gauge, "How long the target has been in its state.") {
-            $1.seconds(UInt64(max(0, $0.age.count)))
+            .nanoseconds($0.age.count)
         },
         .target("poise_target_weight", .gauge, "Configured weight, or the one that an operator set.") {
-            $1.value($0.weight)
+            .number($0.weight)
         },
         .target("poise_target_health_transitions_total", .counter, "Changes of its state.") {
-            $1.value($0.transitions)
+            .number($0.transitions)
         },
         .gauge("poise_target_in_flight_requests", .target, TargetCounter.inFlight, "Requests in progress."),
         .gauge("poise_target_connections", .target, TargetCounter.connections, "Open connections, idle ones too."),

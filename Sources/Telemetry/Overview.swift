@@ -19,6 +19,8 @@ public struct Overview: Sendable {
         public var connectionsMax: Int
         /// Of each worker's loop since the start.
         public var wakeUps: [UInt64] = []
+        /// How long each worker's wake-ups last.
+        public var turns: [Histogram] = []
         /// `nil` with the access log off.
         public var log: LogWriter.Statistics?
         /// As the operator named it; `nil` for a configuration from the command line.

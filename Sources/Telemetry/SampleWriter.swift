@@ -1,6 +1,16 @@
 import PoiseHTTP
 import PoiseModel
 
+/// What a sample says; never below 0.
+enum SampleValue: Sendable {
+    case count(UInt64)
+    /// Written in seconds.
+    case time(UInt64)
+
+    static func number(_ number: some BinaryInteger) -> SampleValue { .count(UInt64(clamping: number)) }
+    static func nanoseconds(_ nanoseconds: Int64) -> SampleValue { .time(UInt64(clamping: nanoseconds)) }
+}
+
 /// Writes samples of the Prometheus text format 0.0.4 into an array.
 struct SampleWriter {
     private(set) var bytes: [UInt8] = []
@@ -54,10 +64,11 @@ struct SampleWriter {
         bytes.append(UInt8(ascii: "\n"))
     }
 
-    mutating func value(_ value: Int) {
-        endLabels()
-        bytes.appendDecimal(value)
-        bytes.append(UInt8(ascii: "\n"))
+    mutating func value(_ value: SampleValue) {
+        switch value {
+        case .count(let count): self.value(count)
+        case .time(let nanoseconds): seconds(nanoseconds)
+        }
     }
 
     /// Nanoseconds, written exactly in seconds.

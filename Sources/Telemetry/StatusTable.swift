@@ -163,7 +163,7 @@ public struct StatusTable: Sendable {
         switch state {
         case .healthy: .green
         case .initial, .draining: .yellow
-        case .unhealthy, .unavailable: .red
+        case .unhealthy: .red
         case .unused: nil
         }
     }

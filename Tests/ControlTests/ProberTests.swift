@@ -10,8 +10,11 @@ import Testing
 private final class ScriptedTarget: Channel {
     private final class Peer: Channel {
         private let answer: [UInt8]?
-        init(_ socket: consuming FileDescriptor, _ answer: [UInt8]?, loop: EventLoop) {
-            self.answer = answer
+        private let ended: (CInt) -> Void
+        init(
+            _ socket: consuming FileDescriptor, _ answer: [UInt8]?, loop: EventLoop, ended: @escaping (CInt) -> Void
+        ) {
+            (self.answer, self.ended) = (answer, ended)
             super.init(loop: loop)
             open(socket)
             watch(.readable)
@@ -21,7 +24,10 @@ private final class ScriptedTarget: Channel {
             let buffer = loop.buffers.takeStandard()
             defer { loop.buffers.release(buffer) }
             let result = receive(into: buffer, 0, buffer.capacity)
-            if result.isEndOfStream || result.failure != nil { return close() }
+            if result.isEndOfStream || result.failure != nil {
+                ended(result.failure ?? 0)
+                return close()
+            }
             guard let answer, result.count > 0 else { return }
             if !answer.isEmpty { _ = send(answer.span) }
             shutdownWrite()
@@ -30,6 +36,8 @@ private final class ScriptedTarget: Channel {
 
     private let answer: [UInt8]?
     let port: UInt16
+    /// How its connections ended, as the target saw it: 0 for FIN, or an errno.
+    private(set) var ends: [CInt] = []
 
     init(_ answer: String?, loop: EventLoop) throws {
         self.answer = answer.map { Array($0.utf8) }
@@ -42,7 +50,9 @@ private final class ScriptedTarget: Channel {
 
     override func ready(_ readiness: Readiness) {
         while case .accepted(let accepted) = loop.accept(from: self) {
-            _ = Peer(FileDescriptor(adopting: accepted.descriptor), answer, loop: loop)
+            _ = Peer(FileDescriptor(adopting: accepted.descriptor), answer, loop: loop) { [unowned self] code in
+                ends.append(code)
+            }
         }
     }
 }
@@ -140,6 +150,50 @@ struct ProberTests {
         for check in checks { prober.end(check) }
         target.close()
         #expect(prober.running == 0 && loop.buffers.outstanding == 0)
+    }
+
+    @Test(
+        "a connection ends by RST once its answer is complete, and in order where nothing was answered",
+        arguments: [(http(), Errno.connectionReset), (.tcp, 0)])
+    func closing(kind: HealthCheck.Kind, end: CInt) throws {
+        let loop = EventLoop()
+        let target = try ScriptedTarget(kind == .tcp ? nil : Self.fine, loop: loop)
+        let prober = Prober(loop: loop)
+        let record = record(Self.check(kind), target.port, loop)
+        prober.report = { check, _, now in _ = check.state.probeSucceeded(at: now + .seconds(3600), random: 0) }
+        // Looks after each wake-up: the end reaches the target in a later one than its result reaches the prober.
+        loop.endOfWakeUp = { if !target.ends.isEmpty { loop.stop() } }
+        prober.begin(record)
+        loop.run()
+        #expect(target.ends.first == end)
+        prober.end(record)
+        target.close()
+    }
+
+    @Test("starts are gathered: early by less than 32 ms and a 64th of the interval, by the same amount each time")
+    func gathered() throws {
+        let loop = EventLoop()
+        let prober = Prober(loop: loop)
+        for interval in [Nanoseconds.seconds(5), .milliseconds(1_001), .milliseconds(100), .seconds(300)] {
+            var check = Self.check(Self.http())
+            (check.interval, check.timeout) = (interval, .milliseconds(50))
+            var early: [Nanoseconds] = []
+            var starts: Set<MonotonicTime> = []
+            for share in 0..<1_000 as Range<Int64> {
+                let first = loop.now + .seconds(1) + interval / 1_000 * share
+                let starting = try (0..<3 as Range<Int64>).map { turn in
+                    let record = CheckRecord(
+                        ProbeSpec(.ip(IPAddress(v4: 1), port: 1), check, hostHeader: ""),
+                        ActiveCheck(policy: ProbePolicy(check), arrival: .withGroup, at: first + interval * turn))
+                    return (try #require(record.state.nextProbe), prober.start(of: record))
+                }
+                early.append(starting[0].0 - starting[0].1)
+                #expect(starting.allSatisfy { $0.0 - $0.1 == early.last! })
+                starts.insert(starting[0].1)
+            }
+            #expect(early.allSatisfy { $0 >= .zero && $0 < .milliseconds(32) && $0 <= interval / 64 })
+            #expect(starts.count <= max(64, Int(interval.count / 32_000_000)) + 3)
+        }
     }
 
     // MARK: Running

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from admin import metrics, value
+from admin import metrics, value, verb
 from client import Client, Ended, get, request
 from deadline import PATIENCE, Deadline, eventually
 from poise import BINARY
@@ -175,6 +175,22 @@ def test_a_bad_file_changes_nothing_and_says_why(start):
     assert any("poise.yaml:" in line and "forwrad" in line for line in poise.output("err"))
     assert get(poise.port).status == 200
     reload(poise, good)
+
+
+def test_what_needs_a_restart_is_said_key_by_key(start):
+    origin = start.origin()
+    good = configuration([listener(forward="pool")], [group("pool", [origin.address])])
+    poise = start.poise(good)
+    wrong = good.replace("workers: 1", "workers: 2") + "logs: { access: { ring_records: 64 } }\n"
+    poise.file.write_text(wrong.replace("forward: pool", "default: { fixed_response: { status: 204 } }"))
+    lines = {key: 1 + [key.rpartition(".")[2] in line for line in wrong.splitlines()].index(True)
+             for key in ("process.workers", "logs.access.ring_records")}
+    refused = verb("reload", poise=poise)
+    assert refused.returncode == 1
+    for key, line in lines.items():
+        assert (f"poise.yaml:{line}: error: restart needed: {key} cannot change while Poise runs" in refused.stderr), key
+    assert refused.stderr.count("error:") == 2
+    assert get(poise.port).status == 200, "nothing else of the file was applied"
 
 
 def test_a_new_address_serves_and_the_old_one_ends_with_its_next_answer(start):

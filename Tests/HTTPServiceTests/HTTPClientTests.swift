@@ -2,6 +2,7 @@ import Glibc
 import PoiseHTTP
 import PoiseHTTPService
 import PoiseLoop
+import PoiseLoopSupport
 import PoiseModel
 import PoisePlatform
 import Testing

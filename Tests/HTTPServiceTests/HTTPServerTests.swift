@@ -1,6 +1,7 @@
 import Glibc
 import PoiseHTTPService
 import PoiseLoop
+import PoiseLoopSupport
 import PoiseModel
 import PoisePlatform
 import Testing

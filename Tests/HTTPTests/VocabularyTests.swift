@@ -82,7 +82,6 @@ struct VocabularyTests {
     @Test func knowsWhichMethodsMayBeRepeated() {
         let all: [HTTPMethod] = [.get, .head, .post, .put, .delete, .connect, .options, .trace, .patch, .other]
         #expect(all.filter(\.isIdempotent) == [.get, .head, .put, .delete, .options, .trace])
-        #expect(all.filter(\.isSafe) == [.get, .head, .options, .trace])
     }
 
     @Test(

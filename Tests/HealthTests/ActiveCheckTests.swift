@@ -121,42 +121,72 @@ struct ActiveCheckTests {
         #expect(check.nextProbe == nil)
     }
 
-    @Test("intervals count from the start of a probe, shortened by at most a tenth", arguments: [UInt64](1...20))
-    func jitter(seed: UInt64) throws {
-        var random = Seeded(seed)
-        var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(0))
-        var now = 0.0
-        func next(_ succeeds: Bool, took: Double) throws -> Double {
-            check.probeStarted(at: at(now))
-            _ =
-                succeeds
-                ? check.probeSucceeded(at: at(now + took), random: random.next())
-                : check.probeFailed(.timeout, at: at(now + took), random: random.next())
-            let wait = try #require(check.nextProbe).nanoseconds - at(now).nanoseconds
-            now += Double(wait) / 1e9
-            return Double(wait) / 1e9
-        }
-        // The first regular interval is cut anywhere, so that checks spread.
-        #expect((0.0...5.0).contains(try next(true, took: 0)))
-        for _ in 0..<50 { #expect((4.5...5.0).contains(try next(true, took: 0.01))) }
-        #expect((0.9...1.0).contains(try next(false, took: 0.01)))
-        #expect(abs(try next(false, took: 2) - 2) < 1e-6, "not before the last one has ended")
-        #expect((4.5...5.0).contains(try next(false, took: 2)), "unhealthy, and the result says so too")
-        #expect((0.9...1.0).contains(try next(true, took: 0.01)))
-        #expect((4.5...5.0).contains(try next(true, took: 0.01)))
+    /// Starts the next probe when it is due, or `late` seconds after; it ends `took` seconds later.
+    ///
+    /// - Returns: seconds from its start to the next one's.
+    private func probe(
+        _ check: inout ActiveCheck, succeeds: Bool = true, late: Double = 0, took: Double = 0.01,
+        random: UInt64 = 1 << 63
+    ) throws -> Double {
+        let start = try #require(check.nextProbe) + Nanoseconds(Int64(late * 1e9))
+        check.probeStarted(at: start)
+        let end = start + Nanoseconds(Int64(took * 1e9))
+        _ =
+            succeeds
+            ? check.probeSucceeded(at: end, random: random) : check.probeFailed(.timeout, at: end, random: random)
+        return Double((try #require(check.nextProbe) - start).count) / 1e9
     }
 
     @Test(
-        "jitter is even between its ends, for the first regular interval and the later ones",
-        arguments: [(UInt64.max, 5.0, 4.5), (1 << 63, 2.5, 4.75), (1 << 62, 1.25, 4.875), (0, 0.0, 5.0)])
-    func jitterEnds(random: UInt64, first: Double, later: Double) {
+        "after its first interval a check keeps its phase: regular intervals are what the policy says, to the nanosecond"
+    )
+    func phase() throws {
+        var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(3))
+        #expect(abs(try probe(&check, random: 1 << 62) - 1.25) < 1e-5, "cut at random")
+        for random in [UInt64.min, 1 << 62, .max] { #expect(try probe(&check, random: random) == 5) }
+        #expect(try probe(&check, succeeds: false) == 1)
+        #expect(abs(try probe(&check, succeeds: false, took: 2) - 2) < 1e-6, "not before the last one has ended")
+        #expect(try probe(&check, succeeds: false, took: 2) == 5, "unhealthy, and the result says so too")
+        #expect(try probe(&check) == 1)
+        #expect(try probe(&check) == 5)
+    }
+
+    @Test("a probe that starts late is followed by a shorter interval, so that the mean is the interval")
+    func late() throws {
         var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(0))
-        for (start, expected) in [(0.0, first), (10, later)] {
-            check.probeStarted(at: at(start))
-            _ = check.probeSucceeded(at: at(start), random: random)
-            let wait = Double(check.nextProbe!.nanoseconds - at(start).nanoseconds) / 1e9
-            #expect(abs(wait - expected) < 0.001)
-        }
+        _ = try probe(&check)
+        let first = try #require(check.nextProbe)
+        for late in [0.008, 0.3, 4.5, 0, 0.1] { #expect(abs(try probe(&check, late: late) - (5 - late)) < 1e-6) }
+        #expect(try #require(check.nextProbe) - first == .seconds(25))
+    }
+
+    @Test(
+        "the first regular interval is cut evenly",
+        arguments: [(UInt64.max, 5.0), (1 << 63, 2.5), (1 << 62, 1.25), (0, 0.0)])
+    func firstInterval(random: UInt64, expected: Double) throws {
+        var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(0))
+        #expect(abs(try probe(&check, took: 0, random: random) - expected) < 0.001)
+    }
+
+    @Test("checks that were all held up for longer than their interval do not stay together")
+    func stall() throws {
+        var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(0))
+        _ = try probe(&check)
+        #expect(abs(try probe(&check, late: 20, random: 1 << 62) - 1.25) < 0.001)
+        #expect(try probe(&check, random: 1 << 62) == 5)
+    }
+
+    @Test("another interval gives each check another phase, within the new interval; other changes leave the phase")
+    func otherInterval() throws {
+        var check = ActiveCheck(policy: policy(rise: 2, fall: 3), arrival: .withGroup, at: at(0))
+        _ = try probe(&check)
+        check.policyChanged(to: policy(rise: 3, fall: 4), at: at(2.6))
+        #expect(try probe(&check, random: 1 << 62) == 5)
+        var longer = policy(rise: 3, fall: 4)
+        longer.interval = .seconds(8)
+        check.policyChanged(to: longer, at: at(8))
+        #expect(abs(try probe(&check, random: 1 << 62) - 2) < 0.001)
+        #expect(try probe(&check, random: 1 << 62) == 8)
     }
 
     @Test("a dead target is found within the time that the policy promises", arguments: [UInt64](1...50))

@@ -6,7 +6,7 @@ import Testing
 struct TargetHealthTests {
     enum Event: String {
         case healthy, unhealthy, refused, initialServing, initialWaiting, checksOff
-        case eject, giveBack, drain, deregister, drained, undrain, unused, dnsLost, dnsFound
+        case eject, giveBack, drain, deregister, drained, undrain, unused
     }
 
     private func apply(_ event: Event, to target: inout TargetHealth, at now: MonotonicTime) -> TargetHealth.Change? {
@@ -24,8 +24,6 @@ struct TargetHealthTests {
         case .drained: target.drained(at: now)
         case .undrain: target.undrain(at: now)
         case .unused: target.groupUnused(at: now)
-        case .dnsLost: target.nameUnresolvable(at: now)
-        case .dnsFound: target.nameResolved(.initial(takesTraffic: false), at: now)
         }
     }
 
@@ -57,17 +55,26 @@ struct TargetHealthTests {
             ([.healthy, .unused], "unused no_traffic", false),
             ([.healthy, .unused, .undrain], "healthy none", true),
             ([.healthy, .drain, .unused], "draining drained_by_operator", false),
-            ([.healthy, .dnsLost], "unhealthy dns", false),
-            ([.healthy, .dnsLost, .healthy], "unhealthy dns", false),
-            ([.healthy, .dnsLost, .dnsFound], "initial initial_checks", false),
-            ([.healthy, .eject, .dnsLost, .dnsFound, .healthy], "healthy none", true),
-            ([.healthy, .dnsLost, .drain], "draining drained_by_operator", false),
         ] as [([Event], String, Bool)])
     func table(events: [Event], word: String, usable: Bool) {
         var target = TargetHealth(verdict: .initial(takesTraffic: true), at: at(0))
         for (index, event) in events.enumerated() { _ = apply(event, to: &target, at: at(Double(index + 1))) }
         #expect("\(target.status.state.name) \(target.status.reason.name)" == word)
         #expect(target.isUsable == usable)
+    }
+
+    @Test(
+        "a name without an address is unhealthy, whatever else is known",
+        arguments: [
+            ([], "unhealthy dns"), ([.healthy], "unhealthy dns"), ([.unhealthy], "unhealthy dns"),
+            ([.healthy, .eject], "unhealthy dns"), ([.drain], "draining drained_by_operator"),
+            ([.unused], "unused no_traffic"),
+        ] as [([Event], String)])
+    func unresolved(events: [Event], word: String) {
+        var target = TargetHealth(verdict: .initial(takesTraffic: true), resolves: false, at: at(0))
+        for (index, event) in events.enumerated() { _ = apply(event, to: &target, at: at(Double(index + 1))) }
+        #expect("\(target.status.state.name) \(target.status.reason.name)" == word)
+        #expect(!target.isUsable && !target.takesFailOpen && !target.wantsProbes)
     }
 
     @Test("a change is reported once, with both statuses and the time of the change")
@@ -96,7 +103,7 @@ struct TargetHealthTests {
 
     @Test(
         "fail-open and probes leave out what has no address or is on its way out",
-        arguments: [([.unhealthy], true), ([.eject], true), ([.drain], false), ([.unused], false), ([.dnsLost], false)]
+        arguments: [([.unhealthy], true), ([.eject], true), ([.drain], false), ([.unused], false)]
             as [([Event], Bool)])
     func failOpen(events: [Event], expected: Bool) {
         var target = TargetHealth(verdict: .healthy, at: at(0))

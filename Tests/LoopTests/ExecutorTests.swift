@@ -4,6 +4,7 @@ import PoisePlatform
 import Testing
 
 @testable import PoiseLoop
+import PoiseLoopSupport
 
 @Suite("Async code on a loop")
 struct ExecutorTests {

@@ -32,6 +32,10 @@ RESULTS = {
     "groups": ({"kind": "groups", "rounds": rounds(**{"poise 1,000 groups": 10, "haproxy 1,000 groups": 11, "poise 1 group": 9.5})},
                {"kind": "groups", "rounds": rounds(**{"poise 1,000 groups": 10, "haproxy 1,000 groups": 9, "poise 1 group": 9.5})}),
     "probing": ({"kind": "probing", "rows": {"poise": 0.14}}, {"kind": "probing", "rows": {"poise": 0.16}}),
+    "apply": ({"kind": "apply", "rows": {"poise": {"no change": [(0.0, 1.0, 30.0)] * 3, "a": [(0.9, 16.8, 19.0)] * 2 + [(1.2, 33.6, 40.0)],
+                                                   "b": [(0.5, 16.8, 19.0)] * 3}}},
+              {"kind": "apply", "rows": {"poise": {"no change": [(0.0, 1.0, 2.0)] * 3, "a": [(0.9, 16.8, 19.0)] * 2 + [(0.9, 33.6, 19.0)],
+                                                   "b": [(0.5, 33.6, 19.0)] + [(0.5, 16.8, 19.0)] * 2}}}),
     "log": ({"kind": "log", "rounds": rounds(on=10.5, off=10)}, {"kind": "log", "rounds": rounds(on=11.5, off=10)}),
 }
 CASES = {case.name: case for case in bench.CASES}
@@ -65,7 +69,7 @@ def test_a_failed_case_stays_in_the_report():
 
 def test_every_case_with_poise_is_judged():
     kinds = {result[0]["kind"] for result in RESULTS.values()}
-    assert {"traffic", "memory", "start", "reload", "calls", "instructions", "groups", "probing", "log"} == kinds
+    assert {"traffic", "memory", "start", "reload", "calls", "instructions", "groups", "probing", "apply", "log"} == kinds
     assert all(case.target for case in bench.CASES)
 
 

@@ -78,6 +78,21 @@ struct MetricsTests {
         #expect(bounds == (15...37).map { 1 << $0 })
     }
 
+    @Test("each worker's wake-ups are a histogram of their own")
+    func turns() {
+        var overview = House().overview()
+        overview.process.turns = (0..<2).map { _ in Histogram(workers: 1) }
+        overview.process.turns[1].row(0).record(nanoseconds: 15_000_000)
+        overview.process.turns[1].row(0).record(nanoseconds: 17_000_000)
+        let lines = Set(Self.text(overview).text.split(separator: "\n").map(String.init))
+        for line in [
+            #"_bucket{worker="0",le="+Inf"} 0"#, #"_bucket{worker="1",le="0.008388608"} 0"#,
+            #"_bucket{worker="1",le="0.016777216"} 1"#, #"_count{worker="1"} 2"#, #"_sum{worker="1"} 0.032"#,
+        ] {
+            #expect(lines.contains("poise_worker_turn_duration_seconds" + line), "\(line)")
+        }
+    }
+
     @Test("every metric has one HELP and one TYPE, before its samples, which stand together")
     func families() {
         let text = Self.text(House(groups: ["a", "b"], targets: ["x:1", "y:2"]).overview()).text

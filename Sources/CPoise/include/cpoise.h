@@ -41,6 +41,7 @@ int poise_epoll_wait(int epoll, struct poise_event *events, int count, int timeo
 
 int poise_socket(int family, int datagram); /* 4, 6, or 1 for unix; non-blocking, close-on-exec */
 int poise_set_nodelay(int descriptor);
+int poise_hold_ack(int descriptor); /* TCP_QUICKACK 0: the next ACK waits for bytes to leave with */
 int poise_set_reuse_address(int descriptor);
 int poise_set_reuse_port(int descriptor);
 int poise_set_v6_only(int descriptor, int on);

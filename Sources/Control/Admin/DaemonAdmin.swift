@@ -35,12 +35,13 @@ public final class DaemonAdmin: AdminSource {
     }
 
     public func overview() async -> Overview {
-        let wakeUps = await daemon.workerStatus().map(\.wakeUps)
+        let workers = await daemon.workerStatus()
         var process = Overview.Process(
             version: version, processID: ProcessLimits.processID, startedAt: startedAt, uptime: daemon.uptime,
             workers: daemon.workerCount, connections: daemon.connectionCount,
             connectionsMax: daemon.limits.limit, generation: daemon.generation, appliedAt: appliedAt)
-        (process.wakeUps, process.log) = (wakeUps, log?.statistics)
+        (process.wakeUps, process.turns) = (workers.map(\.wakeUps), workers.map(\.turns))
+        process.log = log?.statistics
         (process.file, process.failedApplies) = (file, failedApplies)
         let now = daemon.now
         let bound = daemon.listening

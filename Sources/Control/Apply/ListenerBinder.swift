@@ -69,7 +69,7 @@ enum ListenerBinder {
         let first = try Sockets.bind(to: .ip(ip, port: port), sharesPort: shares, dualStack: dualStack)
         let real = Sockets.localAddress(of: first.number)?.port ?? port
         if !shares { try Sockets.sharePort(of: first) }
-        try Sockets.listen(first)
+        try Sockets.startListening(first)
         bound.perWorker.append(first.release())
         while bound.perWorker.count < workers {
             let socket = try Sockets.listen(on: .ip(ip, port: real), sharesPort: true, dualStack: dualStack)

@@ -19,11 +19,9 @@ final class HealthEngine {
     private(set) var groups: [String: GroupRecord] = [:]
     /// Removed from their group, with flows in progress.
     private(set) var leaving: [TargetRecord] = []
-    /// By address: few policies per address, so a list beats hashing the policy.
-    private var checks: [SocketAddress: [CheckRecord]] = [:]
+    private let checks: CheckTable
     private var dirty: [GroupRecord] = []
     private var groupsBySlot: [Int: GroupRecord] = [:]
-    private let prober: any Probing
     private let order: ([HealthOrder]) -> Void
     private let observe: (HealthEvent) -> Void
     private let random: () -> UInt64
@@ -36,7 +34,8 @@ final class HealthEngine {
         prober: any Probing, random: @escaping () -> UInt64, order: @escaping ([HealthOrder]) -> Void,
         observe: @escaping (HealthEvent) -> Void
     ) {
-        (self.prober, self.random, self.order, self.observe) = (prober, random, order, observe)
+        (self.random, self.order, self.observe) = (random, order, observe)
+        checks = CheckTable(prober: prober)
     }
 
     // MARK: Snapshots
@@ -124,12 +123,12 @@ final class HealthEngine {
     ) -> TargetRecord {
         let check = group.settings.healthCheck.map { healthCheck in
             let spec = ProbeSpec(compiled.address, healthCheck, hostHeader: compiled.hostHeader)
-            return shared(spec) { ActiveCheck(policy: ProbePolicy(healthCheck), arrival: arrival, at: now) }
+            return checks.check(spec) { ActiveCheck(policy: ProbePolicy(healthCheck), arrival: arrival, at: now) }
         }
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: check?.state.verdict, at: now))
-        if let check { use(check, by: record) }
+        if let check { checks.use(check, by: record) }
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
         return record
     }
@@ -154,13 +153,13 @@ final class HealthEngine {
             } else if target.health.status.reason == .noTraffic {
                 note(target.health.undrain(at: now), target, at: now)
             }
-            updateProbing(target)
+            checks.updateProbing(target)
         }
     }
 
     /// A target that its group no longer has: flows in progress may end until the deadline.
     private func remove(_ target: TargetRecord, at now: MonotonicTime) {
-        release(target)
+        checks.release(target)
         _ = target.drain.flowsChanged(to: target.flows)
         note(target.health.drain(.deregistration, at: now), target, at: now)
         switch target.drain.deregister(at: now, delay: target.group.settings.deregistrationDelay) {
@@ -172,19 +171,11 @@ final class HealthEngine {
 
     // MARK: Checks
 
-    /// The check of `spec`, which may be another group's already.
-    private func shared(_ spec: ProbeSpec, orNew state: () -> ActiveCheck) -> CheckRecord {
-        if let known = checks[spec.address]?.first(where: { $0.spec == spec }) { return known }
-        let check = CheckRecord(spec, state())
-        checks[spec.address, default: []].append(check)
-        return check
-    }
-
     /// The group's check may have changed: what is known of the target is kept, the next results are of the new one.
     private func recheck(_ target: TargetRecord, at now: MonotonicTime) {
         guard let compiled = target.compiled else { return }
         guard let healthCheck = target.group.settings.healthCheck else {
-            release(target)
+            checks.release(target)
             note(target.health.checked(nil, at: now), target, at: now)
             return
         }
@@ -192,41 +183,15 @@ final class HealthEngine {
         guard target.check?.spec != spec else { return }
         let old = target.check
         let policy = ProbePolicy(healthCheck)
-        let check = shared(spec) {
+        let check = checks.check(spec) {
             guard var state = old?.state else { return ActiveCheck(healthyWith: policy, at: now) }
             if state.nextProbe == nil { state.probeAbandoned(at: now) }
             state.policyChanged(to: policy, at: now)
             return state
         }
-        release(target)
-        use(check, by: target)
+        checks.release(target)
+        checks.use(check, by: target)
         note(target.health.checked(check.state.verdict, at: now), target, at: now)
-    }
-
-    private func use(_ check: CheckRecord, by target: TargetRecord) {
-        target.check = check
-        check.users.append(target)
-        updateProbing(target)
-    }
-
-    private func release(_ target: TargetRecord) {
-        guard let check = target.check else { return }
-        target.check = nil
-        check.users.removeAll { $0 === target }
-        updateProbing(check)
-        guard check.users.isEmpty else { return }
-        checks[check.spec.address]?.removeAll { $0 === check }
-        if checks[check.spec.address]?.isEmpty == true { checks[check.spec.address] = nil }
-    }
-
-    private func updateProbing(_ target: TargetRecord) { if let check = target.check { updateProbing(check) } }
-
-    /// A check runs while somebody wants its results.
-    private func updateProbing(_ check: CheckRecord) {
-        let isWanted = check.users.contains { $0.health.wantsProbes }
-        guard isWanted != check.isRunning else { return }
-        check.isRunning = isWanted
-        if isWanted { prober.begin(check) } else { prober.end(check) }
     }
 
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
@@ -283,7 +248,7 @@ final class HealthEngine {
         {
             drained(target, cutting: flows, at: now)
         }
-        updateProbing(target)
+        checks.updateProbing(target)
     }
 
     /// Back into service. Its health is what it was; probing goes on at once.
@@ -291,7 +256,7 @@ final class HealthEngine {
         _ = target.drain.register()
         note(target.health.undrain(at: now), target, at: now)
         if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
-        updateProbing(target)
+        checks.updateProbing(target)
     }
 
     /// - Parameter weight: 0...256; `nil` goes back to the configured one.
@@ -418,7 +383,7 @@ final class HealthEngine {
         let availability = Availability(
             ordinaryUsable: ordinary, backupUsable: backup, failOpenCandidates: candidates,
             failOpen: group.settings.failOpen, hasSorryResponse: group.settings.sorryResponse != nil)
-        let weights = group.targets.map { Int32(weight(of: $0, availability, at: now)) }
+        let weights = group.targets.map { Int32($0.weightInForce(availability, at: now)) }
         let before = group.published
         group.published = GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
         if availability != group.availability {
@@ -431,18 +396,5 @@ final class HealthEngine {
         }
         let changes = weights.indices.filter { weights[$0] != before.weights[$0] }
         return changes.isEmpty ? nil : .weights(slot: slot, changes.map { ($0, weights[$0]) })
-    }
-
-    private func weight(of target: TargetRecord, _ availability: Availability, at now: MonotonicTime) -> Int {
-        switch availability {
-        case .ordinary, .backup:
-            guard target.isUsable else { return 0 }
-            guard let start = target.rampsSince else { return target.fullWeight }
-            let duration = target.group.settings.slowStart
-            if now - start >= duration { target.rampsSince = nil }
-            return SlowStart.effectiveWeight(target.fullWeight, healthyFor: now - start, duration: duration)
-        case .failOpen: return target.health.takesFailOpen ? target.fullWeight : 0
-        case .sorry, .none: return 0
-        }
     }
 }

@@ -22,7 +22,6 @@ final class TargetRecord {
     var operatorWeight: Int?
     /// Slow start counts from here; `nil` when there is none (any more).
     var rampsSince: MonotonicTime?
-    var ejectedFor = TargetReason.none
     /// What the counters said when they were last looked at.
     var seenAnswers: UInt64 = 0
     var seenFailures: UInt64 = 0
@@ -43,6 +42,20 @@ final class TargetRecord {
     var isUsable: Bool { fullWeight > 0 && health.isUsable }
     var flows: Int { max(0, compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) }
     var isDraining: Bool { drain.deadline != nil }
+
+    /// 0...65,536: what workers are told. Ends slow start where its time is over.
+    func weightInForce(_ availability: Availability, at now: MonotonicTime) -> Int {
+        switch availability {
+        case .ordinary, .backup:
+            guard isUsable else { return 0 }
+            guard let start = rampsSince else { return fullWeight }
+            let duration = group.settings.slowStart
+            if now - start >= duration { rampsSince = nil }
+            return SlowStart.effectiveWeight(fullWeight, healthyFor: now - start, duration: duration)
+        case .failOpen: return health.takesFailOpen ? fullWeight : 0
+        case .sorry, .none: return 0
+        }
+    }
 }
 
 /// One target group, as control knows it.

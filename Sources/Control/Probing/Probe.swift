@@ -11,10 +11,13 @@ import PoisePlatform
 ///
 /// One object per check for all of its probes, so that a probe allocates nothing: the timer stands for the next start
 /// while it waits and for the deadline while it runs.
+///
+/// A connection whose answer is complete is closed with RST: neither side has more to say, and a FIN of ours would
+/// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
 final class Probe: Channel {
     private enum Phase { case waiting, queued, connecting, asking, reading, ending }
 
-    private unowned let prober: Prober
+    private let prober: Prober
     private let check: CheckRecord
     private let request: [UInt8]
     private let matcher: ProbeMatcher?
@@ -49,7 +52,7 @@ final class Probe: Channel {
     /// Waits for the next start.
     func schedule() {
         phase = .waiting
-        armTimer(at: max(loop.now, check.state.nextProbe ?? loop.now))
+        armTimer(at: prober.start(of: check))
     }
 
     /// No more probes; one that is under way is dropped.
@@ -70,7 +73,7 @@ final class Probe: Channel {
         check.state.probeStarted(at: loop.now)
         phase = matcher == nil ? .connecting : .asking
         do {
-            open(try loop.connect(to: check.spec.address))
+            open(try loop.connect(to: check.spec.address, forOneRequest: phase == .asking))
         } catch {
             return fail(error.code)
         }
@@ -168,6 +171,7 @@ final class Probe: Channel {
 
     private func over() {
         guard phase != .waiting else { return }
+        if phase == .ending { reset() }
         release()
         schedule()
         prober.left()
