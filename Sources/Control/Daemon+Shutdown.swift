@@ -24,7 +24,7 @@ extension Daemon {
         var nextWord = loop.now
         await withCheckedContinuation { continuation in
             drainWaiter = continuation
-            timer.fired = { [unowned self] in
+            timer.fired = { [unowned self, unowned timer] in
                 guard !isToldToEnd, limits.connectionCount > 0, loop.now < deadline, !isCutShort else {
                     return endDrain()
                 }

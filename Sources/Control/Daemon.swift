@@ -73,11 +73,14 @@ public final class Daemon {
         ticker = LoopTimer(loop: loop)
         var generator = SplitMix64(state: SystemRandom.word)
         engine = HealthEngine(
-            prober: prober, random: { generator.next() }, order: { workers.post($0) }, observe: { relay.observe($0) })
+            prober: prober, random: { generator.next() }, order: { workers.post($0) }, observe: { relay.hold($0) })
         relay.observe = { [unowned self] in observed($0) }
         let engine = self.engine
         prober.report = { check, result, now in engine.probeEnded(check, result, at: now) }
-        loop.endOfWakeUp = { engine.flush(at: loop.now) }
+        loop.endOfWakeUp = {
+            engine.flush(at: loop.now)
+            relay.tell()
+        }
         names.changed = { [unowned self] in namesChanged() }
         names.problemChanged = { name, problem, kept in
             log(
@@ -195,9 +198,22 @@ public final class Daemon {
     }
 }
 
-/// Breaks the knot between the engine, which is made first, and the daemon, which it tells.
+/// Between the engine, which is made first, and the daemon, which it tells.
+///
+/// Holds events back until the orders of the same wake-up are posted: whoever reads that a target is unhealthy and then
+/// connects is not sent there any more.
 private final class HealthRelay {
     var observe: (HealthEvent) -> Void = { _ in }
+    private var held: [HealthEvent] = []
+
+    func hold(_ event: HealthEvent) { held.append(event) }
+
+    func tell() {
+        guard !held.isEmpty else { return }
+        let events = held
+        held.removeAll()
+        for event in events { observe(event) }
+    }
 }
 
 /// Jitter, not secrets. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.

@@ -35,8 +35,7 @@ final class WorkerPool {
             let ring = ringBytes.map { RecordRing(capacity: $0) }
             let bell = self.bell
             let neighbours = self.neighbours
-            var failure: SystemError?
-            let member: Member? = await withCheckedContinuation { continuation in
+            let made: Result<Member, SystemError> = await received { hand in
                 do throws(SystemError) {
                     let thread = try Thread.start(name: "worker-\(index)") {
                         let loop = EventLoop()
@@ -44,19 +43,17 @@ final class WorkerPool {
                             index: index, loop: loop, seed: seed, events: events,
                             log: ring.map { AccessLog(ring: $0, bell: bell) }, limits: limits,
                             neighbours: neighbours)
-                        continuation.resume(
-                            returning: Member(
-                                mailbox: loop.mailbox, worker: LoopBound(worker, on: loop), ring: ring))
+                        hand(
+                            .success(
+                                Member(mailbox: loop.mailbox, worker: LoopBound(worker, on: loop), ring: ring)))
                         loop.run()
                     }
                     threads.append(thread)
                 } catch let error {
-                    failure = error
-                    continuation.resume(returning: nil)
+                    hand(.failure(error))
                 }
             }
-            guard let member else { throw failure! }
-            members.append(member)
+            members.append(try made.get())
         }
     }
 
@@ -82,10 +79,7 @@ final class WorkerPool {
     func ask<Answer: Sendable>(_ question: @escaping @Sendable (Worker) -> Answer) async -> [Answer] {
         var answers: [Answer] = []
         for member in members {
-            answers.append(
-                await withCheckedContinuation { continuation in
-                    member.post { continuation.resume(returning: question($0)) }
-                })
+            answers.append(await received { hand in member.post { hand(question($0)) } })
         }
         return answers
     }
@@ -97,6 +91,21 @@ final class WorkerPool {
                 member.post { $0.whenAdopted { continuation.resume() } }
             }
         }
+    }
+
+    /// Waits for what another thread gives to the closure that `ask` gets.
+    ///
+    /// It goes through a lock, and the continuation carries nothing: the concurrency runtime is not instrumented, so that
+    /// the thread sanitizer does not see the order that a continuation makes, and would call its value a race.
+    private func received<Value: Sendable>(_ ask: (@escaping @Sendable (Value) -> Void) -> Void) async -> Value {
+        let place = Lock<Value?>(nil)
+        await withCheckedContinuation { continuation in
+            ask { value in
+                place.withLock { $0 = value }
+                continuation.resume()
+            }
+        }
+        return place.withLock { $0! }
     }
 
     /// Ends the loops and waits for the threads.

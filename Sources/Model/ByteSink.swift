@@ -23,6 +23,8 @@ extension Array<UInt8>: ByteSink {
     /// an append per byte). Grows by factors.
     @inlinable public mutating func append(_ bytes: Span<UInt8>) {
         let added = bytes.count
+        // The library stores a count of 0 into the empty array that all threads share.
+        guard added > 0 else { return }
         append(addingCapacity: added) { output in
             output.append(repeating: 0, count: added)
             var tail = output.mutableSpan
