@@ -37,14 +37,20 @@ final class Adoption {
     func goOn(_ worker: Worker, hurries: Bool) -> Bool {
         let end = hurries ? MonotonicTime.distantFuture : Clock.monotonic + Self.timeMax
         var renumbering = Renumbering()
-        defer { renumbering.apply(worker) }
         while nextGroup < snapshot.groups.count {
             adopt(snapshot.groups[nextGroup], worker, &renumbering)
             nextGroup += 1
-            if nextGroup % Self.groupsPerLook == 0, Clock.monotonic > end { return false }
+            guard nextGroup % Self.groupsPerLook == 0, Clock.monotonic > end else { continue }
+            renumbering.apply(worker)
+            return false
         }
         if !hasListeners {
-            adoptListeners(worker, &renumbering)
+            replaceListeners(worker, &renumbering)
+        }
+        // Before any socket is opened or closed: that may begin exchanges, whose indices are new.
+        renumbering.apply(worker)
+        if !hasListeners {
+            openAndCloseSockets(worker)
             hasListeners = true
         }
         while nextSlot < worker.groups.count {
@@ -71,10 +77,8 @@ final class Adoption {
         }
     }
 
-    private func adoptListeners(_ worker: Worker, _ renumbering: inout Renumbering) {
-        var kept = Set<Int>(minimumCapacity: snapshot.listeners.count)
+    private func replaceListeners(_ worker: Worker, _ renumbering: inout Renumbering) {
         for listener in snapshot.listeners {
-            kept.insert(listener.slot)
             while worker.listeners.count <= listener.slot { worker.listeners.append(nil) }
             if let runtime = worker.listeners[listener.slot] {
                 guard runtime.compiled !== listener else { continue }
@@ -83,9 +87,14 @@ final class Adoption {
                 worker.listeners[listener.slot] = ListenerRuntime(worker: worker, compiled: listener)
             }
         }
+    }
+
+    /// Whoever waits in the queue of a socket that is closed is accepted and read first.
+    private func openAndCloseSockets(_ worker: Worker) {
         for socket in sockets {
             worker.listeners[socket.slot]?.listen(FileDescriptor(adopting: socket.descriptor), id: socket.id)
         }
+        let kept = Set(snapshot.listeners.map(\.slot))
         for slot in worker.listeners.indices {
             guard let listener = worker.listeners[slot] else { continue }
             if kept.contains(slot) {

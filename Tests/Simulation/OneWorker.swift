@@ -13,6 +13,8 @@ final class OneWorker {
     private let loop: EventLoop
     private let node: SimulatedNode
     private let counters = CounterBlock(workers: 1, width: ListenerCounter.width)
+    private let settings: Listener
+    private let response: FixedResponse?
 
     /// What a socket's buffers hold, in each direction and at each end.
     static let bufferBytes = 65_536
@@ -35,15 +37,32 @@ final class OneWorker {
             id: "front", name: "front", addresses: [.anyAddress(port: 80)], rules: [],
             defaultAction: response.map { .fixedResponse($0) } ?? .forward(Forward(shares: [.init(group: "web")])))
         change(&listener)
-        let compiled = CompiledListener(
-            slot: 0, settings: listener, actions: [],
-            defaultAction: response.map { .fixedResponse($0) } ?? .forward([.init(groupSlot: 0, weight: 1)]),
-            counters: counters, ruleCounters: [CounterBlock(workers: 1, width: RuleCounter.width)],
-            totalTime: Histogram(workers: 1), targetTime: Histogram(workers: 1))
-        let snapshot = ProxySnapshot(generation: 1, listeners: [compiled], groups: [Self.group])
+        (self.settings, self.response) = (listener, response)
+        let snapshot = snapshot(1, rules: [])
         let socket = network.listen(on: Self.front, onConnection: nil).number
         post { $0.adopt(snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)]) }
         run(for: .zero)
+    }
+
+    /// Paths of rules that do the same as the default action.
+    private func snapshot(_ generation: Int, rules paths: [String]) -> ProxySnapshot {
+        var listener = settings
+        listener.rules = paths.map {
+            Rule(id: $0, conditions: [.path([Glob($0)])], action: listener.defaultAction!)
+        }
+        let action: CompiledAction =
+            response.map { .fixedResponse($0) } ?? .forward([.init(groupSlot: 0, weight: 1)])
+        let compiled = CompiledListener(
+            slot: 0, settings: listener, actions: paths.map { _ in action }, defaultAction: action, counters: counters,
+            ruleCounters: (0...paths.count).map { _ in CounterBlock(workers: 1, width: RuleCounter.width) },
+            totalTime: Histogram(workers: 1), targetTime: Histogram(workers: 1))
+        return ProxySnapshot(generation: generation, listeners: [compiled], groups: [Self.group])
+    }
+
+    /// At the next wake-up, applies a configuration with these rules, in which the listener gives its address up.
+    func applyWithoutAddress(rules paths: [String]) {
+        let snapshot = snapshot(2, rules: paths)
+        post { $0.adopt(snapshot, closing: [0]) }
     }
 
     private static var group: CompiledGroup {
@@ -79,6 +98,17 @@ final class OneWorker {
         _ = socket.write(Array(text.utf8)[...])
         run(for: .zero)
         return socket
+    }
+
+    /// Delivers what is on its way to the worker's machine, which has not told the worker yet.
+    func deliver() { while let event = network.nextEventTime, event <= network.now { network.runNext() } }
+
+    /// Lets the worker wake up once.
+    ///
+    /// - Parameter seesEvents: false: for its mail only, as if the events came a moment later.
+    func wakeUp(seesEvents: Bool = true) {
+        deliver()
+        loop.step(at: network.now, seesEvents ? node.takeEvents() : [])
     }
 
     /// Lets everything happen that is due in the next `span`.

@@ -117,11 +117,16 @@ final class ClientConnection: Connection {
 
     // MARK: Reading requests
 
+    private static var requestsPerTurn: Int { 64 }
+
     private func readRequests() {
         guard !isReading else { return }
         isReading = true
         defer { isReading = false }
+        let last = requests + Self.requestsPerTurn
         while phase == .reading, isOpen {
+            // Answers of our own return here at once: a client that has always more must not hold the others up.
+            if requests >= last { return again() }
             if unreadCount > 0 {
                 guard parseHead() else { continue }
             }

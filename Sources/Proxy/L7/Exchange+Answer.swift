@@ -75,6 +75,10 @@ extension Exchange {
         }
         // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
         guard head.version == .http11 else { return }
+        if answer.status == 100 {
+            continueWasPassedOn = true
+            if !requestIsSent { waitForBody() }
+        }
         stageAnswerHead(target.input!, isFinal: false)
         target.inputStart = target.inputCursor
         if client.flushOutput() == .failed { abandon(.clientAborted) }
@@ -97,7 +101,7 @@ extension Exchange {
         if answer.status >= 500, mayRetry(status: answer.status) {
             reason = .answered
             status = answer.status
-            return retry(from: target, failed: true)
+            return retry(from: target)
         }
         target.pool.succeeded()
         target.pool.answersAreLarge = isLarge(answer.framing)

@@ -28,8 +28,16 @@ extension Exchange {
         let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
         if !isStale { pool.failed(groupIndex: targetIndex) }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
-        if isStale { tries -= 1 } else { exclude() }
+        if isStale { passOverStale(pool) } else { exclude() }
         again(pool)
+    }
+
+    /// Takes another connection of the pool, and a new one where several in a row were stale: each of them is a call
+    /// deeper, and a target that was restarted has closed them all.
+    private func passOverStale(_ pool: TargetPool) {
+        tries -= 1
+        staleTries += 1
+        if staleTries >= 4 { _ = pool.closeIdle() }
     }
 
     /// Adds the target that was tried, unless its group has it no more.
@@ -67,7 +75,7 @@ extension Exchange {
     }
 
     /// An answer that counts as a failed try.
-    func retry(from target: TargetConnection, failed: Bool) {
+    func retry(from target: TargetConnection) {
         let pool = target.pool
         exclude()
         self.target = nil

@@ -20,7 +20,7 @@ extension Exchange {
             // It is the client that we wait for; its own rate is watched.
             return target.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
         }
-        if phase == .forwarding, !requestIsSent, !target.hasOutput {
+        if phase == .forwarding, !requestIsSent, !target.hasOutput, target.canSend, !waitsForContinue {
             // The client is the one that is waited for.
             return target.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
         }
@@ -49,9 +49,12 @@ extension Exchange {
 
     // MARK: The client's rates
 
+    /// The client sends its body once the target has asked for it: until then it owes nothing. RFC 9110 §10.1.1
+    private var waitsForContinue: Bool { head.expectsContinue && !continueWasPassedOn && requestBody.bytes == 0 }
+
     /// The client owes body bytes.
     func waitForBody() {
-        guard watchRates() else { return }
+        guard !waitsForContinue, watchRates() else { return }
         uploadRate.wait(from: now, requestBody.bytes)
     }
 

@@ -101,6 +101,10 @@ final class Exchange {
     /// This try has had bytes of an answer, an interim one's too: another target would be asked twice for one answer.
     var answerBytesCame = false
     var interimCount = 0
+    /// The client has been told to send its body.
+    var continueWasPassedOn = false
+    /// Failures of this exchange that were the pool's, and not the target's.
+    var staleTries = 0
     var tunnelAnswerEnded = false
     /// Content bytes of the answer of our own that is staged.
     var generatedBytes = 0
@@ -128,6 +132,7 @@ final class Exchange {
         (requestWasWritten, requestIsSent, answerBegan, slot) = (false, false, false, nil)
         (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
+        (continueWasPassedOn, staleTries) = (false, 0)
         beganAt = now
         (chosenAt, sentAt, answeredAt) = (beganAt, .zero, .zero)
         requestBody.begin(.none, sink: .asIs)

@@ -35,10 +35,12 @@ final class GroupRuntime {
         GroupAvailability(weights: compiled.targets.map { Int32(EffectiveWeight.of($0.settings.weight)) })
     }
 
+    /// This worker's share of the group's budget, rounded up.
     private static func budget(_ compiled: CompiledGroup) -> RetryBudget {
-        RetryBudget(
+        let workers = compiled.counters.workers
+        return RetryBudget(
             percent: compiled.settings.retries.budgetPercent,
-            minPerSecond: compiled.settings.retries.budgetMinPerSecond)
+            minPerSecond: (compiled.settings.retries.budgetMinPerSecond + workers - 1) / workers)
     }
 
     /// Built with the configured weights, as Maglev's table must not depend on health; then told what is in force.
