@@ -142,7 +142,7 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoisePlatform", "PoiseLoop", "PoiseLive", "PoiseProxy",
-                "PoiseSimulation",
+                "PoiseControl", "PoiseSimulation",
             ],
             path: "Tests/Simulation", swiftSettings: house),
     ]
