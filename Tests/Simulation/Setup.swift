@@ -71,7 +71,7 @@ struct Setup {
     mutating func change(_ scenario: Scenario, _ random: inout SeededRandom) -> String {
         let index = random.pick(0...groups.count - 1)
         let group = groups[index].id
-        switch random.pick(0...10) {
+        switch random.pick(0...12) {
         case 0, 1:
             let digit = random.pick(0...9)
             guard !rules.contains(where: { $0.digit == digit }) else { return "nothing" }
@@ -96,7 +96,9 @@ struct Setup {
         case 6, 7:
             guard groups[index].targets.count > 1 else { return "nothing" }
             let gone = groups[index].targets.remove(at: random.pick(0...groups[index].targets.count - 1))
+            // Some ordinary target stays, and some weight.
             groups[index].targets[0].weight = max(1, groups[index].targets[0].weight)
+            groups[index].targets[0].isBackup = false
             return "\(group) has target \(gone.target) no more"
         case 8:
             let place = random.pick(0...groups[index].targets.count - 1)
