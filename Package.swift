@@ -144,6 +144,6 @@ let package = Package(
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoisePlatform", "PoiseLoop", "PoiseLive", "PoiseProxy",
                 "PoiseControl", "PoiseSimulation",
             ],
-            path: "Tests/Simulation", swiftSettings: house),
+            path: "Tests/Simulation", exclude: ["README.md"], swiftSettings: house),
     ]
 )

@@ -187,6 +187,15 @@ final class Invariants {
 
     // MARK: At the end
 
+    /// Soon after the last disturbance: no connection waits in a pool for a target that no snapshot has any more.
+    func checkRemovedKeepNothing() {
+        let ids = Set(snapshots.last!.groups.flatMap { $0.targets.map(\.counters.id) })
+        for target in targets where !ids.contains(target.counters.id) {
+            let idle = target.counters.gauge(TargetCounter.connections) - target.counters.gauge(TargetCounter.inFlight)
+            if idle > 0 { fail("\(target.name) is gone, and \(idle) connections to it are kept") }
+        }
+    }
+
     func checkNothingIsLeft() {
         for listener in listeners {
             if listener.counters.gauge(ListenerCounter.inFlight) != 0 { fail("exchanges are in flight for ever") }

@@ -34,6 +34,8 @@ struct TunnelPlan {
     let down: Part
     /// The client does not wait for the 101 before it sends.
     var isEager = false
+    /// The target says nothing before the client has finished.
+    var isInTurn = false
 }
 
 /// An answer as its target means it.

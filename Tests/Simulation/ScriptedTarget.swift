@@ -58,6 +58,7 @@ final class TargetStream {
     /// The answer under way ends with the connection.
     private var endsWithClose = false
     private var tunnel: TunnelEnd?
+    private var isInTurn = false
 
     init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World) {
         (self.socket, self.target, self.world) = (socket, target, world)
@@ -92,7 +93,10 @@ final class TargetStream {
             case .end:
                 // Poise half-closes towards a target in tunnels only: else it is gone.
                 guard let tunnel else { return end() }
-                tunnel.ended()
+                if !tunnel.hasEnded {
+                    tunnel.ended()
+                    if isInTurn { tunnel.begin() }
+                }
                 return endTunnel()
             case .failed: return end()
             }
@@ -176,6 +180,7 @@ final class TargetStream {
             .call { [self] in
                 // Up to here the request was all that was asked for.
                 if reader.unread > 0 { world.fail("target \(target.index) was sent bytes before its 101") }
+                isInTurn = asked.isInTurn
                 tunnel = TunnelEnd(
                     "target \(target.index)", stream, send: asked.down, expect: asked.up, world: world)
                 stream.send(
@@ -186,7 +191,7 @@ final class TargetStream {
                     stream.add(world.random.chance(percent: 50) ? .reset : .close)
                 }
                 tunnel?.onSent = { [unowned self] in endTunnel() }
-                tunnel?.begin()
+                if !asked.isInTurn { tunnel?.begin() }
             })
         stream.pump()
     }

@@ -15,7 +15,10 @@ private let batches =
 struct SimulationTests {
     @Test("no invariant is broken", arguments: batches)
     func holds(seeds: Range<UInt64>) {
+        let batch = seeds.lowerBound / batchSize
+        defer { TrapReport.end(batch) }
         for seed in seeds {
+            TrapReport.begin(seed, of: batch)
             let world = World(seed: seed, traces: single != nil)
             world.run()
             if let violation = world.violation {

@@ -126,7 +126,8 @@ final class World {
                 return (random.pick(0...Bytes.count - count), count)
             }
             plan.tunnel = TunnelPlan(
-                up: part(), down: part(), isEager: !scenario.isPerfect && random.chance(percent: 30))
+                up: part(), down: part(), isEager: !scenario.isPerfect && random.chance(percent: 30),
+                isInTurn: scenario.isPerfect && random.chance(percent: 50))
             return plan
         }
     }
@@ -236,6 +237,7 @@ final class World {
         let calm = network.now + .seconds(6)
         drive { network.now >= calm }
         if violation == nil, scenario.deadTargets == 0 { control.checkAllAreBack() }
+        if violation == nil { invariants.checkRemovedKeepNothing() }
         control.stop()
     }
 
