@@ -63,8 +63,8 @@ bench: build ## side by side with HAProxy and nginx on this machine; writes docs
 fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
 	Fuzz/run.sh all "$(FUZZ_SECONDS)"
 
-sanitize: toolchain deps ## end-to-end tests under the thread and the address sanitizer
-	bash Scripts/sanitize.sh
+sanitize: toolchain deps ## tests under the thread and the address sanitizer
+	bash Scripts/sanitize.sh $(PYTEST_ARGS)
 
 soak: build ## what is long: 10 GiB bodies, storms, kill -9 under load
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/EndToEnd --soak -m soak $(PYTEST_ARGS)

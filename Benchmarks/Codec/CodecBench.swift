@@ -6,6 +6,7 @@ import PoiseRouting
 /// Instructions of the HTTP/1.1 codec per exchange, for callgrind: `Benchmarks/Codec/instructions.sh`.
 ///
 ///     codec-bench parse N    reads one request head of a browser and one answer head, N times
+///     codec-bench copy N     writes both heads again for the next hop, N times
 ///     codec-bench write N    writes a request id, three numbers and two literals, N times
 ///
 /// What two values of N differ by is what they cost: exact, whatever else runs on the machine.
@@ -36,13 +37,14 @@ import PoiseRouting
     static func main() {
         let arguments = CommandLine.arguments
         guard arguments.count == 3, let count = Int(arguments[2]) else {
-            print("usage: codec-bench parse|write N")
+            print("usage: codec-bench parse|copy|write N")
             return
         }
         switch arguments[1] {
         case "parse": parse(count)
+        case "copy": copy(count)
         case "write": write(count)
-        default: print("parse or write?")
+        default: print("parse, copy or write?")
         }
     }
 
@@ -66,6 +68,31 @@ import PoiseRouting
             fields += head.fields.count + reply.fields.count
         }
         print("\(fields) fields")
+    }
+
+    @inline(never) static func copy(_ count: Int) {
+        let pool = BufferPool()
+        let (input, output, target) = (pool.takeStandard(), pool.takeStandard(), pool.takeStandard())
+        input.write(Array(request.utf8).span, at: 0)
+        output.write(Array(answer.utf8).span, at: 0)
+        var head = RequestHead()
+        var reply = ResponseHead()
+        let (asked, answered) = (input.bytes(0, request.utf8.count), output.bytes(0, answer.utf8.count))
+        let first = head.parse(asked, from: 0, limits: HeadLimits())
+        let second = reply.parse(answered, from: 0, limits: HeadLimits(), requestMethod: .get)
+        precondition(first == .complete && second == .complete)
+        let dropped: FieldSet = [FieldSet(.contentLength), FieldSet(.xForwardedFor), FieldSet(.xRequestID)]
+        var bytes = 0
+        for _ in 0..<count {
+            var writer = BufferWriter(target, at: 0)
+            precondition(head.beginsPlainly && reply.hasPlainLine)
+            head.fields.copy(
+                asked, from: head.headStart, to: head.fieldsEnd, dropping: dropped, dropsTwins: true, to: &writer)
+            reply.fields.copy(
+                answered, from: reply.headStart, to: reply.fieldsEnd, dropping: [], dropsTwins: false, to: &writer)
+            bytes += writer.end
+        }
+        print("\(bytes) bytes")
     }
 
     @inline(never) static func write(_ count: Int) {

@@ -10,6 +10,21 @@ extension Span<UInt8> {
         unsafe endOfRun(from: start, to: end) { unsafe poise_not_name($0) }
     }
 
+    /// The first byte that is no ASCII letter, digit, hyphen or dot, or that is a dot without a label before it.
+    @inlinable @inline(__always)
+    public func endOfLabels(from start: Int, to end: Int) -> Int {
+        guard start < end, self[start] != 0x2E else { return start }
+        var lastIsDot: UInt32 = 0
+        // SAFETY: as above. A block may begin before `start` or what was looked at: then the bit that `lastIsDot` sets
+        // is one of those that `endOfRun` shifts out.
+        return unsafe endOfRun(from: start, to: end) {
+            let dots = unsafe poise_dot($0)
+            let stops = unsafe poise_not_name($0) & ~dots | dots & (dots &<< 1 | lastIsDot)
+            lastIsDot = dots &>> 15
+            return stops
+        }
+    }
+
     /// The first control byte, HTAB and DEL among them.
     @inlinable @inline(__always)
     public func endOfText(from start: Int, to end: Int) -> Int {
@@ -68,10 +83,10 @@ extension Span<UInt8> {
 
 extension Span<UInt8> {
     /// The classes of the scans above.
-    public enum RunClass: Sendable { case name, text, target }
+    public enum RunClass: Sendable { case name, dot, text, target }
 
     /// What the plain 64-bit arithmetic, which machines without SSE2 use, says of 16 bytes: a bit for each that ends a
-    /// run. For the tests, which compare it with this machine's.
+    /// run, or is a dot. For the tests, which compare it with this machine's.
     public func portableStops(of kind: RunClass, at position: Int) -> UInt32 {
         precondition(0 <= position && position <= count &- 16, "a block outside of its span")
         // SAFETY: 16 bytes from `position` on are in the span.
@@ -79,6 +94,7 @@ extension Span<UInt8> {
             let block = unsafe buffer.baseAddress.unsafelyUnwrapped + position
             return switch kind {
             case .name: unsafe poise_portable_not_name(block)
+            case .dot: unsafe poise_portable_dot(block)
             case .text: unsafe poise_portable_control(block)
             case .target: unsafe poise_portable_not_target(block)
             }

@@ -94,6 +94,9 @@ POISE_INLINE uint32_t poise_sse_bits(__m128i v) { return (uint32_t)_mm_movemask_
              poise_##kind##_in(poise_##kind##_load(p), '0', '9'), poise_##kind##_in(poise_##kind##_load(p), '-', '-')))) & \
      0xFFFF)
 
+/* Which bytes are dots: what parts the labels of a host name, and must not stand twice in a row. */
+#define POISE_DOT(kind, p) poise_##kind##_bits(poise_##kind##_in(poise_##kind##_load(p), '.', '.'))
+
 /* Control bytes with HTAB and DEL. Space, visible ASCII and obs-text go on. */
 #define POISE_CONTROL(kind, p)                                                                                      \
     poise_##kind##_bits(poise_##kind##_or(                                                                          \
@@ -109,17 +112,53 @@ POISE_INLINE uint32_t poise_sse_bits(__m128i v) { return (uint32_t)_mm_movemask_
 
 /* The portable ones are there on every machine, so that the tests compare them where they are not in use. */
 POISE_INLINE uint32_t poise_portable_not_name(const uint8_t *p) { return POISE_NOT_NAME(words, p); }
+POISE_INLINE uint32_t poise_portable_dot(const uint8_t *p) { return POISE_DOT(words, p); }
 POISE_INLINE uint32_t poise_portable_control(const uint8_t *p) { return POISE_CONTROL(words, p); }
 POISE_INLINE uint32_t poise_portable_not_target(const uint8_t *p) { return POISE_NOT_TARGET(words, p); }
 
 #if defined(__SSE2__)
 POISE_INLINE uint32_t poise_not_name(const uint8_t *p) { return POISE_NOT_NAME(sse, p); }
+POISE_INLINE uint32_t poise_dot(const uint8_t *p) { return POISE_DOT(sse, p); }
 POISE_INLINE uint32_t poise_control(const uint8_t *p) { return POISE_CONTROL(sse, p); }
 POISE_INLINE uint32_t poise_not_target(const uint8_t *p) { return POISE_NOT_TARGET(sse, p); }
 #else
 POISE_INLINE uint32_t poise_not_name(const uint8_t *p) { return poise_portable_not_name(p); }
+POISE_INLINE uint32_t poise_dot(const uint8_t *p) { return poise_portable_dot(p); }
 POISE_INLINE uint32_t poise_control(const uint8_t *p) { return poise_portable_control(p); }
 POISE_INLINE uint32_t poise_not_target(const uint8_t *p) { return poise_portable_not_target(p); }
 #endif
 
+/* -- Numbers as text: sixteen hexadecimal digits in lower case, the highest in the lowest byte of `first`. --------- */
+
+POISE_INLINE uint64_t poise_portable_hexadecimal_half(uint32_t number) {
+    /* Spreads the digits out to one per byte, then turns them around: memory wants the highest one first. */
+    uint64_t digits = number;
+    digits = (digits | digits << 16) & 0x0000FFFF0000FFFFull;
+    digits = (digits | digits << 8) & 0x00FF00FF00FF00FFull;
+    digits = (digits | digits << 4) & 0x0F0F0F0F0F0F0F0Full;
+    /* 10...15 reach 16 when 6 is added; those need 0x27 more than "0" to become "a"..."f". */
+    uint64_t letters = ((digits + 6 * POISE_EACH) >> 4) & POISE_EACH;
+    return __builtin_bswap64(digits + '0' * POISE_EACH + letters * 0x27);
+}
+
+POISE_INLINE struct poise_words poise_portable_hexadecimal(uint64_t number) {
+    struct poise_words r = {
+        poise_portable_hexadecimal_half((uint32_t)(number >> 32)), poise_portable_hexadecimal_half((uint32_t)number)};
+    return r;
+}
+
+#if defined(__SSE2__) && defined(__x86_64__)
+POISE_INLINE struct poise_words poise_hexadecimal(uint64_t number) {
+    __m128i bytes = _mm_cvtsi64_si128((long long)__builtin_bswap64(number));
+    __m128i half = _mm_set1_epi8(0x0F);
+    __m128i digits = _mm_unpacklo_epi8(_mm_and_si128(_mm_srli_epi64(bytes, 4), half), _mm_and_si128(bytes, half));
+    __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(digits, _mm_set1_epi8(9)), _mm_set1_epi8(0x27));
+    __m128i text = _mm_add_epi8(_mm_add_epi8(digits, _mm_set1_epi8('0')), letters);
+    struct poise_words r = {
+        (uint64_t)_mm_cvtsi128_si64(text), (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(text, text))};
+    return r;
+}
+#else
+POISE_INLINE struct poise_words poise_hexadecimal(uint64_t number) { return poise_portable_hexadecimal(number); }
+#endif
 #endif

@@ -11,35 +11,12 @@ public struct Authority: Sendable, Equatable {
     ///   IPvFuture literal, a zone, or any byte that the grammar has not; also for `a..b` and `.a`, which the grammar has
     ///   but no name server, and which become path traversal where a host names a directory.
     public init?(_ bytes: Span<UInt8>, _ range: ByteRange) {
-        var position = range.start
         let end = range.end
-        guard position < end else { return nil }
-        if bytes[position] == ASCII.openBracket {
-            position += 1
-            let start = position
-            while position < end, bytes[position] != ASCII.closeBracket { position += 1 }
-            guard position < end, isIPv6Address(bytes, ByteRange(start..<position)) else { return nil }
-            position += 1
-        } else {
-            var labelStart = position
-            labels: while position < end {
-                switch bytes[position] {
-                case ASCII.dot:
-                    guard position > labelStart else { return nil }
-                    position += 1
-                    labelStart = position
-                case ASCII.percent:
-                    guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
-                        hexadecimalDigit(bytes[position + 2]) != nil
-                    else { return nil }
-                    position += 3
-                default:
-                    let start = position
-                    position = bytes.endOfName(from: position, to: end)
-                    while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
-                    if position == start { break labels }
-                }
-            }
+        // Nearly every host is labels with dots between, alone or with a port behind.
+        var position = bytes.endOfLabels(from: range.start, to: end)
+        if position < end, bytes[position] != ASCII.colon {
+            guard let hostEnd = Self.endOfHost(bytes, range) else { return nil }
+            position = hostEnd
         }
         // 255 bytes is what DNS can name; an address is shorter.
         guard position > range.start, position - range.start <= 255 else { return nil }
@@ -56,6 +33,39 @@ public struct Authority: Sendable, Equatable {
             guard digits.count <= 5, let number = decimalValue(bytes, digits), number <= 65535 else { return nil }
             port = UInt16(number)
         }
+    }
+
+    /// The end of a host in any form, or the first byte that belongs to none.
+    private static func endOfHost(_ bytes: Span<UInt8>, _ range: ByteRange) -> Int? {
+        var position = range.start
+        let end = range.end
+        if bytes[position] == ASCII.openBracket {
+            position += 1
+            let start = position
+            while position < end, bytes[position] != ASCII.closeBracket { position += 1 }
+            guard position < end, isIPv6Address(bytes, ByteRange(start..<position)) else { return nil }
+            return position + 1
+        }
+        var labelStart = position
+        while position < end {
+            switch bytes[position] {
+            case ASCII.dot:
+                guard position > labelStart else { return nil }
+                position += 1
+                labelStart = position
+            case ASCII.percent:
+                guard position + 2 < end, hexadecimalDigit(bytes[position + 1]) != nil,
+                    hexadecimalDigit(bytes[position + 2]) != nil
+                else { return nil }
+                position += 3
+            default:
+                let start = position
+                position = bytes.endOfName(from: position, to: end)
+                while position < end, ByteClass.registeredName.contains(bytes[position]) { position += 1 }
+                if position == start { return position }
+            }
+        }
+        return position
     }
 }
 

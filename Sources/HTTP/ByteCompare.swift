@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// Whether the bytes of `range` are `text`, ASCII letters compared without case.
 /// - Parameter text: ASCII in lower case.
 public func equalsIgnoringCase(_ bytes: Span<UInt8>, _ range: ByteRange, _ text: String) -> Bool {
@@ -31,7 +33,18 @@ public func isToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Bool {
 
 /// The number that the bytes of `range` write: one or more digits and nothing else; nil otherwise, and on overflow.
 public func decimalValue(_ bytes: Span<UInt8>, _ range: ByteRange) -> Int? {
-    guard !range.isEmpty else { return nil }
+    let (start, count) = (range.start, range.count)
+    guard count > 0 else { return nil }
+    if count <= 8 {
+        // All digits at once: those that are missing in front are zeros.
+        let missing = UInt64(truncatingIfNeeded: 64 &- 8 &* count)
+        var digits = (bytes.word(at: start, count: count) &<< missing) ^ (0x3030_3030_3030_3030 &<< missing)
+        // A byte above 9 reaches 128 when 118 is added, or was there before; a carry comes only from such a byte.
+        guard (digits &+ 0x7676_7676_7676_7676 | digits) & 0x8080_8080_8080_8080 == 0 else { return nil }
+        digits = (digits &* 10 &+ digits &>> 8) & 0x00FF_00FF_00FF_00FF
+        digits = (digits &* 100 &+ digits &>> 16) & 0x0000_FFFF_0000_FFFF
+        return Int(truncatingIfNeeded: (digits &* 10_000 &+ digits &>> 32) & 0xFFFF_FFFF)
+    }
     var value = 0
     if range.count <= 18 {  // Below 10^18: no overflow.
         for index in range.indices {

@@ -1,3 +1,4 @@
+import PoiseBytes
 import PoiseModel
 
 /// Numbers as text, eight digits in one word: each step works on all of them at once.
@@ -41,14 +42,13 @@ extension ByteSink where Self: ~Copyable {
     /// Appends the lowest `digits` (1...16) hexadecimal digits of a number, in lower case.
     @inlinable @inline(__always) public mutating func appendHex(_ number: UInt64, digits: Int) {
         precondition(1...16 ~= digits)
-        let low = hexadecimalText(UInt32(truncatingIfNeeded: number))
+        let text = HexadecimalText(number)
         if digits <= 8 {
-            append(word: low &>> UInt64(truncatingIfNeeded: 8 &* (8 &- digits)), count: digits)
+            append(word: text.low &>> UInt64(truncatingIfNeeded: 8 &* (8 &- digits)), count: digits)
             return
         }
-        let high = hexadecimalText(UInt32(truncatingIfNeeded: number &>> 32))
-        append(word: high &>> UInt64(truncatingIfNeeded: 8 &* (16 &- digits)), count: digits &- 8)
-        append(word: low, count: 8)
+        append(word: text.high &>> UInt64(truncatingIfNeeded: 8 &* (16 &- digits)), count: digits &- 8)
+        append(word: text.low, count: 8)
     }
 
     /// Appends a number below 100 as two decimal digits.
@@ -69,17 +69,4 @@ func decimalDigits(_ number: UInt64) -> UInt64 {
     let twos = hundreds | (fours &- hundreds &* 100) &<< 16
     let tens = (twos &* 103) &>> 10 & 0x000F_000F_000F_000F
     return tens | (twos &- tens &* 10) &<< 8
-}
-
-/// The eight hexadecimal digits of a number as text, the first one lowest.
-@inlinable @inline(__always)
-func hexadecimalText(_ number: UInt32) -> UInt64 {
-    // Spreads the digits out to one per byte, then turns them around: memory wants the highest one first.
-    var digits = UInt64(number)
-    digits = (digits | digits &<< 16) & 0x0000_FFFF_0000_FFFF
-    digits = (digits | digits &<< 8) & 0x00FF_00FF_00FF_00FF
-    digits = (digits | digits &<< 4) & 0x0F0F_0F0F_0F0F_0F0F
-    // 10...15 reach 16 when 6 is added; those need 0x27 more than "0" to become "a"..."f".
-    let isLetter = ((digits &+ 0x0606_0606_0606_0606) &>> 4) & 0x0101_0101_0101_0101
-    return (digits &+ 0x3030_3030_3030_3030 &+ isLetter &* 0x27).byteSwapped
 }

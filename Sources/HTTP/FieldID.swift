@@ -14,12 +14,7 @@ public enum FieldID: UInt8, Sendable {
     ///
     /// `Trailer` is not among them: it announces the trailers, which are passed on (§6.6.2). `Proxy-Authenticate`
     /// and `Proxy-Authorization` belong to the nearest proxy that asks for them (§11.7), and Poise never asks.
-    var isHopByHop: Bool {
-        switch self {
-        case .connection, .transferEncoding, .keepAlive, .proxyConnection, .te, .upgrade, .http2Settings: true
-        default: false
-        }
-    }
+    var isHopByHop: Bool { FieldSet.hopByHop.contains(self) }
 
     /// A `Connection` option that names one of these would have the next hop lose what decides framing, routing or
     /// who the client is. RFC 9110 §7.6.1 forbids it for every field meant for all recipients; these do harm.
@@ -39,6 +34,16 @@ public enum FieldID: UInt8, Sendable {
         case .other, .via, .server, .userAgent, .referer, .accept, .acceptEncoding: false
         default: true
         }
+    }
+}
+
+extension FieldSet {
+    /// Those of ``FieldID/isHopByHop``.
+    @inlinable static var hopByHop: FieldSet {
+        [
+            FieldSet(.connection), FieldSet(.transferEncoding), FieldSet(.keepAlive), FieldSet(.proxyConnection),
+            FieldSet(.te), FieldSet(.upgrade), FieldSet(.http2Settings),
+        ]
     }
 }
 
@@ -63,7 +68,7 @@ struct PackedName {
 
     /// The field called so. The numbers are the names in ASCII; `FieldNameTests` compares each with its text.
     /// - Parameter name: the whole name in `bytes`, which was packed.
-    func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange) -> FieldID {
+    @inline(__always) func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange) -> FieldID {
         switch name.count {
         case 2:
             switch bits {
@@ -159,24 +164,32 @@ struct PackedName {
             }
         case 17:
             switch bits {
-            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where starts(bytes, name, with: "t"):
+            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where Self.front(bytes, name) == 0x74:
                 return .transferEncoding
-            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where starts(bytes, name, with: "x"): return .xForwardedProto
+            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where Self.front(bytes, name) == 0x78:
+                return .xForwardedProto
             default: return .other
             }
         case 18:
-            guard bits == 0x6F78_792D_6175_7468_656E_7469_6361_7465 else { return .other }
-            return starts(bytes, name, with: "pr") ? .proxyAuthenticate : .other
+            switch bits {
+            case 0x6F78_792D_6175_7468_656E_7469_6361_7465 where Self.front(bytes, name) == 0x7072:
+                return .proxyAuthenticate
+            default: return .other
+            }
         case 19:
-            guard bits == 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E else { return .other }
-            return starts(bytes, name, with: "pro") ? .proxyAuthorization : .other
+            switch bits {
+            case 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E where Self.front(bytes, name) == 0x70_726F:
+                return .proxyAuthorization
+            default: return .other
+            }
         default: return .other
         }
     }
 
-    /// What `bits` no longer holds of a name of more than 16 bytes.
-    private func starts(_ bytes: Span<UInt8>, _ name: ByteRange, with prefix: String) -> Bool {
-        equalsIgnoringCase(bytes, ByteRange(start: name.start, count: prefix.utf8.count), prefix)
+    /// Of a name of 17...24 bytes those that `bits` no longer holds, packed alike.
+    @inline(__always) private static func front(_ bytes: Span<UInt8>, _ name: ByteRange) -> UInt64 {
+        (bytes.word(at: name.start) | 0x2020_2020_2020_2020).byteSwapped
+            &>> UInt64(truncatingIfNeeded: 8 &* (24 &- name.count))
     }
 
     /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its

@@ -1,3 +1,5 @@
+import PoiseBytes
+
 /// The field lines of a head or trailer section, in the order sent.
 ///
 /// An array that keeps its elements when it is emptied: a connection's heads use the same storage again and again,
@@ -6,8 +8,11 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
     @usableFromInline var storage: [FieldLine] = []
     public private(set) var count = 0
     /// Which fields are here, one bit per ``FieldID``, and which are here more than once.
-    private(set) var present = FieldSet()
+    @usableFromInline private(set) var present = FieldSet()
     private(set) var repeated = FieldSet()
+    /// Every line stands in the buffer as `name: value CRLF` without anything else, one behind the other; each name is
+    /// of letters, digits and hyphens.
+    @usableFromInline private(set) var isPlain = true
 
     init() {}
 
@@ -30,7 +35,13 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
     /// Cost: a test of one bit.
     public func contains(_ id: FieldID) -> Bool { present.contains(id) }
 
-    func hasNone(of ids: FieldSet) -> Bool { present.isDisjoint(with: ids) }
+    @inlinable func hasNone(of ids: FieldSet) -> Bool { present.isDisjoint(with: ids) }
+    /// Whether all lines are plain and the first one is `Host`, in this spelling.
+    func beginPlainlyWithHost(_ bytes: Span<UInt8>) -> Bool {
+        guard isPlain, contains(.host) else { return false }
+        let name = storage[0].name  // `Host: ` and a line end behind a request line: eight bytes are there.
+        return name.count == 4 && UInt32(truncatingIfNeeded: bytes.word(at: name.start)) == 0x7473_6F48
+    }
     func hasNoneTwice(of ids: FieldSet) -> Bool { repeated.isDisjoint(with: ids) }
 
     public static func == (left: FieldLines, right: FieldLines) -> Bool { left.elementsEqual(right) }
@@ -44,32 +55,62 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
         storage.append(contentsOf: repeatElement(blank, count: Swift.max(16, storage.count)))
     }
 
+    /// Appends a line that may be written in any way.
     mutating func append(_ line: FieldLine) {
         if isFull { grow() }
+        isPlain = false
         storage[count] = line
         count += 1
         repeated.formUnion(present.intersection(FieldSet(line.id)))
         present.formUnion(FieldSet(line.id))
     }
 
-    /// Appends until `fill` returns nil, the storage is full, or `countMax` lines are here. Who owns the storage is
-    /// looked up once, not for each line.
-    /// - Parameter fill: writes the next line and returns its id.
-    @inline(__always) mutating func appendInPlace(countMax: Int, _ fill: (inout FieldLine) -> FieldID?) {
-        var (count, present, repeated) = (count, present, repeated)
-        let limit = Swift.min(countMax, storage.count)
+    /// Appends the lines that `Span.readLabelledLines` takes, as far as there is storage and up to `countMax` in all.
+    ///
+    /// In two passes, where the lines end and then which fields they are, since the first needs all vector registers
+    /// and the second calls. Who owns the storage is looked up once, not for each line.
+    /// - Returns: the start of the first line that was not taken.
+    mutating func appendPlainLines(_ bytes: Span<UInt8>, from start: Int, to end: Int, countMax: Int) -> Int {
+        let known = count
+        var (filled, present, repeated) = (known, present, repeated)
         var slots = storage.mutableSpan
-        while count < limit, let id = fill(&slots[count]) {
-            count &+= 1
-            repeated.formUnion(present.intersection(FieldSet(id)))
-            present.formUnion(FieldSet(id))
+        let limit = Swift.min(countMax, slots.count)
+        guard known < limit else { return start }
+        let position = bytes.readLabelledLines(
+            from: start, to: end, separator: ASCII.colonSpace, terminator: ASCII.lineEnd
+        ) { line in
+            slots[filled] = FieldLine(
+                name: ByteRange(from: line.start, to: line.nameEnd),
+                value: ByteRange(from: line.nameEnd &+ 2, to: line.textEnd), id: .other, isHopByHop: false)
+            filled &+= 1
+            return filled < limit
         }
-        (self.count, self.present, self.repeated) = (count, present, repeated)
+        Self.identify(&slots, known..<filled, bytes, &present, &repeated)
+        (count, self.present, self.repeated) = (filled, present, repeated)
+        return position
+    }
+
+    /// Which fields these lines are. A function of its own: one with both passes is too large for the optimiser to
+    /// inline what each of them needs.
+    @inline(never) private static func identify(
+        _ slots: inout MutableSpan<FieldLine>, _ lines: Range<Int>, _ bytes: Span<UInt8>, _ present: inout FieldSet,
+        _ repeated: inout FieldSet
+    ) {
+        var (found, again) = (present, repeated)
+        for index in lines {
+            let name = slots[index].name
+            let id = PackedName(bytes, name).fieldID(bytes, name)
+            slots[index].id = id
+            slots[index].isHopByHop = id.isHopByHop
+            again.formUnion(found.intersection(FieldSet(id)))
+            found.formUnion(FieldSet(id))
+        }
+        (present, repeated) = (found, again)
     }
 
     mutating func removeAll() {
         count = 0
-        (present, repeated) = (FieldSet(), FieldSet())
+        (present, repeated, isPlain) = (FieldSet(), FieldSet(), true)
     }
 
     mutating func markHopByHop(at index: Int) {
@@ -80,14 +121,4 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
     mutating func shift(by distance: Int) {
         for index in 0..<count { storage[index].shift(by: distance) }
     }
-}
-
-/// A set of field ids in one word.
-struct FieldSet: OptionSet, Sendable {
-    let rawValue: UInt64
-
-    init(rawValue: UInt64) { self.rawValue = rawValue }
-    init(_ id: FieldID) { rawValue = 1 &<< UInt64(id.rawValue) }
-
-    func contains(_ id: FieldID) -> Bool { rawValue &>> UInt64(id.rawValue) & 1 != 0 }
 }

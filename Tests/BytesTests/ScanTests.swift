@@ -20,11 +20,12 @@ struct ScanTests {
         (0x21...0x7E).contains(byte) && ![UInt8(ascii: "#"), UInt8(ascii: "%"), UInt8(ascii: "?")].contains(byte)
     }
 
-    enum Kind: CaseIterable { case name, text, target }
+    enum Kind: CaseIterable { case name, labels, text, target }
 
     static func scan(_ kind: Kind, _ bytes: [UInt8], _ start: Int, _ end: Int) -> Int {
         switch kind {
         case .name: bytes.span.endOfName(from: start, to: end)
+        case .labels: bytes.span.endOfLabels(from: start, to: end)
         case .text: bytes.span.endOfText(from: start, to: end)
         case .target: bytes.span.endOfPlainTarget(from: start, to: end)
         }
@@ -33,6 +34,8 @@ struct ScanTests {
     static func portable(_ kind: Kind, _ bytes: [UInt8], at position: Int) -> UInt32 {
         switch kind {
         case .name: bytes.span.portableStops(of: .name, at: position)
+        case .labels:
+            bytes.span.portableStops(of: .name, at: position) & ~bytes.span.portableStops(of: .dot, at: position)
         case .text: bytes.span.portableStops(of: .text, at: position)
         case .target: bytes.span.portableStops(of: .target, at: position)
         }
@@ -41,6 +44,7 @@ struct ScanTests {
     static func isMember(_ kind: Kind, _ byte: UInt8) -> Bool {
         switch kind {
         case .name: isName(byte)
+        case .labels: isName(byte) || byte == UInt8(ascii: ".")
         case .text: isText(byte)
         case .target: isPlainTarget(byte)
         }
@@ -54,7 +58,8 @@ struct ScanTests {
                 for place in 0..<count {
                     var bytes = [UInt8](repeating: UInt8(ascii: "m"), count: count)
                     bytes[place] = value
-                    let expected = Self.isMember(kind, value) ? count : place
+                    let isEmptyLabel = kind == .labels && value == UInt8(ascii: ".") && place == 0
+                    let expected = Self.isMember(kind, value) && !isEmptyLabel ? count : place
                     if Self.scan(kind, bytes, 0, count) != expected { wrong.append("\(value) at \(place) of \(count)") }
                 }
             }
@@ -88,12 +93,40 @@ struct ScanTests {
                 var expected: UInt32 = 0
                 for index in 0..<16 where !Self.isMember(kind, bytes[index]) { expected |= 1 << UInt32(index) }
                 if Self.portable(kind, bytes, at: 0) != expected { wrong.append("\(first) \(second)") }
+                if kind == .labels { continue }  // Its scan asks for what stands before a dot: see below.
                 if Self.scan(kind, bytes, 0, 16) != (expected == 0 ? 16 : expected.trailingZeroBitCount) {
                     wrong.append("scan \(first) \(second)")
                 }
             }
         }
         #expect(wrong == [])
+    }
+
+    @Test("labels end at the second of two dots, at a first one and at what is no label, wherever the host stands")
+    func labels() {
+        var wrong: [String] = []
+        for before in [0, 1, 15, 16, 17, 40] {
+            for behind in [0, 1, 16, 20] {
+                for count in 1...35 {
+                    for dot in 0..<count {
+                        for other in dot..<count {
+                            var host = [UInt8](repeating: UInt8(ascii: "a"), count: count)
+                            host[dot] = UInt8(ascii: ".")
+                            host[other] = UInt8(ascii: ".")
+                            let bytes =
+                                [UInt8](repeating: UInt8(ascii: "."), count: before) + host
+                                + [UInt8](repeating: UInt8(ascii: "."), count: behind)
+                            let expected = dot == 0 ? 0 : other == dot + 1 ? other : count
+                            let end = bytes.span.endOfLabels(from: before, to: before + count)
+                            if end != before + expected { wrong.append("\(before) \(behind) \(count) \(dot) \(other)") }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(wrong == [])
+        let port = Array("a.b-c.9:80".utf8)
+        #expect(Self.scan(.labels, port, 0, port.count) == 7)
     }
 
     @Test("words are the bytes in order, with zeros where there are fewer")
@@ -129,6 +162,18 @@ struct ScanTests {
         }
     }
 
+    @Test(
+        "hexadecimal digits in memory's order, the same from both ways to make them",
+        arguments: [0, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, 0x9999_AAAA_0000_FFFF, UInt64.max])
+    func hexadecimal(number: UInt64) {
+        let text = String(number, radix: 16)
+        let digits = Array((String(repeating: "0", count: 16 - text.count) + text).utf8)
+        let hexadecimal = HexadecimalText(number)
+        let (high, low) = (digits.span.word(at: 0), digits.span.word(at: 8))
+        #expect(hexadecimal.high == high && hexadecimal.low == low)
+        #expect(HexadecimalText(portable: number) == hexadecimal)
+    }
+
     @Test("a literal gives its bytes")
     func literal() {
         let text: StaticString = "X-Request-Id: \r\n"
@@ -141,7 +186,7 @@ struct ScanTests {
 
 @Suite("Labelled lines")
 struct LabelledLineTests {
-    /// Byte by byte what `labelledLine` must say.
+    /// Byte by byte what the first of the lines must be.
     private func reference(_ bytes: [UInt8], _ start: Int, _ end: Int) -> [Int]? {
         var nameEnd = start
         while nameEnd < end, ScanTests.isName(bytes[nameEnd]) { nameEnd += 1 }
@@ -155,10 +200,31 @@ struct LabelledLineTests {
     }
 
     private func line(_ bytes: [UInt8], _ start: Int, _ end: Int) -> [Int]? {
-        guard let line = bytes.span.labelledLine(from: start, to: end, separator: 0x203A, terminator: 0x0A0D) else {
-            return nil
+        lines(bytes, start, end, countMax: 1).lines.first
+    }
+
+    private func lines(
+        _ bytes: [UInt8], _ start: Int, _ end: Int, countMax: Int
+    ) -> (lines: [[Int]], next: Int) {
+        var lines: [[Int]] = []
+        var starts = [start]
+        let next = bytes.span.readLabelledLines(from: start, to: end, separator: 0x203A, terminator: 0x0A0D) {
+            #expect($0.start == starts.last)
+            lines.append([$0.nameEnd, $0.textEnd])
+            starts.append($0.textEnd + 2)
+            return lines.count < countMax
         }
-        return [line.nameEnd, line.textEnd]
+        #expect(next == starts.last)
+        return (lines, next)
+    }
+
+    @Test("lines are taken one behind the other, up to the first that is another, and no more than are wanted")
+    func several() {
+        let bytes = Array("Host: a.test\r\nAccept: */*\r\nX: y z\r\nA_b: c\r\nD: e\r\n\r\n".utf8)
+        #expect(lines(bytes, 0, bytes.count, countMax: 9).lines == [[4, 12], [20, 25], [28, 33]])
+        #expect(lines(bytes, 0, bytes.count, countMax: 2).next == 27)
+        #expect(lines(bytes, 43, bytes.count, countMax: 9).next == 49)
+        #expect(lines(bytes, 0, 34, countMax: 9).next == 27, "the end cuts the third line's CRLF")
     }
 
     @Test("names and texts of every length to 40, with and without bytes behind")

@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 
+from deadline import SLOW
 from origin import Origin, answer
 from poise import BINARY, Poise
 from settings import configuration, group, listener, split
@@ -16,6 +17,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    if SLOW > 1:
+        for item in items:
+            own = item.get_closest_marker("timeout")
+            limit = own.args[0] if own else float(config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(limit * SLOW), append=False)
     if not config.getoption("--soak"):
         skip = pytest.mark.skip(reason="only with --soak")
         for item in items:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from client import Client, request
-from deadline import Deadline
+from deadline import PATIENCE, Deadline
 from origin import Origin, black_hole, dead_port
 from settings import configuration, group, listener
 from wire import Ended, Stream, WireError
@@ -14,15 +14,19 @@ from wire import Ended, Stream, WireError
 def served(data, end="fin"):
     """A client connected to a server that sends exactly `data`."""
     listening = socket.create_server(("127.0.0.1", 0))
+    connected = threading.Event()
 
     def serve():
         sock, _ = listening.accept()
+        assert connected.wait(PATIENCE)  # a reset before that fails connect() itself
         sock.sendall(data)
         stream = Stream(sock)
         stream.close() if end == "fin" else stream.reset()
         listening.close()
     threading.Thread(target=serve, daemon=True).start()
-    return Client(listening.getsockname()[1])
+    client = Client(listening.getsockname()[1])
+    connected.set()
+    return client
 
 
 @pytest.mark.parametrize("data", [

@@ -403,8 +403,8 @@ def test_idle_pooled_connections_of_another_worker_are_not_in_the_way(start):
     for round in range(5):
         for n, client in enumerate(clients):
             assert client.ask(request(f"/{round}/{n}")).text == f"/{round}/{n}"
-            open_now = narrow.opened - sum(conn.over.is_set() for conn in narrow.origin.connections)
-            assert open_now <= 2, "the next may be accepted before the last one's end is noticed here, no more"
+            # This target's threads may learn of the last one's end after they accepted the next.
+            eventually("one connection is left", lambda: narrow.open == 1)
     assert narrow.opened > 2, "clients of both workers asked, or nothing was tested"
     assert narrow.opened < 60, "and a worker that asks again uses its own"
     (samples,) = [metrics(poise)]

@@ -135,7 +135,7 @@ def test_a_slow_target_holds_back_the_client(start, chunked):
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_ten_gibibytes_hold_less_than_one_mebibyte(start):
+def test_a_download_of_ten_gibibytes_holds_less_than_one_mebibyte(start):
     total, progress = 10 << 30, Progress()
     origin = start.origin(sender(total, progress))
     poise = start.proxy(origin)
@@ -143,13 +143,44 @@ def test_ten_gibibytes_hold_less_than_one_mebibyte(start):
         before = memory_once_warm(poise)
         client.send(request())
         client.head()
-        left, buffer = total - len(client.buffer), bytearray(MiB)
-        while left:
-            client.sock.settimeout(60)
-            count = client.sock.recv_into(buffer)
-            assert count, f"cut with {left} bytes to come"
-            left -= count
+        drain(client, total)
         assert poise.memory("VmHWM") - before < MiB
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_an_upload_of_ten_gibibytes_holds_less_than_one_mebibyte(start):
+    total = 10 << 30
+
+    def handler(conn):
+        asked = conn.head()
+        if asked.target == "/warm":
+            conn.finish(asked)
+            conn.respond(body=BLOCK * 4, fields=[("Connection", "close")])
+            return
+        drain(conn, total)
+        conn.respond(body=b"all of it")
+        conn.expect_end()
+    poise = start.proxy(start.origin(handler))
+    with Client(poise.port) as client:
+        before = memory_once_warm(poise)
+        client.send(request("/", method="POST", fields=[("Content-Length", str(total))]))
+        client.sock.settimeout(60)
+        for _ in range(total // len(BLOCK)):
+            client.sock.sendall(BLOCK)
+        assert client.response("POST").body == b"all of it"
+        assert poise.memory("VmHWM") - before < MiB
+
+
+def drain(stream, total):
+    """Reads exactly `total` bytes of a body and forgets them."""
+    left, buffer = total - len(stream.buffer), memoryview(bytearray(MiB))
+    stream.buffer = b""
+    stream.sock.settimeout(60)
+    while left:
+        count = stream.sock.recv_into(buffer[:min(left, MiB)])
+        assert count, f"cut with {left} bytes to come"
+        left -= count
 
 
 # Pieces are passed on at once

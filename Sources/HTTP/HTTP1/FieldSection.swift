@@ -123,20 +123,10 @@ struct FieldSection: Sendable {
         _ bytes: Span<UInt8>, from start: Int, to end: Int, countMax: Int, into fields: inout FieldLines
     ) -> Int {
         var position = start
-        if fields.isFull { fields.grow() }
-        fields.appendInPlace(countMax: countMax) { slot in
-            guard
-                let line = bytes.labelledLine(
-                    from: position, to: end, separator: ASCII.colonSpace, terminator: ASCII.lineEnd)
-            else { return nil }
-            let id = PackedName(bytes, from: position, to: line.nameEnd)
-                .fieldID(bytes, ByteRange(from: position, to: line.nameEnd))
-            slot = FieldLine(
-                name: ByteRange(from: position, to: line.nameEnd),
-                value: ByteRange(from: line.nameEnd &+ 2, to: line.textEnd), id: id, isHopByHop: id.isHopByHop)
-            position = line.textEnd &+ 2
-            return id
-        }
+        repeat {
+            if fields.isFull { fields.grow() }
+            position = fields.appendPlainLines(bytes, from: position, to: end, countMax: countMax)
+        } while fields.isFull && fields.count < countMax
         return position
     }
 

@@ -36,16 +36,31 @@ extension ResponseHead {
         }
     }
 
-    /// `HTTP/1.1 200 `, as a whole where it is there, else byte by byte. The space behind the status is part of the grammar even without a phrase, but
-    /// many servers leave it out, and nothing can be read into that.
+    /// Takes a status line that is there as a whole in the form nearly all have: `HTTP/1.1`, a status, a phrase without
+    /// control bytes. Everything else is left to the byte machine, which would give the same result for these.
+    ///
+    /// - Returns: false, with nothing changed, for every other line.
+    private mutating func readPlainLine(_ bytes: Span<UInt8>, _ end: Int) -> Bool {
+        let start = cursor
+        guard start &+ 15 <= end, bytes.word(at: start) == HTTPVersion.http11Word else { return false }
+        let rest = bytes.word(at: start &+ 8, count: 5)  // SP DIGIT DIGIT DIGIT SP
+        guard rest & 0xFF_F0F0_F0FF == 0x20_3030_3020 else { return false }
+        let (first, second, third) = (Int(rest >> 8 & 15), Int(rest >> 16 & 15), Int(rest >> 24 & 15))
+        guard 1...5 ~= first, second < 10, third < 10 else { return false }
+        let reasonEnd = bytes.endOfText(from: start &+ 13, to: end)
+        guard reasonEnd &+ 2 <= end, bytes.pair(at: reasonEnd) == ASCII.lineEnd else { return false }
+        status = first &* 100 &+ second &* 10 &+ third
+        reason = ByteRange(from: start &+ 13, to: reasonEnd)
+        cursor = reasonEnd &+ 2
+        hasPlainLine = true
+        phase = .fields
+        return true
+    }
+
+    /// `HTTP/1.1 200 `. The space behind the status is part of the grammar even without a phrase, but many servers leave
+    /// it out, and nothing can be read into that.
     private mutating func readStatusLine(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {
-        if cursor == mark, cursor + 13 <= end, let status = plainStatus(bytes) {
-            self.status = status
-            cursor += 13
-            mark = cursor
-            phase = .reason
-            return nil
-        }
+        if cursor == mark, readPlainLine(bytes, end) { return nil }
         while cursor < end {
             let byte = bytes[cursor]
             let offset = cursor - mark
@@ -82,16 +97,6 @@ extension ResponseHead {
             cursor += 1
         }
         return nil
-    }
-
-    /// The status of a line that begins with `HTTP/1.1 `, three digits and a space; nil for every other line.
-    private func plainStatus(_ bytes: Span<UInt8>) -> Int? {
-        guard bytes.word(at: mark) == HTTPVersion.http11Word else { return nil }
-        let rest = bytes.word(at: mark + 8, count: 5)  // SP DIGIT DIGIT DIGIT SP
-        guard rest & 0xFF_F0F0_F0FF == 0x20_3030_3020 else { return nil }
-        let (first, second, third) = (Int(rest >> 8 & 15), Int(rest >> 16 & 15), Int(rest >> 24 & 15))
-        guard 1...5 ~= first, second < 10, third < 10 else { return nil }
-        return first * 100 + second * 10 + third
     }
 
     private mutating func readReason(_ bytes: Span<UInt8>, _ end: Int) -> Refusal.Reason? {

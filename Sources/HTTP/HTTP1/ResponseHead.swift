@@ -9,6 +9,9 @@ public struct ResponseHead: Sendable {
     public internal(set) var version = HTTPVersion.http11
     /// Reason phrase, often empty.
     public internal(set) var reason = ByteRange.empty
+    /// The status line is, byte for byte, what it would be if it were written anew: `HTTP/1.1`, status, phrase. Never
+    /// set for a line that came in pieces.
+    public internal(set) var hasPlainLine = false
     /// In the order sent, repeated ones too.
     public internal(set) var fields = FieldLines()
     /// For the method that was asked with: HEAD, 1xx, 204, 304 and CONNECT with 2xx have no content.
@@ -40,10 +43,14 @@ public struct ResponseHead: Sendable {
 
     /// Makes room for the next answer of the connection; keeps the storage.
     public mutating func reset() {
-        var fresh = ResponseHead()
-        swap(&fresh.fields, &fields)
-        fresh.fields.removeAll()
-        self = fresh
+        // One by one, as in `RequestHead`.
+        (status, version, reason, hasPlainLine) = (0, .http11, .empty, false)
+        fields.removeAll()
+        (framing, headStart, headEnd) = (.none, 0, 0)
+        (wantsClose, keepAliveTimeoutSeconds, hasUpgrade, upgradeValue, hasDate) = (false, nil, false, .empty, false)
+        (phase, cursor, hasStarted, mark) = (.statusLine, 0, false, 0)
+        section = FieldSection()
+        outcome = .needMore
     }
 
     /// Reads on. Call it again with the same `start` and more bytes until the result is not `.needMore`.

@@ -3,45 +3,6 @@ import PoiseLoop
 import PoiseModel
 import PoiseRouting
 
-/// Copies field lines from a parsed head, each as `name: value CRLF`.
-///
-/// Lines that already stand so in the buffer, one behind the other, are copied together: the bytes are the same.
-struct FieldCopier {
-    private let buffer: Buffer
-    private var runStart = 0
-    private var runEnd = 0
-
-    init(_ buffer: Buffer) { self.buffer = buffer }
-
-    @inline(__always)
-    mutating func copy(_ field: FieldLine, to writer: inout BufferWriter) {
-        let isCanonical = field.value.start == field.name.end + 2 && buffer[field.name.end + 1] == 0x20
-        if isCanonical, field.name.start == runEnd + 2, runEnd > runStart {
-            runEnd = field.value.end
-            return
-        }
-        flush(to: &writer)
-        if isCanonical {
-            (runStart, runEnd) = (field.name.start, field.value.end)
-        } else {
-            writer.append(buffer.bytes(field.name.start, field.name.end))
-            writer.append(0x3A)
-            writer.append(0x20)
-            if !field.value.isEmpty { writer.append(buffer.bytes(field.value.start, field.value.end)) }
-            writer.append(0x0D)
-            writer.append(0x0A)
-        }
-    }
-
-    mutating func flush(to writer: inout BufferWriter) {
-        guard runEnd > runStart else { return }
-        writer.append(buffer.bytes(runStart, runEnd))
-        writer.append(0x0D)
-        writer.append(0x0A)
-        (runStart, runEnd) = (0, 0)
-    }
-}
-
 extension Exchange {
     /// Bytes that the target's head may need beyond the client's and one for each field, which may have come
     /// without a space behind its colon.
@@ -54,44 +15,28 @@ extension Exchange {
         var writer = target.stage(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
                 + (fixedHost?.utf8.count ?? 0))
-        writer.append(buffer.bytes(head.methodRange.start, head.methodRange.end))
-        writer.append(0x20)
-        writeTarget(to: &writer, buffer)
-        writer.append(text: " HTTP/1.1\r\nHost: ")
-        if let fixedHost {
-            writer.append(text: fixedHost)
-        } else {
-            writer.append(buffer.bytes(head.authority.start, head.authority.end))
-        }
-        writer.append(0x0D)
-        writer.append(0x0A)
-
         let forwarding = listener.compiled.settings.forwarding
-        var copier = FieldCopier(buffer)
-        for field in head.fields where !field.isHopByHop {
-            switch field.id {
-            case .host, .contentLength:
-                continue
-            case .xForwardedFor, .xForwardedProto, .xForwardedPort, .xForwardedHost, .xRealIP, .forwarded:
-                // A trusted proxy's own fields stay; X-Forwarded-For is written anew with the proxy appended.
-                guard client.isTrusted, field.id != .xForwardedFor || !forwarding.xForwarded,
-                    field.id != .forwarded || !forwarding.forwarded
-                else { continue }
-            case .xRequestID:
-                if forwarding.requestID { continue }
-            case .xAmznTraceID:
-                if forwarding.amazonTraceID { continue }
-            case .maxForwards:
-                if maxForwards != nil { continue }
-            // `X_Forwarded_For` becomes the real field in many a framework (CGI's rules).
-            case .other:
-                if field.isUnderscoreTwin { continue }
-            default:
-                break
+        let dropped = fieldsWrittenAnew(forwarding)
+        let bytes = buffer.bytes(0, head.headEnd)
+        let fields = head.fields
+        if fixedHost == nil, head.beginsPlainly {
+            fields.copy(
+                bytes, from: head.headStart, to: head.fieldsEnd, dropping: dropped, dropsTwins: true, to: &writer)
+        } else {
+            writer.append(bytes, head.methodRange)
+            writer.append(0x20)
+            writeTarget(to: &writer, buffer)
+            writer.append(text: " HTTP/1.1\r\nHost: ")
+            if let fixedHost {
+                writer.append(text: fixedHost)
+            } else {
+                writer.append(bytes, head.authority)
             }
-            copier.copy(field, to: &writer)
+            writer.append(text: "\r\n")
+            fields.copy(
+                bytes, from: head.fieldsStart, to: head.fieldsEnd, dropping: dropped.union(FieldSet(.host)),
+                dropsTwins: true, to: &writer)
         }
-        copier.flush(to: &writer)
 
         writeForwarding(forwarding, to: &writer, buffer)
         if let maxForwards {
@@ -119,6 +64,25 @@ extension Exchange {
         writer.append(0x0D)
         writer.append(0x0A)
         target.commit(writer)
+    }
+
+    /// What stays behind of the client's fields since it is written anew, or must not come from anybody.
+    private func fieldsWrittenAnew(_ forwarding: ForwardingHeaders) -> FieldSet {
+        var dropped = FieldSet(.contentLength)
+        if client.isTrusted {
+            // A trusted proxy's own fields stay; X-Forwarded-For is written anew with the proxy appended.
+            if forwarding.xForwarded { dropped.insert(FieldSet(.xForwardedFor)) }
+            if forwarding.forwarded { dropped.insert(FieldSet(.forwarded)) }
+        } else {
+            dropped.formUnion([
+                FieldSet(.xForwardedFor), FieldSet(.xForwardedProto), FieldSet(.xForwardedPort),
+                FieldSet(.xForwardedHost), FieldSet(.xRealIP), FieldSet(.forwarded),
+            ])
+        }
+        if forwarding.requestID { dropped.insert(FieldSet(.xRequestID)) }
+        if forwarding.amazonTraceID { dropped.insert(FieldSet(.xAmznTraceID)) }
+        if maxForwards != nil { dropped.insert(FieldSet(.maxForwards)) }
+        return dropped
     }
 
     /// Origin-form, or `*`. RFC 9112 §3.2
@@ -219,18 +183,21 @@ extension Exchange {
         // One for each field: it may have come without a space behind its colon.
         var writer = client.stage(
             room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)
-        writer.append(text: "HTTP/1.1 ")
-        writer.appendDecimal(UInt(answer.status))
-        writer.append(0x20)
-        if !answer.reason.isEmpty { writer.append(buffer.bytes(answer.reason.start, answer.reason.end)) }
-        writer.append(0x0D)
-        writer.append(0x0A)
-        var copier = FieldCopier(buffer)
-        for field in answer.fields where !field.isHopByHop {
-            if field.id == .contentLength, !mayKeepContentLength { continue }
-            copier.copy(field, to: &writer)
+        let bytes = buffer.bytes(0, answer.headEnd)
+        var start = answer.headStart
+        if !answer.hasPlainLine {
+            writer.append(text: "HTTP/1.1 ")
+            writer.appendDecimal(UInt(answer.status))
+            writer.append(0x20)
+            if !answer.reason.isEmpty { writer.append(bytes, answer.reason) }
+            writer.append(text: "\r\n")
+            start = answer.fieldsStart
         }
-        copier.flush(to: &writer)
+        // Before the fields are looked at: a call in between makes a copy of the whole head.
+        let dropped = mayKeepContentLength ? [] : FieldSet(.contentLength)
+        let end = answer.fieldsEnd
+        let fields = answer.fields
+        fields.copy(bytes, from: start, to: end, dropping: dropped, dropsTwins: false, to: &writer)
         if answer.status == 101 {
             writer.append(text: "Connection: Upgrade\r\nUpgrade: ")
             writer.append(buffer.bytes(answer.upgradeValue.start, answer.upgradeValue.end))
