@@ -142,8 +142,8 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoisePlatform", "PoiseLoop", "PoiseLive", "PoiseProxy",
-                "PoiseSimulation",
+                "PoiseControl", "PoiseSimulation",
             ],
-            path: "Tests/Simulation", swiftSettings: house),
+            path: "Tests/Simulation", exclude: ["README.md"], swiftSettings: house),
     ]
 )

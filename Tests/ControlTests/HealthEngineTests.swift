@@ -335,6 +335,24 @@ struct HealthEngineTests {
         #expect(bench.engine.leaving.isEmpty && bench.cut.count == 1)
     }
 
+    @Test("a removed target drains though its group is gone as well")
+    func removedGroup() throws {
+        let bench = Bench()
+        let groups = ["a", "b"].map { id in
+            group(id, [target(id == "a" ? 1 : 2)]) { $0.deregistrationDelay = .seconds(10) }
+        }
+        try bench.apply(configuration(groups))
+        let (one, two) = (bench.counters(1), bench.counters(2, in: "b"))
+        for counters in [one, two] { counters.add(TargetCounter.inFlight) }
+        try bench.apply(configuration([group("c", [target(3)])]), 1)
+        #expect(Set(bench.engine.leaving.map(\.label)) == [label(1), label(2)])
+        one.subtract(TargetCounter.inFlight)
+        bench.engine.tick(at: at(5))
+        #expect(bench.engine.leaving.map(\.label) == [label(2)] && bench.cut.isEmpty)
+        bench.engine.tick(at: at(11))
+        #expect(bench.engine.leaving.isEmpty && bench.cut.map(\.id) == [two.id])
+    }
+
     @Test("a group that no rule leads to is unused and not probed")
     func unused() throws {
         let bench = Bench()

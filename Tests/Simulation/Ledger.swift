@@ -11,6 +11,10 @@ final class RequestPlan {
     let bodyOffset: Int
     let bodyCount: Int
     var expectsContinue = false
+    /// Asks for another protocol.
+    var tunnel: TunnelPlan?
+    /// As X-Forwarded-For must tell.
+    var clientAddress = ""
     /// Heads of it that reached targets.
     var seen = 0
 
@@ -21,6 +25,17 @@ final class RequestPlan {
 
     /// RFC 9110 §9.2.2
     var isIdempotent: Bool { method != "POST" && method != "PATCH" }
+}
+
+/// What goes through a tunnel, cut out of ``Bytes`` for either direction.
+struct TunnelPlan {
+    typealias Part = (offset: Int, count: Int)
+    let up: Part
+    let down: Part
+    /// The client does not wait for the 101 before it sends.
+    var isEager = false
+    /// The target says nothing before the client has finished.
+    var isInTurn = false
 }
 
 /// An answer as its target means it.

@@ -49,6 +49,9 @@ struct MessageReader {
         }
     }
 
+    /// What is not read yet is not HTTP any more.
+    mutating func takeRest() -> ArraySlice<UInt8> { take(.max) ?? [] }
+
     /// `nil`: more bytes are needed.
     mutating func next() -> Event? {
         switch state {

@@ -14,14 +14,18 @@ struct Scenario: Sendable {
         case hostile
         /// Clients abort, dawdle, and send garbage.
         case rude
-        /// All of it, with stalls of the loops, clock steps, changes of health and of configuration.
+        /// All of it, with stalls of the loops, clock steps, operators and changes of configuration.
         case chaos
+        /// Nothing fails but that the configuration changes all the time: each request has its answer.
+        case applied
     }
 
     let kind: Kind
     var network = NetworkSettings()
     var workers = 1
     var targets = 2
+    /// Targets that a change may bring in.
+    var spareTargets = 0
     var deadTargets = 0
     var clients = 4
     var requestsPerClient = 4
@@ -32,6 +36,16 @@ struct Scenario: Sendable {
     var retries = RetryPolicy()
     var passive = PassiveChecks()
     var failOpen = TargetGroup.FailOpen.whenNoneUsable
+    var healthCheck: HealthCheck?
+    var slowStart = Nanoseconds.zero
+    var deregistrationDelay = Nanoseconds.seconds(300)
+    var hasBackups = false
+    var hasSecondGroup = false
+    /// Groups have a sorry response.
+    var isSorry = false
+    var usesProxyProtocol = false
+    /// Percent of requests that ask for another protocol, where they may.
+    var upgrades = 0
     var client = ClientTimeouts()
     var clientLimits = ClientLimits()
 
@@ -45,8 +59,11 @@ struct Scenario: Sendable {
     var targetsCloseIdle = false
     /// Loops stand still for a while, with the clock going on.
     var loopsStall = false
-    /// Health, weights and configuration change.
+    /// The clock leaps forward, for all at once.
+    var clockLeaps = false
     var configurationChanges = false
+    /// Targets are drained, taken back and weighed by hand.
+    var operatorsMeddle = false
 
     init(seed: UInt64) {
         var random = SeededRandom(seed ^ 0x5CE2_A210)
@@ -61,6 +78,7 @@ struct Scenario: Sendable {
         network.instantConnectPercent = random.pick([0, 50, 100])
         network.delayMax = random.pick([.microseconds(50), .milliseconds(2), .milliseconds(20)])
         chooseSizes(&random)
+        chooseFeatures(&random)
         clientLimits.bodyRateMin = 0
         client.head = .seconds(300)
         timeouts.responseIdle = .seconds(300)
@@ -71,6 +89,9 @@ struct Scenario: Sendable {
             deadTargets = random.pick(1...targets - 1)
             retries.triesMax = targets
             passive.consecutiveFailures = 0
+            healthCheck = nil
+            hasBackups = false
+            hasSecondGroup = false
         case .queued:
             limits.connectionsMax = random.pick(1...3)
             limits.queueTimeout = .seconds(300)
@@ -81,13 +102,41 @@ struct Scenario: Sendable {
             makeHostile(&random)
             makeRude(&random)
             loopsStall = random.chance(percent: 70)
+            clockLeaps = random.chance(percent: 20)
             configurationChanges = random.chance(percent: 70)
+            operatorsMeddle = random.chance(percent: 50)
+            deregistrationDelay = random.pick([.zero, .milliseconds(100), .seconds(5)])
+            spareTargets = 2
             if random.chance(percent: 50) {
                 limits.connectionsMax = random.pick(1...3)
                 limits.queueTimeout = random.pick([.milliseconds(100), .seconds(5)])
                 limits.queueMax = random.pick([1, 4, 1024])
             }
+        case .applied:
+            configurationChanges = true
+            spareTargets = 2
+            requestsPerClient = random.pick(4...10)
+            limits.queueTimeout = .seconds(300)
+            if random.chance(percent: 50) { limits.connectionsMax = random.pick(1...3) }
         }
+    }
+
+    private mutating func chooseFeatures(_ random: inout SeededRandom) {
+        usesProxyProtocol = random.chance(percent: 25)
+        upgrades = random.pick([0, 0, 30])
+        hasSecondGroup = random.chance(percent: 40)
+        hasBackups = random.chance(percent: 30)
+        client.upgradedIdle = .seconds(300)
+        if random.chance(percent: 70) {
+            var check = HealthCheck()
+            check.timeout = .milliseconds(100)
+            check.interval = random.pick([.milliseconds(100), .milliseconds(500)])
+            check.edgeInterval = .milliseconds(100)
+            check.healthyThreshold = random.pick(1...3)
+            check.unhealthyThreshold = random.pick(1...3)
+            healthCheck = check
+        }
+        slowStart = random.pick([.zero, .zero, .seconds(2)])
     }
 
     /// Tiny socket buffers come with small bodies: a simulated byte has its price.
@@ -110,7 +159,12 @@ struct Scenario: Sendable {
         retries.onTimeout = random.chance(percent: 50)
         retries.onStatuses = random.chance(percent: 50) ? [502, 503] : []
         passive.consecutiveFailures = random.pick([0, 1, 3])
+        passive.failurePercent = random.pick([nil, 30])
+        passive.failurePercentMinRequests = 5
+        passive.ejectionTime = random.pick([.milliseconds(200), .seconds(2)])
+        passive.ejectionTimeMax = .seconds(3)
         failOpen = random.pick(TargetGroup.FailOpen.allCases)
+        isSorry = random.chance(percent: 20)
     }
 
     private mutating func makeRude(_ random: inout SeededRandom) {
@@ -119,6 +173,7 @@ struct Scenario: Sendable {
         client.idle = random.pick([.milliseconds(200), .seconds(75)])
         client.bodyRateGrace = random.pick([.seconds(1), .seconds(10)])
         client.connectionAge = random.pick([.milliseconds(100), .seconds(3600)])
+        client.upgradedIdle = random.pick([.milliseconds(300), .seconds(20)])
         clientLimits.bodyRateMin = random.pick([0, 1024])
         clientLimits.bodyBytesMax = random.chance(percent: 30) ? bodyMax / 2 : nil
     }
@@ -126,7 +181,7 @@ struct Scenario: Sendable {
     /// Each request must be answered by a target, whole.
     var isPerfect: Bool {
         switch kind {
-        case .calm, .refusing, .queued: true
+        case .calm, .refusing, .queued, .applied: true
         case .hostile, .rude, .chaos: false
         }
     }

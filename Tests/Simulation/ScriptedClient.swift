@@ -37,13 +37,15 @@ final class ScriptedClient {
     }
 
     private func connect() {
+        let goesAside = world.hasSide && world.random.chance(percent: 40)
         do throws(SystemError) {
-            let socket = try world.network.connect(to: world.frontAddress, from: ip)
-            ClientStream(socket, client: self, world: world).begin()
+            let address = goesAside ? Setup.sideAddress : Setup.frontAddress
+            let socket = try world.network.connect(to: address, from: ip)
+            ClientStream(socket, client: self, world: world, isAside: goesAside).begin()
         } catch {
-            guard world.isDraining else { return world.fail("the listener refused a connection") }
-            remaining = 0
-            isDone = true
+            guard goesAside else { return world.fail("the listener refused a connection") }
+            // A worker has not heard of it yet, or it is gone again.
+            connectionEnded()
         }
     }
 }
@@ -83,11 +85,26 @@ private final class ClientStream {
     private var hasEnded = false
     private var lastProgress: MonotonicTime
     private var isReadPaused = false
+    /// Asked for.
+    private var prepared: TunnelEnd?
+    /// In place.
+    private var tunnel: TunnelEnd?
+    /// Bytes went behind a request to switch that was then answered otherwise.
+    private var hasSentEarly = false
+    /// As Poise must tell it.
+    private var address: String
+    /// Nothing may come of this connection.
+    private var isRefused = false
+    /// Of the second listener, and how often that had been taken away before.
+    private let isAside: Bool
+    private let sideRemovals: Int
 
-    init(_ socket: SimulatedSocket, client: ScriptedClient, world: World) {
+    init(_ socket: SimulatedSocket, client: ScriptedClient, world: World, isAside: Bool) {
         (self.socket, self.client, self.world) = (socket, client, world)
+        (self.isAside, sideRemovals) = (isAside, world.sideRemovals)
+        address = client.ip.dotted
         stream = ScriptedStream(socket, world.network)
-        lastProgress = world.network.now
+        lastProgress = world.patientTime
         manner =
             world.random.chance(percent: world.scenario.rudeClients)
             ? world.random.pick([.slowReader, .deadReader, .aborts, .garbage, .stopsHalfway, .finishesHalfway])
@@ -97,21 +114,41 @@ private final class ClientStream {
     func begin() {
         world.trace("client \(client.ip) connects as \(manner), socket \(socket.number)")
         socket.onChange = { [self] in changed() }
+        if world.scenario.usesProxyProtocol { sendPreamble() }
         sendBatch()
         if manner == .aborts { world.network.after(world.pause()) { [self] in abort() } }
         watch()
     }
 
+    /// The listener is gone since.
+    private var isRetired: Bool { isAside && world.sideRemovals > sideRemovals }
+
     // MARK: Sending
+
+    private func sendPreamble() {
+        var (bytes, told) = Preamble.random(&world.random)
+        if manner == .garbage, world.random.chance(percent: 50) {
+            (bytes, isRefused) = (Array("PROXY TCP4 nobody knows 1 2\r\n".utf8), true)
+        }
+        if let told { address = told }
+        let cut = world.random.pick(0...bytes.count)
+        stream.add(.send(bytes[..<cut]))
+        stream.add(.pause(world.pause()))
+        stream.add(.send(bytes[cut...]))
+    }
 
     private func sendBatch() {
         let isOld = world.random.chance(percent: 15)
         // What follows half a request would be read as its other half.
         let isHalf = manner == .stopsHalfway || manner == .finishesHalfway
         let count = client.takeBatch(max: isOld || isHalf ? 1 : 4)
+        if count == 1, !isOld, manner == .polite, world.random.chance(percent: world.scenario.upgrades) {
+            return sendUpgrade()
+        }
         for index in 0..<count {
             let isLast = index == count - 1
             let plan = world.makeRequest(isHTTP10: isOld, mayExpect: count == 1 && manner == .polite)
+            plan.clientAddress = address
             waiting.append(plan)
             add(plan, closes: isLast && world.random.chance(percent: 15))
         }
@@ -125,6 +162,24 @@ private final class ClientStream {
             // Half-closed behind a complete request: it is still answered.
             stream.add(.finish)
             isLastBatch = true
+        }
+        stream.pump()
+    }
+
+    private func sendUpgrade() {
+        let plan = world.makeUpgrade()
+        plan.clientAddress = address
+        waiting.append(plan)
+        world.trace("client \(client.ip) asks \(plan.id) for a tunnel")
+        stream.send(
+            "GET /r/\(plan.id) HTTP/1.1\r\nHost: shop.test\r\nX-Mark: mark-\(plan.id)\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+        let tunnel = TunnelEnd(
+            "client \(client.ip)", stream, send: plan.tunnel!.up, expect: plan.tunnel!.down, world: world)
+        prepared = tunnel
+        if plan.tunnel!.isEager {
+            hasSentEarly = true
+            tunnel.sendEarly()
         }
         stream.pump()
     }
@@ -193,7 +248,11 @@ private final class ClientStream {
         while !hasEnded {
             switch socket.read(manner == .slowReader ? 700 : 1 << 16) {
             case .bytes(let bytes):
-                lastProgress = world.network.now
+                lastProgress = world.patientTime
+                if let tunnel {
+                    tunnel.arrived(bytes[...])
+                    continue
+                }
                 reader.feed(bytes)
                 readEvents()
                 if manner == .slowReader {
@@ -204,11 +263,21 @@ private final class ClientStream {
                     }
                 }
             case .blocked: return
+            case .end where tunnel != nil && !stream.isBroken:
+                tunnel?.ended()
+                // Its own direction goes on.
+                if stream.isIdle { leaveTunnel() }
+                return
             // A send may have been told of the reset already; the end of the stream comes behind it then.
             case .end: return connectionEnded(isReset: stream.isBroken)
             case .failed: return connectionEnded(isReset: true)
             }
         }
+    }
+
+    private func leaveTunnel() {
+        waiting = []
+        finish()
     }
 
     private func readEvents() {
@@ -225,6 +294,18 @@ private final class ClientStream {
     }
 
     private func headArrived(_ head: MessageReader.Head) {
+        if isRefused { return world.fail("client \(client.ip) is served without a PROXY protocol header") }
+        if head.status == 101 {
+            guard let plan = waiting.first, plan.tunnel != nil, let prepared, head.value("upgrade") == "websocket",
+                let number = head.value("x-answer"), world.ledger.answer(number)?.requestID == plan.id
+            else { return world.fail("client \(client.ip) was sent a 101 that it did not ask for") }
+            world.trace("client \(client.ip) has a tunnel for \(plan.id)")
+            tunnel = prepared
+            prepared.onSent = { [unowned self] in read() }
+            prepared.arrived(reader.takeRest())
+            prepared.begin()
+            return
+        }
         if head.status < 200 {
             guard let plan = waiting.first, !plan.isHTTP10, head.status == 100 || head.status == 103 else {
                 return world.fail("an interim answer \(head.start) for nobody")
@@ -232,7 +313,7 @@ private final class ClientStream {
             if head.status == 100 { continueBody(plan) }
             return
         }
-        if waiting.isEmpty, manner == .polite || head.value("server") != "poise" {
+        if waiting.isEmpty, manner == .polite && !hasSentEarly || head.value("server") != "poise" {
             return world.fail("client \(client.ip) was sent an answer that nobody asked for")
         }
         (hasHead, received, bodyText) = (true, 0, [])
@@ -256,7 +337,8 @@ private final class ClientStream {
             return world.fail("an answer from nowhere: \(head.start)")
         }
         world.trace("client \(client.ip) is told \(head.status) for \(plan?.id ?? -1)")
-        isUncalledFor = !world.mayBeGenerated(head.status, isPolite: manner == .polite, plan)
+        if isRetired, head.status == 503 { return isUncalledFor = false }
+        isUncalledFor = !world.mayBeGenerated(head.status, isPolite: manner == .polite && !hasSentEarly, plan)
     }
 
     private func bodyArrived(_ bytes: ArraySlice<UInt8>) {
@@ -303,7 +385,7 @@ private final class ClientStream {
     /// All answers are here, and the connection is kept.
     private func goOn() {
         guard !hasEnded, waiting.isEmpty, !willClose else { return }
-        let mayGoOn = manner == .polite || manner == .slowReader
+        let mayGoOn = manner == .polite && !hasSentEarly || manner == .slowReader
         guard mayGoOn, client.hasMore, !isLastBatch, stream.isIdle, world.random.chance(percent: 80) else {
             return finish()
         }
@@ -333,10 +415,16 @@ private final class ClientStream {
 
     /// Poise has closed.
     private func connectionEnded(isReset: Bool) {
+        if tunnel != nil {
+            if world.scenario.isPerfect { world.fail("a tunnel of \(client.ip) was cut") }
+            return leaveTunnel()
+        }
         if !isReset, hasHead, reader.endsWithConnection { answerEnded() }
         if let plan = waiting.first {
             world.trace("client \(client.ip) lost \(plan.id), \(isReset ? "reset" : "closed")")
-            if !willClose, !followsOwnAnswer, !world.mayBeCut(hasHead: hasHead, isReset: isReset) {
+            // A request may be on its way to a connection that is closed because nothing happens on it.
+            let mayBeLost = willClose || followsOwnAnswer || isRetired && !hasHead || tunnel != nil
+            if !mayBeLost, !world.mayBeCut(hasHead: hasHead, isReset: isReset) {
                 world.fail("request \(plan.id) was not answered: the connection was \(isReset ? "reset" : "closed")")
             }
         }
@@ -347,7 +435,7 @@ private final class ClientStream {
     private func watch() {
         world.network.after(.seconds(100)) { [self] in
             guard !hasEnded else { return }
-            guard world.network.now >= lastProgress + .seconds(400) else { return watch() }
+            guard world.patientTime >= lastProgress + .seconds(400) else { return watch() }
             if manner == .polite {
                 world.fail("client \(client.ip) waits for request \(waiting.first?.id ?? -1) for ever")
             }

@@ -50,7 +50,11 @@ final class ScriptedStream {
             case .finish: socket.shutdownWrite()
             case .close: socket.close()
             case .reset: socket.reset()
-            case .call(let body): body()
+            case .call(let body):
+                // Which may add steps, and pump them.
+                first += 1
+                body()
+                continue
             }
             if first < steps.count { first += 1 }
         }

@@ -11,13 +11,17 @@ final class ScriptedTarget {
     private var connections: [TargetStream] = []
 
     var isAlive: Bool { listener != nil }
+    /// In ``World/patientTime``; `nil` while it lives.
+    private(set) var deadSince: MonotonicTime? = .zero
 
-    init(index: Int, address: SocketAddress, world: World) {
-        (self.index, self.address, self.world) = (index, address, world)
+    init(index: Int, world: World) {
+        (self.index, self.world) = (index, world)
+        address = .ip(Setup.address(ofTarget: index), port: 8080)
     }
 
     func start() {
         guard listener == nil else { return }
+        deadSince = nil
         listener = world.network.listen(on: address) { [unowned self] socket in
             guard isAlive else { return socket.reset() }
             let stream = TargetStream(socket, target: self, world: world)
@@ -30,6 +34,7 @@ final class ScriptedTarget {
     func die() {
         guard let listener else { return }
         self.listener = nil
+        deadSince = world.patientTime
         world.network.close(listener)
         for connection in connections { connection.kill() }
         connections = []
@@ -52,6 +57,8 @@ final class TargetStream {
     private var isAnswering = false
     /// The answer under way ends with the connection.
     private var endsWithClose = false
+    private var tunnel: TunnelEnd?
+    private var isInTurn = false
 
     init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World) {
         (self.socket, self.target, self.world) = (socket, target, world)
@@ -76,15 +83,29 @@ final class TargetStream {
         while !socket.isClosed {
             switch socket.read() {
             case .bytes(let bytes):
+                if let tunnel {
+                    tunnel.arrived(bytes[...])
+                    continue
+                }
                 reader.feed(bytes)
                 readEvents()
-            case .blocked: return
+            case .blocked: return endTunnel()
             case .end:
-                // Poise never half-closes towards a target: it is gone.
-                return end()
+                // Poise half-closes towards a target in tunnels only: else it is gone.
+                guard let tunnel else { return end() }
+                if !tunnel.hasEnded {
+                    tunnel.ended()
+                    if isInTurn { tunnel.begin() }
+                }
+                return endTunnel()
             case .failed: return end()
             }
         }
+    }
+
+    /// Both directions are through.
+    private func endTunnel() {
+        if let tunnel, tunnel.hasEnded, stream.isIdle || stream.isBroken, !socket.isClosed { end() }
     }
 
     private func readEvents() {
@@ -111,8 +132,13 @@ final class TargetStream {
         if plan.seen > 1, !plan.isIdempotent { world.fail("\(plan.method) \(plan.id) was sent to targets twice") }
         if head.start[0] != plan.method { world.fail("request \(plan.id) has become \(head.start[0])") }
         if head.value("x-mark") != "mark-\(plan.id)" { world.fail("request \(plan.id) lost its field") }
-        if head.value("via") == nil || head.value("x-forwarded-for") == nil {
-            world.fail("request \(plan.id) has no Via or X-Forwarded-For")
+        if head.value("via") == nil || head.value("x-forwarded-for") != plan.clientAddress {
+            world.fail(
+                "request \(plan.id) comes from \(head.value("x-forwarded-for") ?? ""), not \(plan.clientAddress)")
+        }
+        let asked = head.value("upgrade")
+        if asked != (plan.tunnel == nil ? nil : "websocket") {
+            world.fail("request \(plan.id) asks for \(asked ?? "")")
         }
         switch plan.framing {
         case .none: if head.value("transfer-encoding") != nil { world.fail("request \(plan.id) got a body") }
@@ -143,8 +169,31 @@ final class TargetStream {
         self.request = nil
         if let plan = answerAtEnd {
             answerAtEnd = nil
-            answer(plan, to: request)
+            plan.status == 101 ? switchProtocols(plan, for: request.tunnel!) : answer(plan, to: request)
         }
+    }
+
+    private func switchProtocols(_ plan: AnswerPlan, for asked: TunnelPlan) {
+        isAnswering = true
+        if world.random.chance(percent: 50) { stream.add(.pause(delay())) }
+        stream.add(
+            .call { [self] in
+                // Up to here the request was all that was asked for.
+                if reader.unread > 0 { world.fail("target \(target.index) was sent bytes before its 101") }
+                isInTurn = asked.isInTurn
+                tunnel = TunnelEnd(
+                    "target \(target.index)", stream, send: asked.down, expect: asked.up, world: world)
+                stream.send(
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Answer: \(plan.number)\r\n\r\n"
+                )
+                if plan.isCut {
+                    stream.add(.pause(delay()))
+                    stream.add(world.random.chance(percent: 50) ? .reset : .close)
+                }
+                tunnel?.onSent = { [unowned self] in endTunnel() }
+                if !asked.isInTurn { tunnel?.begin() }
+            })
+        stream.pump()
     }
 
     // MARK: Answering
@@ -157,6 +206,14 @@ final class TargetStream {
         var isCut = isFaulty && !isUnavailable
         let count = request.method == "HEAD" ? 0 : world.random.size(upTo: world.scenario.bodyMax)
         if request.method == "HEAD" || (count == 0 && framing == .length) { isCut = false }
+        if request.tunnel != nil, !isUnavailable, world.random.chance(percent: 80) {
+            answerAtEnd = world.ledger.addAnswer { number in
+                AnswerPlan(
+                    number: number, requestID: request.id, target: target.index, status: 101, framing: .untilClose,
+                    bodyOffset: 0, bodyCount: 0, isCut: isCut)
+            }
+            return
+        }
         let plan = world.ledger.addAnswer { number in
             AnswerPlan(
                 number: number, requestID: request.id, target: target.index,

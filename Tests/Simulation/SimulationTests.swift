@@ -15,7 +15,10 @@ private let batches =
 struct SimulationTests {
     @Test("no invariant is broken", arguments: batches)
     func holds(seeds: Range<UInt64>) {
+        let batch = seeds.lowerBound / batchSize
+        defer { TrapReport.end(batch) }
         for seed in seeds {
+            TrapReport.begin(seed, of: batch)
             let world = World(seed: seed, traces: single != nil)
             world.run()
             if let violation = world.violation {
@@ -26,7 +29,7 @@ struct SimulationTests {
         }
     }
 
-    @Test("the same seed plays the same run", arguments: [0, 3, 5] as [UInt64])
+    @Test("the same seed plays the same run", arguments: [0, 10, 5, 13] as [UInt64])
     func replays(seed: UInt64) {
         let worlds = (0..<2).map { _ in World(seed: seed) }
         for world in worlds { world.run() }

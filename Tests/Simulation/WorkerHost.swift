@@ -6,6 +6,8 @@ import PoisePlatform
 import PoiseProxy
 import PoiseSimulation
 
+@testable import PoiseControl
+
 /// One worker on its simulated loop, and what is known of it from outside.
 final class WorkerHost {
     let index: Int
@@ -19,38 +21,94 @@ final class WorkerHost {
     /// Ended exchanges, by the access log.
     private(set) var records = 0
     var onRecord: ((_ record: AccessRecord, _ target: String) -> Void)?
-    /// In force on this worker.
-    private(set) var weights: [Int32]
     /// The machine has no time for this thread until then.
     var stalledUntil = MonotonicTime.zero
 
+    /// Weights in force on this worker, by the id of the target's counters: what it was told in the letters that it
+    /// has read. Targets of a group that is gone keep theirs, for exchanges that were on their way to it.
+    private(set) var weights: [Int: Int32] = [:]
+    private var groups: [Int: CompiledGroup] = [:]
+    /// Since when which snapshot is in force, oldest first.
+    private(set) var snapshots: [(since: MonotonicTime, snapshot: ProxySnapshot)] = []
+
     init(
         index: Int, network: SimulatedNetwork, seed: UInt64, reports: FailureReports, limits: ProcessLimiter,
-        neighbours: Neighbours, targets: Int
+        neighbours: Neighbours
     ) {
         self.index = index
         node = network.makeNode(ip: IPAddress(v4: 0x0A00_0001))
         loop = EventLoop(simulation: node)
-        weights = Array(repeating: Int32(EffectiveWeight.of(1)), count: targets)
         worker = Worker(
             index: index, loop: loop, seed: seed &+ UInt64(index),
-            events: WorkerEvents(targetFailed: { _, target, _, _ in reports.add(target) }),
+            events: WorkerEvents(targetFailed: { slot, _, identity, count in
+                reports.add(FailureReports.Report(slot: slot, identity: identity, count: count))
+            }),
             log: AccessLog(ring: ring, bell: bell), limits: limits, neighbours: neighbours)
     }
+
+    // MARK: Letters
 
     func post(_ letter: @escaping @Sendable (Worker) -> Void) {
         let bound = LoopBound(worker, on: loop)
         loop.mailbox.post { letter(bound.open()) }
     }
 
-    func setAvailability(_ availability: GroupAvailability) {
+    func adopt(
+        _ snapshot: ProxySnapshot, _ sockets: [ListenerSocket], deadline: MonotonicTime,
+        _ availability: [Int: GroupAvailability]
+    ) {
         let bound = LoopBound(self, on: loop)
         loop.mailbox.post {
             let host = bound.open()
-            host.weights = availability.weights
-            host.worker.setAvailability(availability, ofGroup: 0)
+            host.worker.adopt(snapshot, sockets: sockets, deadline: deadline, availability: availability)
+            host.note(snapshot, availability)
         }
     }
+
+    /// As the daemon's pool of workers does.
+    func post(_ orders: [HealthOrder]) {
+        let bound = LoopBound(self, on: loop)
+        loop.mailbox.post {
+            let host = bound.open()
+            for order in orders {
+                switch order {
+                case .weights(let slot, let changes):
+                    for change in changes {
+                        host.worker.setWeight(change.weight, ofTarget: change.target, inGroup: slot)
+                        host.note(change.weight, of: change.target, in: slot)
+                    }
+                case .availability(let slot, let availability):
+                    host.worker.setAvailability(availability, ofGroup: slot)
+                    for (target, weight) in availability.weights.enumerated() {
+                        host.note(weight, of: target, in: slot)
+                    }
+                case .endFlows(let target): host.worker.endFlows(at: target)
+                }
+            }
+        }
+    }
+
+    private func note(_ snapshot: ProxySnapshot, _ availability: [Int: GroupAvailability]) {
+        snapshots.append((loop.now, snapshot))
+        for group in snapshot.groups where groups[group.slot] !== group {
+            // Of its former self, not of another group that had the slot before.
+            if let old = groups[group.slot], old.counters === group.counters {
+                for target in old.targets { weights[target.counters.id] = 0 }
+            }
+            groups[group.slot] = group
+            for (index, target) in group.targets.enumerated() {
+                weights[target.counters.id] = availability[group.slot]!.weights[index]
+            }
+        }
+    }
+
+    private func note(_ weight: Int32, of target: Int, in slot: Int) {
+        weights[groups[slot]!.targets[target].counters.id] = weight
+    }
+
+    func weight(of target: CompiledTarget) -> Int32 { weights[target.counters.id] ?? 0 }
+
+    // MARK: Stepping
 
     /// When it must be stepped; `nil`: not before an event.
     var wakeTime: MonotonicTime? {
@@ -70,19 +128,20 @@ final class WorkerHost {
             onRecord?(record, String(decoding: text[texts.target], as: UTF8.self))
         }
     }
-
-    /// Exchanges that this worker has sent to each target so far.
-    func targetRequests(_ group: CompiledGroup) -> [Int] {
-        group.targets.map { Int($0.counters.row(index).load(TargetCounter.requests)) }
-    }
 }
 
 /// What workers tell control about failing targets.
 final class FailureReports: Sendable {
-    private let targets = Lock<[Int]>([])
-    func add(_ target: Int) { targets.withLock { $0.append(target) } }
-    func take() -> [Int] {
-        targets.withLock { list in
+    struct Report: Sendable {
+        let slot: Int
+        let identity: UInt64
+        let count: Int
+    }
+
+    private let reports = Lock<[Report]>([])
+    func add(_ report: Report) { reports.withLock { $0.append(report) } }
+    func take() -> [Report] {
+        reports.withLock { list in
             defer { list = [] }
             return list
         }

@@ -1,30 +1,34 @@
-import PoiseHealth
-import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
 import PoiseProxy
 import PoiseSimulation
 
-/// One run of a scenario: workers on a simulated network between scripted clients and targets, one step at a time,
-/// with the invariants looked at after each.
+/// One run of a scenario: workers on a simulated network between scripted clients and targets, under the real builder
+/// of snapshots and the real health engine, one step at a time, with the invariants looked at after each.
 ///
-/// 1. A target whose weight is 0 gets no new exchange.
+/// After each step (``Invariants``), over all snapshots that there were:
+///
+/// 1. A target whose weight is 0, by the letters that the worker has read, gets no new exchange.
 /// 2. A target's slots in use are its exchanges in flight and what is on its way to waiters, and never more than
-///    `max_connections`; so are its open connections.
-/// 3. Every exchange ends exactly once: requests begun = requests in flight + records written.
+///    `max_connections`; so are its open connections. Above a limit that was lowered nothing is added.
+/// 3. Every exchange ends exactly once: requests begun = requests in flight + records written. Its record tells the
+///    first rule that matched in a snapshot that was in force when it began, and a group and a target of that rule.
 /// 4. No gauge is below 0, and at the end all are 0; no buffer, no descriptor and no timer is left.
 /// 5. A loop that is stepped again and again gets something done, or the clock moves.
 ///
+/// Of health (``SimulatedControl``): a target that has been dead for as long as its checks may take to find out has the
+/// weight 0, unless the group fails open; long after the last disturbance all targets are back.
+///
 /// What the clients and targets check by themselves: whose answer it is, each byte of it, whether a cut answer can
-/// be told from a whole one, and that a request that is not idempotent is seen once.
+/// be told from a whole one, that a request that is not idempotent is seen once, that the address of a PROXY protocol
+/// header is the client's, and of tunnels (``TunnelEnd``) each byte, and that none comes before the 101.
 final class World {
     let scenario: Scenario
     let network: SimulatedNetwork
     var random: SeededRandom
     var ledger = Ledger()
     var tally = Tally()
-    let frontAddress = SocketAddress.ip(IPAddress(v4: 0x0A00_0001), port: 80)
     private(set) var isDraining = false
     /// The first thing that was wrong.
     private(set) var violation: String?
@@ -35,13 +39,18 @@ final class World {
     private(set) var hosts: [WorkerHost] = []
     private var targets: [ScriptedTarget] = []
     private var clients: [ScriptedClient] = []
-    private(set) var group: CompiledGroup!
-    private var listener: CompiledListener!
+    private var setup: Setup
+    private(set) var control: SimulatedControl!
+    private var invariants: Invariants!
+    /// How often the second listener was taken away.
+    private(set) var sideRemovals = 0
+    private var leapt = Nanoseconds.zero
     private let limits = ProcessLimiter(connectionsMax: 1000)
     private let neighbours = Neighbours()
     private let reports = FailureReports()
     private var steps = 0
     private var disturbances = 0
+    private var changes = 0
     private var lastProgress: UInt64 = 0
     private var lastTime = MonotonicTime.zero
     private var stepsWithoutProgress = 0
@@ -51,41 +60,35 @@ final class World {
         var generated = 0
         /// Requests without an answer, or with a part of one.
         var cut = 0
+        /// Ends of tunnels that saw the other end's end.
+        var tunneled = 0
     }
 
     init(seed: UInt64, traces: Bool = false) {
         scenario = Scenario(seed: seed)
         random = SeededRandom(seed)
+        setup = Setup(scenario, &random)
         network = SimulatedNetwork(seed: seed &* 31 &+ 7, settings: scenario.network)
         self.traces = traces
         build(seed)
     }
 
     private func build(_ seed: UInt64) {
-        let addresses = (0..<scenario.targets).map {
-            SocketAddress.ip(IPAddress(v4: 0x0A00_0100 + UInt32($0)), port: 8080)
-        }
-        targets = addresses.enumerated().map { ScriptedTarget(index: $0, address: $1, world: self) }
-        group = Self.compileGroup(scenario, addresses)
-        listener = Self.compileListener(scenario)
-        let snapshot = ProxySnapshot(generation: 1, listeners: [listener], groups: [group])
+        targets = (0..<scenario.targets + scenario.spareTargets).map { ScriptedTarget(index: $0, world: self) }
+        invariants = Invariants(workers: scenario.workers) { [unowned self] in fail($0) }
         for index in 0..<scenario.workers {
             let host = WorkerHost(
-                index: index, network: network, seed: seed, reports: reports, limits: limits, neighbours: neighbours,
-                targets: scenario.targets)
+                index: index, network: network, seed: seed, reports: reports, limits: limits, neighbours: neighbours)
             hosts.append(host)
-            if traces {
-                host.onRecord = { [unowned self] record, target in
-                    trace(
-                        "worker \(index) ends \(target): \(record.status) \(record.reason.name), target \(record.target), try \(record.tries)"
-                    )
-                }
-            }
-            let socket = network.listen(on: frontAddress, onConnection: nil).number
-            host.post { worker in
-                worker.adopt(snapshot, sockets: [ListenerSocket(slot: 0, id: 0, descriptor: socket)])
+            host.onRecord = { [unowned self, unowned host] record, path in
+                trace(
+                    "worker \(index) ends \(path): \(record.status) \(record.reason.name), target \(record.target), try \(record.tries)"
+                )
+                invariants.check(record, path, of: host)
             }
         }
+        control = SimulatedControl(self)
+        control.apply(setup.configuration(scenario))
         for target in targets.dropFirst(scenario.deadTargets) { target.start() }
         for index in 0..<scenario.clients { clients.append(ScriptedClient(index: index, world: self)) }
     }
@@ -103,6 +106,30 @@ final class World {
 
     func trace(_ text: @autoclosure () -> String) {
         if traces { print("\(network.now.nanoseconds / 1000) us  \(text())") }
+    }
+
+    /// Time that somebody who waits has felt: without leaps of the clock.
+    var patientTime: MonotonicTime { MonotonicTime(nanoseconds: network.now.nanoseconds - leapt.count) }
+
+    var hasSide: Bool { setup.hasSide }
+
+    private func target(at address: SocketAddress) -> ScriptedTarget? { targets.first { $0.address == address } }
+    func isAlive(_ address: SocketAddress) -> Bool { target(at: address).map { $0.deadSince == nil } ?? false }
+    func deadSince(_ address: SocketAddress) -> MonotonicTime? { target(at: address)?.deadSince }
+
+    func makeUpgrade() -> RequestPlan {
+        ledger.add { id in
+            let plan = RequestPlan(
+                id: id, method: "GET", isHTTP10: false, framing: .none, bodyOffset: 0, bodyCount: 0)
+            func part() -> TunnelPlan.Part {
+                let count = random.size(upTo: scenario.bodyMax)
+                return (random.pick(0...Bytes.count - count), count)
+            }
+            plan.tunnel = TunnelPlan(
+                up: part(), down: part(), isEager: !scenario.isPerfect && random.chance(percent: 30),
+                isInTurn: scenario.isPerfect && random.chance(percent: 50))
+            return plan
+        }
     }
 
     func makeRequest(isHTTP10: Bool, mayExpect: Bool) -> RequestPlan {
@@ -135,7 +162,7 @@ final class World {
     /// Whether the connection may have ended without the answer, or within it.
     func mayBeCut(hasHead: Bool, isReset: Bool) -> Bool {
         switch scenario.kind {
-        case .calm, .refusing, .queued: false
+        case .calm, .refusing, .queued, .applied: false
         // An answer that has not begun is owed: if not the target's, then one of Poise's own. A reset may have
         // taken the beginning away.
         case .hostile: hasHead || isReset
@@ -146,11 +173,15 @@ final class World {
     // MARK: Running
 
     func run() {
+        control.start()
         for client in clients { client.start() }
         if scenario.targetsDie { scheduleDeaths() }
         if scenario.loopsStall { scheduleStalls() }
+        if scenario.clockLeaps { scheduleLeaps() }
         if scenario.configurationChanges { scheduleChanges() }
+        if scenario.operatorsMeddle { scheduleOperators() }
         drive { clients.allSatisfy(\.isDone) }
+        calmDown()
         // What is idle goes by its own timers.
         let settled = network.now + .seconds(700)
         drive { network.now >= settled }
@@ -162,7 +193,7 @@ final class World {
         while violation == nil, !isDone() {
             steps += 1
             if steps > 400_000 { return fail("it does not come to an end") }
-            handleReports()
+            control.handle(reports.take())
             let runnable = hosts.filter { $0.isRunnable(network.now) }
             let isNetworkDue = network.nextEventTime.map { $0 <= network.now } ?? false
             if !runnable.isEmpty, !isNetworkDue || random.chance(percent: 60) {
@@ -180,7 +211,6 @@ final class World {
     }
 
     private func step(_ host: WorkerHost) {
-        let before = host.targetRequests(group)
         let weights = host.weights
         host.step(at: network.now, maxEvents: random.chance(percent: 20) ? random.pick(1...3) : .max)
         fingerprint =
@@ -191,39 +221,24 @@ final class World {
         } else {
             (lastProgress, lastTime, stepsWithoutProgress) = (network.progress, network.now, 0)
         }
-        check(host, before, weights)
+        invariants.check(after: host, weights: weights, hosts: hosts)
     }
 
-    private func check(_ host: WorkerHost, _ before: [Int], _ weights: [Int32]) {
-        let after = host.targetRequests(group)
-        for index in after.indices where after[index] > before[index] {
-            if weights[index] == 0, host.weights[index] == 0 { fail("target \(index) was used with weight 0") }
+    /// Everything that was disturbed is put right, and control sees to the rest; then it stops, for a minute of it is
+    /// as good as an hour.
+    private func calmDown() {
+        guard violation == nil else { return }
+        for host in hosts { host.stalledUntil = .zero }
+        for target in targets.dropFirst(scenario.deadTargets) {
+            network.swallow(target.address, false)
+            target.start()
         }
-        for (index, target) in group.targets.enumerated() {
-            let inFlight = target.counters.gauge(TargetCounter.inFlight)
-            if inFlight < 0 { fail("target \(index) has \(inFlight) exchanges in flight") }
-            if target.counters.gauge(TargetCounter.connections) < 0 { fail("target \(index) has connections below 0") }
-            guard let limit = target.limit else { continue }
-            let connections = target.counters.gauge(TargetCounter.connections)
-            for (what, slots, used) in [
-                ("slots", limit.exchanges, inFlight), ("connections", limit.connections, connections),
-            ] {
-                if slots.inUse > slots.limit { fail("target \(index) has \(slots.inUse) of \(slots.limit) \(what)") }
-                // The rest is in letters to waiters.
-                if slots.inUse < used || slots.inUse > used && !hosts.contains(where: \.hasMail) {
-                    fail("target \(index) has \(slots.inUse) \(what) in use for \(used)")
-                }
-            }
-        }
-        let inFlight = listener.counters.gauge(ListenerCounter.inFlight)
-        let begun = listener.counters.gauge(ListenerCounter.requests)
-        let ended = hosts.reduce(0) { $0 + $1.records }
-        if inFlight < 0 || begun != inFlight + ended {
-            fail("\(begun) exchanges began, \(inFlight) are in flight, \(ended) have ended")
-        }
-        for gauge in [GroupCounter.inFlight, GroupCounter.queued] where group.counters.gauge(gauge) < 0 {
-            fail("the group's gauge \(gauge) is below 0")
-        }
+        control.calmDown()
+        let calm = network.now + .seconds(6)
+        drive { network.now >= calm }
+        if violation == nil, scenario.deadTargets == 0 { control.checkAllAreBack() }
+        if violation == nil { invariants.checkRemovedKeepNothing() }
+        control.stop()
     }
 
     private func checkNothingIsLeft() {
@@ -236,24 +251,12 @@ final class World {
             if host.loop.armedTimerCount != 0 { fail("\(host.loop.armedTimerCount) timers are armed for nothing") }
         }
         if limits.connectionCount != 0 { fail("the process counts \(limits.connectionCount) connections") }
-        if listener.counters.gauge(ListenerCounter.inFlight) != 0 { fail("exchanges are in flight for ever") }
-        if listener.counters.gauge(ListenerCounter.connections) != 0 { fail("connections are counted for ever") }
-        if group.counters.gauge(GroupCounter.inFlight) != 0 { fail("the group has exchanges in flight for ever") }
-        if group.counters.gauge(GroupCounter.queued) != 0 || group.queue.map({ $0.count != 0 }) ?? false {
-            fail("the queue is not empty")
-        }
-        for (index, target) in group.targets.enumerated() {
-            if target.counters.gauge(TargetCounter.inFlight) != 0 { fail("target \(index) is busy for ever") }
-            if target.counters.gauge(TargetCounter.connections) != 0 { fail("target \(index) is connected for ever") }
-            if target.limit.map({ $0.exchanges.inUse + $0.connections.inUse != 0 }) ?? false {
-                fail("target \(index) has slots in use for ever")
-            }
-        }
+        invariants.checkNothingIsLeft()
     }
 
     /// Also frees what refers to itself.
     private func retire() {
-        let empty = ProxySnapshot(generation: 2, listeners: [], groups: [])
+        let empty = ProxySnapshot(generation: .max, listeners: [], groups: [])
         for host in hosts {
             host.post { worker in
                 worker.closeAll()
@@ -294,74 +297,41 @@ final class World {
         }
     }
 
-    private func scheduleChanges() {
+    private func scheduleLeaps() {
         network.after(pause() + pause() + .milliseconds(1)) { [self] in
             guard mayDisturb() else { return }
-            var weights = (0..<scenario.targets).map { _ in Int32(random.pick([0, 128, 256, 1024])) }
-            let isFailOpen = weights.allSatisfy { $0 == 0 } && scenario.failOpen == .whenNoneUsable
-            if isFailOpen { weights = weights.map { _ in 128 } }
-            publish(GroupAvailability(weights: weights, isFailOpen: isFailOpen))
+            if random.chance(percent: 10) {
+                let span = Nanoseconds.seconds(Int64(random.size(upTo: 2000)))
+                trace("the clock leaps by \(span.milliseconds) ms")
+                leapt = leapt + span
+                network.advance(to: network.now + span)
+            }
+            scheduleLeaps()
+        }
+    }
+
+    private func scheduleChanges() {
+        network.after(pause() + pause() + .milliseconds(1)) { [self] in
+            changes += 1
+            guard mayDisturb(), changes <= 50 else { return }
+            let hadSide = setup.hasSide
+            // Several in one apply, now and then.
+            let words = (0..<random.pick(1...3)).map { _ in setup.change(scenario, &random) }
+            trace("apply: \(words.joined(separator: ", "))")
+            if hadSide, !setup.hasSide { sideRemovals += 1 }
+            control.apply(setup.configuration(scenario))
             scheduleChanges()
         }
     }
 
-    /// Passive health: a target that fails is left out for a while.
-    private func handleReports() {
-        for target in reports.take() where scenario.passive.consecutiveFailures > 0 {
-            trace("target \(target) is ejected")
-            var weights = hosts[0].weights
-            weights[target] = 0
-            let isFailOpen = weights.allSatisfy { $0 == 0 } && scenario.failOpen == .whenNoneUsable
-            if isFailOpen { weights = weights.map { _ in 128 } }
-            publish(GroupAvailability(weights: weights, isFailOpen: isFailOpen))
-            network.after(.seconds(1)) { [self] in
-                var weights = hosts[0].weights
-                weights[target] = 128
-                publish(GroupAvailability(weights: weights))
-            }
+    private func scheduleOperators() {
+        network.after(pause() + pause() + .milliseconds(1)) { [self] in
+            guard mayDisturb() else { return }
+            control.disturb()
+            scheduleOperators()
         }
     }
 
-    private func publish(_ availability: GroupAvailability) {
-        trace("weights are \(availability.weights)\(availability.isFailOpen ? ", fail-open" : "")")
-        for host in hosts { host.setAvailability(availability) }
-    }
-
-    // MARK: Compiling
-
-    private static func compileGroup(_ scenario: Scenario, _ addresses: [SocketAddress]) -> CompiledGroup {
-        var settings = TargetGroup(id: "web", name: "web", targets: [])
-        settings.algorithm = scenario.algorithm
-        settings.timeouts = scenario.timeouts
-        settings.limits = scenario.limits
-        settings.retries = scenario.retries
-        settings.passive = scenario.passive
-        settings.failOpen = scenario.failOpen
-        let targets = addresses.enumerated().map { index, address in
-            CompiledTarget(
-                address: address, settings: Target(address: .name("t\(index)", port: 8080)), label: "t\(index)",
-                hostHeader: "t\(index)", identity: UInt64(index) &* 0x9E37_79B9_7F4A_7C15,
-                counters: CounterBlock(workers: scenario.workers, width: TargetCounter.width),
-                limit: scenario.limits.connectionsMax.map { TargetLimit($0) })
-        }
-        return CompiledGroup(
-            slot: 0, settings: settings, targets: targets,
-            counters: CounterBlock(workers: scenario.workers, width: GroupCounter.width),
-            totalTime: Histogram(workers: scenario.workers), targetTime: Histogram(workers: scenario.workers),
-            queue: scenario.limits.connectionsMax == nil ? nil : SlotQueue())
-    }
-
-    private static func compileListener(_ scenario: Scenario) -> CompiledListener {
-        var settings = Listener(
-            id: "front", name: "front", addresses: [.anyAddress(port: 80)], rules: [],
-            defaultAction: .forward(Forward(shares: [.init(group: "web")])))
-        settings.timeouts = scenario.client
-        settings.limits = scenario.clientLimits
-        return CompiledListener(
-            slot: 0, settings: settings, actions: [],
-            defaultAction: .forward([.init(groupSlot: 0, weight: 1)]),
-            counters: CounterBlock(workers: scenario.workers, width: ListenerCounter.width),
-            ruleCounters: [CounterBlock(workers: scenario.workers, width: RuleCounter.width)],
-            totalTime: Histogram(workers: scenario.workers), targetTime: Histogram(workers: scenario.workers))
-    }
+    /// A snapshot that workers are about to adopt.
+    func watch(_ snapshot: ProxySnapshot) { invariants.add(snapshot, hosts) }
 }

@@ -165,7 +165,9 @@ final class HealthEngine {
         switch target.drain.deregister(at: now, delay: target.group.settings.deregistrationDelay) {
         case .reportUnused(let flows): drained(target, cutting: flows, at: now)
         case .none where !target.isDraining: drained(target, cutting: 0, at: now)
-        case .none, .startTimer, .cancelTimer: leaving.append(target)
+        case .none, .startTimer, .cancelTimer:
+            target.formerGroup = target.group
+            leaving.append(target)
         }
     }
 
@@ -302,7 +304,11 @@ final class HealthEngine {
             }
         }
         for target in leaving { watchDrain(target, at: now) }
-        leaving.removeAll { !$0.isDraining }
+        leaving.removeAll { target in
+            guard !target.isDraining else { return false }
+            target.formerGroup = nil
+            return true
+        }
         flush(at: now)
     }
 

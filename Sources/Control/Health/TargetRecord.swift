@@ -8,6 +8,8 @@ import PoiseProxy
 /// whatever snapshots come and go.
 final class TargetRecord {
     unowned let group: GroupRecord
+    /// ``group`` while this drains after its removal: the group may be gone before its last flow is.
+    var formerGroup: GroupRecord?
     let label: String
     /// `nil`: a name without any address.
     var compiled: CompiledTarget?

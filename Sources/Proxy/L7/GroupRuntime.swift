@@ -61,8 +61,9 @@ final class GroupRuntime {
     ///
     /// - Returns: for each old target its new index, -1 where it is gone.
     func replace(with compiled: CompiledGroup, on worker: Worker, _ availability: GroupAvailability?) -> [Int] {
+        let before = pools
         var old: [UInt64: TargetPool] = [:]
-        for pool in pools { old[pool.target.identity] = pool }
+        for pool in before { old[pool.target.identity] = pool }
         let places = Dictionary(
             zip(compiled.targets.map(\.identity), compiled.targets.indices), uniquingKeysWith: { first, _ in first })
         let renumbered = pools.map { places[$0.target.identity] ?? -1 }
@@ -88,7 +89,8 @@ final class GroupRuntime {
             pool.replace(group: compiled, target: target)
             return pool
         }
-        for (_, pool) in old { pool.retire() }
+        // In their order and not a dictionary's, which is another one in each process: runs can be played again.
+        for pool in before where old[pool.target.identity] === pool { pool.retire() }
         return renumbered
     }
 
