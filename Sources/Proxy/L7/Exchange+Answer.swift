@@ -99,7 +99,7 @@ extension Exchange {
             status = answer.status
             return retry(from: target, failed: true)
         }
-        target.pool.succeeded()
+        target.pool.answered(status: answer.status, groupIndex: targetIndex)
         target.pool.answersAreLarge = isLarge(answer.framing)
         status = answer.status
         phase = .answering
