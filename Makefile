@@ -20,7 +20,7 @@ PYTHON := .venv/bin/python
 RELEASE := -c release --static-swift-stdlib --product poise
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Fuzz)
 
-.PHONY: help deps build run test test-swift test-e2e bench fuzz sanitize soak lint install clean toolchain
+.PHONY: help deps build run test test-swift test-e2e test-differential test-schema bench fuzz sanitize soak lint install clean toolchain
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; \

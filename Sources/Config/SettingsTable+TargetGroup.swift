@@ -195,7 +195,7 @@ extension SettingsTable {
                 "Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off."),
             .integer(
                 "failure_percent", at: \.failurePercent, in: 1...100, unset: "off",
-                "Share of failed exchanges within the window that ejects a target."),
+                "Share of failed exchanges (as above) within the window that ejects a target."),
             .integer(
                 "min_requests", at: \.failurePercentMinRequests, in: 1...1_000_000,
                 "Fewer exchanges than this within the window prove nothing."),

@@ -17,6 +17,8 @@ public enum TargetCounter {
     public static let bytesFromTarget = 11
     /// Times a pooled connection was used again.
     public static let reuses = 12
+    /// Answers with 502, 503 or 504 that were passed on, counted at their head: failures to passive checks.
+    public static let unavailableAnswers = 13
     public static let width = 16
 }
 

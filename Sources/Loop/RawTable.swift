@@ -4,8 +4,8 @@
 /// change; this costs a bounds check. Not copied, not shared: one owner, one thread.
 ///
 /// SAFETY: `base` holds `capacity` slots of which the first `count` are initialised; every index is checked. The state
-/// lies behind a pointer of its own, so that no access to it needs an exclusivity check either: no method calls out
-/// while it reads or writes it.
+/// lies behind a pointer of its own, so that no access to it needs an exclusivity check either. What could call back is
+/// the release of an element: it comes after the store that replaces it, and no element's `deinit` reaches its table.
 @safe public final class RawTable<Element> {
     @usableFromInline let state: UnsafeMutablePointer<State>
 

@@ -146,7 +146,7 @@ public struct HTTPProbe: Sendable, Hashable {
 public struct PassiveChecks: Sendable, Equatable {
     /// Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off.
     public var consecutiveFailures = 5
-    /// Share of failed exchanges in percent over `window` that ejects a target; `nil` turns it off.
+    /// Share of failed exchanges, the same failures, in percent over `window` that ejects a target; `nil` turns it off.
     public var failurePercent: Int?
     /// Fewer exchanges than this in `window` prove nothing.
     public var failurePercentMinRequests = 20

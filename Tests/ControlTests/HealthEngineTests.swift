@@ -221,6 +221,33 @@ struct HealthEngineTests {
         #expect(bench.weights(of: "a") == [0, 256])
     }
 
+    @Test("answers with 502 to 504 are failures to the failure rate, each once, from their head on")
+    func failureRateOfAnswers() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1), target(2)]) {
+                    $0.healthCheck = nil
+                    $0.passive.failurePercent = 50
+                    $0.passive.failurePercentMinRequests = 20
+                }
+            ]))
+        let counters = bench.counters(1)
+        counters.add(TargetCounter.status2xx, 11)
+        // Begun, while their bodies are under way.
+        counters.add(TargetCounter.unavailableAnswers, 9)
+        bench.engine.tick(at: at(1))
+        #expect(bench.state(1)?.state == .healthy, "nine of at most twenty")
+        // Their ends are no successes.
+        counters.add(TargetCounter.status2xx + 3, 9)
+        bench.engine.tick(at: at(2))
+        counters.add(TargetCounter.unavailableAnswers, 2)
+        counters.add(TargetCounter.status2xx + 3, 2)
+        bench.engine.tick(at: at(3))
+        #expect(bench.state(1)?.reason == .failureRate, "eleven of twenty-two")
+        #expect(bench.weights(of: "a") == [0, 256])
+    }
+
     @Test("slow start: from a 256th up to the whole weight, then quiet")
     func slowStart() throws {
         let bench = Bench()

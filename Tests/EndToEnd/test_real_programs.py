@@ -213,8 +213,8 @@ def test_a_stopped_target_is_avoided_within_the_detection_time(start, sample_tar
     assert {get(poise.port).status for _ in range(6)} == {200}
     frozen.send_signal(signal.SIGSTOP)
     try:
-        # interval + (unhealthy − 1) × the edge interval of 1 s + timeout, and a little for a busy machine
-        threading.Event().wait(0.3 + 1.0 + 0.2 + 0.7)
+        # interval + (unhealthy − 1) × the edge interval, no longer than the interval, + timeout; the rest is for a busy machine
+        threading.Event().wait(0.3 + 0.3 + 0.2 + 1.4)
         for _ in range(20):
             assert "good" in get(poise.port).text
     finally:

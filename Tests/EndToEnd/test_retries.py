@@ -65,6 +65,50 @@ def test_refused_everywhere_is_an_answer(start):
             check_generated(client.response(), (502, 503), request_id="probe-3")
 
 
+# Passive checks
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_target_that_answers_that_it_cannot_is_ejected_and_comes_back(start, status):
+    says = [status]
+
+    def failing(conn):
+        while True:
+            conn.request(Deadline(600))
+            conn.respond(says[0], body=b"its own words")
+    bad, good = start.origin(failing), start.origin()
+    poise = start.proxy(bad, good, group_passive={"consecutive_failures": 3, "ejection_time": "1s"})
+    state = lambda: value(metrics(poise), "poise_target_state", target=bad.address, state="healthy")
+    with Client(poise.port) as client:
+        for _ in range(6):
+            response = client.ask(request())
+            assert response.status in (200, status), "it is passed on"
+            assert response.status == 200 or response.body == b"its own words"
+        assert len(bad.requests) == 3
+        poise.wait_line(lambda line: f"target={bad.address}" in line and "consecutive_failures" in line, "it is ejected")
+        says[0] = 200
+        assert {client.ask(request()).status for _ in range(4)} == {200}
+        assert len(bad.requests) == 3, "it is left alone"
+        eventually("it comes back", lambda: state() == 1)
+        assert [client.ask(request()).status for _ in range(4)] == [200] * 4
+        assert len(bad.requests) == 5
+
+
+def test_other_statuses_and_a_row_that_is_broken_eject_nobody(start):
+    statuses = [500, 500, 500, 501, 505, 503, 503, 200, 503, 503, 404, 503]
+    left = list(statuses)
+
+    def failing(conn):
+        while left:
+            conn.request(Deadline(600))
+            conn.respond(left.pop(0))
+    bad, good = start.origin(failing), start.origin()
+    poise = start.proxy(bad, good, group_passive={"consecutive_failures": 3, "ejection_time": "5m"})
+    with Client(poise.port) as client:
+        answers = [client.ask(request()).status for _ in range(2 * len(statuses))]
+    assert sorted(answers) == sorted(statuses + [200] * len(statuses))
+    assert "consecutive_failures" not in poise.text()
+
+
 # Broken exchanges
 
 @pytest.mark.parametrize("reset", [False, True])

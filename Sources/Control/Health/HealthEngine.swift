@@ -29,7 +29,7 @@ final class HealthEngine {
     /// - Parameters:
     ///   - order: takes what the workers must do, in order.
     ///   - observe: told of every change, for log and metrics.
-    ///   - random: 64 fresh random bits per call, for jitter.
+    ///   - random: 64 fresh random bits per call, for the phases of checks.
     init(
         prober: any Probing, random: @escaping () -> UInt64, order: @escaping ([HealthOrder]) -> Void,
         observe: @escaping (HealthEvent) -> Void
@@ -314,14 +314,13 @@ final class HealthEngine {
 
     private func sample(_ target: TargetRecord, at now: MonotonicTime) {
         guard let counters = target.compiled?.counters else { return }
-        let (answers, failures) = (counters.answers, counters.targetFailures)
-        let (answered, failed) = (answers &- target.seenAnswers, failures &- target.seenFailures)
-        guard answered | failed != 0 else { return }
-        (target.seenAnswers, target.seenFailures) = (answers, failures)
+        let successes = max(target.seenSuccesses, counters.targetSuccesses)
+        let failures = counters.targetFailures
+        let (succeeded, failed) = (successes - target.seenSuccesses, failures - target.seenFailures)
+        guard succeeded | failed != 0 else { return }
+        (target.seenSuccesses, target.seenFailures) = (successes, failures)
         // An answer that was cut short is in both: begun, and failed.
-        if let reason = target.passive.record(
-            successes: Int(truncatingIfNeeded: answered), failures: Int(truncatingIfNeeded: failed), at: now)
-        {
+        if let reason = target.passive.record(successes: succeeded, failures: failed, at: now) {
             eject(target, reason, at: now)
         }
     }

@@ -25,15 +25,15 @@ final class TargetRecord {
     /// Slow start counts from here; `nil` when there is none (any more).
     var rampsSince: MonotonicTime?
     /// What the counters said when they were last looked at.
-    var seenAnswers: UInt64 = 0
-    var seenFailures: UInt64 = 0
+    var seenSuccesses = 0
+    var seenFailures = 0
 
     init(group: GroupRecord, label: String, compiled: CompiledTarget?, health: TargetHealth) {
         (self.group, self.label, self.compiled, self.health) = (group, label, compiled, health)
         passive = PassiveHealth(policy: group.settings.passive)
         history.append(health.status)
         if let counters = compiled?.counters {
-            seenAnswers = counters.answers
+            seenSuccesses = counters.targetSuccesses
             seenFailures = counters.targetFailures
         }
     }
@@ -83,9 +83,17 @@ final class GroupRecord {
     }
 }
 
+/// What passive checks make of a target's counters.
 extension CounterBlock {
-    /// Answers of a target, whatever their status.
-    var answers: UInt64 { (0..<4).reduce(0) { $0 &+ sum(TargetCounter.status2xx + $1) } }
-    /// Tries that failed at a target.
-    var targetFailures: UInt64 { sum(TargetCounter.connectFailures) &+ sum(TargetCounter.failures) }
+    /// Answers that speak for the target. An answer with 502, 503 or 504 is subtracted at its head and added at its
+    /// end: this may fall for a while.
+    var targetSuccesses: Int {
+        let answers = (0..<4).reduce(0) { $0 &+ sum(TargetCounter.status2xx + $1) }
+        return Int(truncatingIfNeeded: answers &- sum(TargetCounter.unavailableAnswers))
+    }
+    /// Tries that failed at a target, and answers that say that it cannot do its work.
+    var targetFailures: Int {
+        let tries = sum(TargetCounter.connectFailures) &+ sum(TargetCounter.failures)
+        return Int(truncatingIfNeeded: tries &+ sum(TargetCounter.unavailableAnswers))
+    }
 }

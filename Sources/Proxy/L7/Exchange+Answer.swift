@@ -103,7 +103,7 @@ extension Exchange {
             status = answer.status
             return retry(from: target)
         }
-        target.pool.succeeded()
+        target.pool.answered(status: answer.status, groupIndex: targetIndex)
         target.pool.answersAreLarge = isLarge(answer.framing)
         status = answer.status
         phase = .answering

@@ -2,10 +2,11 @@ import PoiseModel
 
 /// How fast a client gives or takes, measured only over the time in which it is the one that is waited for.
 struct RateWatch {
-    /// When the span began that is judged next.
+    /// Moved when the span began that is judged next.
     private var bytes = 0
     /// So far in this span, without the waiting that goes on.
     private var waited = Nanoseconds.zero
+    /// When the waiting began that goes on; `distantFuture` while there is none.
     private var since = MonotonicTime.distantFuture
 
     var isWaiting: Bool { since != .distantFuture }

@@ -94,6 +94,14 @@ final class TargetPool {
 
     func succeeded() { failuresInARow = 0 }
 
+    /// The head of an answer that is passed on. 502, 503 and 504 say that the target cannot do its work; any other
+    /// status, 500 too, may be about the one request.
+    func answered(status: Int, groupIndex: Int) {
+        guard (502...504).contains(status) else { return succeeded() }
+        counters.add(TargetCounter.unavailableAnswers)
+        failed(groupIndex: groupIndex)
+    }
+
     func failed(groupIndex: Int) {
         failuresInARow += 1
         let limit = group.settings.passive.consecutiveFailures

@@ -31,7 +31,7 @@ public final class CompiledListener: Sendable {
     public let ruleCounters: [CounterBlock]
     /// From the end of the request's head to the end of the response.
     public let totalTime: Histogram
-    /// From the request's first byte at a target to the first byte of its answer.
+    /// From the choice of the target, the last one where there were several, to the end of its answer's head.
     public let targetTime: Histogram
     /// The idle time of client connections is spread by this much around the setting.
     public let idleJitterPercent: Int64 = 10
