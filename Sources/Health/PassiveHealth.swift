@@ -3,6 +3,11 @@ import PoiseModel
 /// What real traffic tells about one target: when to take it out, and for how long.
 ///
 ///     watching ──too many failures, and `EjectionBudget` agrees──> ejected ──its time is over──> watching
+///                                                                     `──probes pass again──────^
+///
+/// A target that was only restarted need not wait: an ejection for failures in a row ends once active probes have
+/// passed since, as many as make an unhealthy target healthy, n times as many for the n-th ejection in a row. Envoy ends
+/// every ejection at the first. One for the rate of failures lasts its time: what passes probes may still fail.
 ///
 /// The n-th ejection in a row lasts n times as long, up to `ejectionTimeMax` (never shorter than the first). Each
 /// `ejectionTime` without an ejection takes one off n, so a target that had a bad hour last week begins at one again.
@@ -14,6 +19,10 @@ public struct PassiveHealth: Sendable {
     private var failuresInARow = 0
     /// Exchanges and failures; `nil` when the failure rate is not watched.
     private var rate: SlidingCounts?
+    /// What the running ejection is for.
+    private var ejectedFor = TargetReason.consecutiveFailures
+    /// Probes in a row since.
+    private var probesPassed = 0
     /// n: how many times as long as the first the latest ejection lasted.
     private var ejectionsInARow: Int64 = 0
     private var returnedAt = MonotonicTime.zero
@@ -49,8 +58,11 @@ public struct PassiveHealth: Sendable {
     }
 
     /// - Returns: when the target comes back. Ejecting an ejected target changes nothing.
-    public mutating func eject(at now: MonotonicTime) -> MonotonicTime {
+    public mutating func eject(
+        for reason: TargetReason = .consecutiveFailures, at now: MonotonicTime
+    ) -> MonotonicTime {
         if let ejectedUntil { return ejectedUntil }
+        (ejectedFor, probesPassed) = (reason, 0)
         let unit = max(1, policy.ejectionTime.count)
         let quiet = max(0, (now - returnedAt).count) / unit
         let longest = max(1, (policy.ejectionTimeMax.count + unit - 1) / unit)
@@ -65,6 +77,18 @@ public struct PassiveHealth: Sendable {
     /// - Returns: true once, at or after the end of an ejection: the target is watched again.
     public mutating func returnIfDue(at now: MonotonicTime) -> Bool {
         guard let until = ejectedUntil, now >= until else { return false }
+        (ejectedUntil, returnedAt) = (nil, now)
+        return true
+    }
+
+    /// An active probe of the target has ended.
+    ///
+    /// - Parameter threshold: how many successes in a row make an unhealthy target healthy.
+    /// - Returns: true once, where that ends the ejection: the target is watched again.
+    public mutating func probed(succeeded: Bool, threshold: Int, at now: MonotonicTime) -> Bool {
+        guard ejectedUntil != nil, ejectedFor == .consecutiveFailures else { return false }
+        probesPassed = succeeded ? probesPassed + 1 : 0
+        guard probesPassed >= threshold * Int(ejectionsInARow) else { return false }
         (ejectedUntil, returnedAt) = (nil, now)
         return true
     }

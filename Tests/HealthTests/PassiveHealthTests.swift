@@ -11,6 +11,23 @@ struct PassiveHealthTests {
         return policy
     }
 
+    @Test("probes that pass end an ejection for failures in a row, n times as many for the n-th; not one for the rate")
+    func endedByProbes() {
+        var health = PassiveHealth(policy: PassiveChecks())
+        func probe(_ succeeded: Bool, _ now: Double) -> Bool {
+            health.probed(succeeded: succeeded, threshold: 2, at: at(now))
+        }
+        #expect(!probe(true, 0), "nothing to end")
+        _ = health.eject(at: at(1))
+        #expect(!probe(true, 2) && !probe(false, 3) && !probe(true, 4), "not in a row")
+        #expect(probe(true, 5) && health.ejectedUntil == nil)
+        #expect(!probe(true, 6), "once")
+        _ = health.eject(at: at(7))
+        #expect([8, 9, 10, 11].map { probe(true, $0) } == [false, false, false, true])
+        _ = health.eject(for: .failureRate, at: at(12))
+        #expect(!(13...30).contains { probe(true, Double($0)) })
+    }
+
     @Test("failures in a row eject, and a success breaks the row")
     func consecutive() {
         var health = PassiveHealth(policy: policy())

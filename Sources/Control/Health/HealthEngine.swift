@@ -207,6 +207,11 @@ final class HealthEngine {
             return
         }
         check.lastResult = result
+        let threshold = check.state.policy.healthyThreshold
+        for target in check.users
+        where target.passive.probed(succeeded: result.outcome == .succeeded, threshold: threshold, at: now) {
+            note(target.health.returned(at: now), target, at: now)
+        }
         guard changed else { return }
         for target in check.users {
             note(target.health.checked(check.state.verdict, at: now), target, at: now, evidence: result.evidence)
@@ -235,7 +240,7 @@ final class HealthEngine {
                 ejected: tier.count { $0.passive.ejectedUntil != nil },
                 percentMax: target.group.settings.passive.ejectedPercentMax)
         else { return }
-        _ = target.passive.eject(at: now)
+        _ = target.passive.eject(for: reason, at: now)
         note(target.health.ejected(reason, at: now), target, at: now)
     }
 

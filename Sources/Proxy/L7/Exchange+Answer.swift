@@ -30,7 +30,8 @@ extension Exchange {
         while phase == .forwarding, target.unreadCount > 0 {
             switch readAnswerHead(target) {
             case .needMore:
-                return
+                // It says something, if slowly: how much it may say is limited by the head's size.
+                return activity(target)
             case .refused(let refusal):
                 return answerRefused(refusal)
             case .complete:
@@ -121,6 +122,7 @@ extension Exchange {
         }
         answerBody.begin(answer.framing, sink: sink)
         answerBody.keepsInput = false
+        answerIsUnsentAt = client.hasOutput ? nil : client.sentBytes
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
         stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor

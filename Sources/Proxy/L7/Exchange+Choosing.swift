@@ -12,13 +12,15 @@ extension Exchange {
 
     func chooseAction() -> CompiledAction? {
         let compiled = listener.compiled
-        if compiled.routes.isEmpty {
+        let buffer = headBuffer
+        let path = buffer.bytes(head.path.start, head.path.end)
+        let isNormal = PathNormalization.isNormal(path)
+        if compiled.routes.isEmpty, isNormal {
             rule = 0
         } else {
-            let buffer = headBuffer
+            // Without rules, too: what is refused must not depend on rules that are not asked.
             let host = buffer.bytes(head.host.start, head.host.end)
-            let path = buffer.bytes(head.path.start, head.path.end)
-            if PathNormalization.isNormal(path) {
+            if isNormal {
                 rule = compiled.routes.match(host: host, path: path) ?? compiled.actions.count
             } else {
                 guard PathNormalization.normalize(path, into: &worker.pathScratch) == .normal else {
@@ -83,10 +85,13 @@ extension Exchange {
         case none
     }
 
-    func attempt() {
+    /// - Parameter failed: where a try went wrong that this one follows.
+    func attempt(after failed: TargetPool? = nil) {
         phase = .choosing
         switch choose() {
-        case .target(let index): connect(to: index)
+        case .target(let index):
+            failed?.counters.add(TargetCounter.retries)
+            connect(to: index)
         case .allTaken: enterQueue()
         case .none: noTarget()
         }
@@ -147,9 +152,15 @@ extension Exchange {
         chosenAt = now
         let group = self.group!
         targetID = pool.counters.id
-        pool.counters.add(TargetCounter.requests)
         pool.counters.add(TargetCounter.inFlight)
-        group.counters.add(GroupCounter.tries)
+        if replacesStale {
+            // Counted when the connection that was stale was taken.
+            replacesStale = false
+        } else {
+            pool.counters.add(TargetCounter.requests)
+            group.counters.add(GroupCounter.tries)
+            if tries > 1 { group.counters.add(GroupCounter.retries) }
+        }
         if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)

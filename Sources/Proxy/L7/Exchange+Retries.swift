@@ -23,10 +23,12 @@ extension Exchange {
         _ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, wasReused: Bool = false
     ) {
         self.reason = reason
-        pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
         // A kept connection that the target closed in the meantime says nothing about its health.
         let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
-        if !isStale { pool.failed(groupIndex: targetIndex) }
+        if !isStale {
+            pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
+            pool.failed(groupIndex: targetIndex)
+        }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
         if isStale { passOverStale(pool) } else { exclude() }
         again(pool)
@@ -37,6 +39,7 @@ extension Exchange {
     private func passOverStale(_ pool: TargetPool) {
         tries -= 1
         staleTries += 1
+        replacesStale = true
         if staleTries >= 4 { _ = pool.closeIdle() }
     }
 
@@ -87,12 +90,10 @@ extension Exchange {
     }
 
     func again(_ pool: TargetPool) {
-        pool.counters.add(TargetCounter.retries)
-        group?.counters.add(GroupCounter.retries)
         // Read the body again from its beginning.
         client.inputCursor = pinnedHead == nil ? head.headEnd : client.inputStart
         requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
-        attempt()
+        attempt(after: replacesStale ? nil : pool)
     }
 
     /// Gives back what this try holds of the target.

@@ -73,6 +73,9 @@ final class Exchange {
     var requestWasWritten = false
     var requestIsSent = false
     var answerBegan = false
+    /// What the client's connection had sent when the answer's head was staged behind nothing else: as long as that does
+    /// not change, nobody has seen the answer. `nil`: something else is under way.
+    var answerIsUnsentAt: Int?
     /// What a slot was taken of; the target's limit may change meanwhile.
     var slot: SlotLimiter?
     /// Of the last exchange that had to wait; see ``place``.
@@ -105,6 +108,8 @@ final class Exchange {
     var continueWasPassedOn = false
     /// Failures of this exchange that were the pool's, and not the target's.
     var staleTries = 0
+    /// The next try takes the place of one that is not counted.
+    var replacesStale = false
     var tunnelAnswerEnded = false
     /// Content bytes of the answer of our own that is staged.
     var generatedBytes = 0
@@ -132,7 +137,7 @@ final class Exchange {
         (requestWasWritten, requestIsSent, answerBegan, slot) = (false, false, false, nil)
         (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
-        (continueWasPassedOn, staleTries) = (false, 0)
+        (continueWasPassedOn, staleTries, replacesStale) = (false, 0, false)
         beganAt = now
         (chosenAt, sentAt, answeredAt) = (beganAt, .zero, .zero)
         requestBody.begin(.none, sink: .asIs)
