@@ -31,7 +31,7 @@ extension Daemon {
         await takeTurn()
         defer { giveTurn() }
         let begin = Clock.monotonic
-        guard !isStopping else { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
+        try refuseWhenStopping()
         let new = proposal.configuration
         let errors = new.validate()
         guard errors.isEmpty else {
@@ -41,6 +41,8 @@ extension Daemon {
         let restarts = restartsNeeded(for: new).map { refusal(.needsRestart, $0, proposal.origins).description }
         guard restarts.isEmpty else { throw ApplyRefusal(.needsRestart, restarts.joined(separator: "\n")) }
         await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
+        // The end may have begun meanwhile. From here to the commit nothing waits.
+        try refuseWhenStopping()
 
         let plan = ListenerPlan(from: bound, to: new)
         var builder = SnapshotBuilder(live: live, addresses: names.addresses, moved: plan.moved)
@@ -92,6 +94,10 @@ extension Daemon {
     }
 
     // MARK: Prepare
+
+    private func refuseWhenStopping() throws(ApplyRefusal) {
+        if isStopping { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
+    }
 
     /// What only a new process can change. All of the file is refused then: half of a change is none that was asked for.
     private func restartsNeeded(for new: Configuration) -> [ConfigError] {
