@@ -153,11 +153,20 @@ struct ProberTests {
     }
 
     @Test(
-        "a connection ends by RST once its answer is complete, and in order where nothing was answered",
-        arguments: [(http(), Errno.connectionReset), (.tcp, 0)])
-    func closing(kind: HealthCheck.Kind, end: CInt) throws {
+        "a connection ends by RST once its answer came whole, and in order where it did not",
+        arguments: [
+            (http(), fine, Errno.connectionReset),
+            (http(), "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Errno.connectionReset),
+            (http(), "HTTP/1.1 200 OK\r\n\r\nuntil the end", Errno.connectionReset),
+            (http(), "SSH-2.0-server\r\n\r\n", 0),
+            (http(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n", 0),
+            (http(), "HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nhealthy", 0),
+            (http(), nil, 0),
+            (.tcp, nil, 0),
+        ] as [(HealthCheck.Kind, String?, CInt)])
+    func closing(kind: HealthCheck.Kind, answer: String?, end: CInt) throws {
         let loop = EventLoop()
-        let target = try ScriptedTarget(kind == .tcp ? nil : Self.fine, loop: loop)
+        let target = try ScriptedTarget(answer, loop: loop)
         let prober = Prober(loop: loop)
         let record = record(Self.check(kind), target.port, loop)
         prober.report = { check, _, now in _ = check.state.probeSucceeded(at: now + .seconds(3600), random: 0) }

@@ -12,7 +12,7 @@ import PoisePlatform
 /// One object per check for all of its probes, so that a probe allocates nothing: the timer stands for the next start
 /// while it waits and for the deadline while it runs.
 ///
-/// A connection whose answer is complete is closed with RST: neither side has more to say, and a FIN of ours would
+/// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
 final class Probe: Channel {
     private enum Phase { case waiting, queued, connecting, asking, reading, ending }
@@ -171,7 +171,7 @@ final class Probe: Channel {
 
     private func over() {
         guard phase != .waiting else { return }
-        if phase == .ending { reset() }
+        if answer?.isWhole == true { reset() }
         release()
         schedule()
         prober.left()

@@ -5,8 +5,8 @@ import PoiseModel
 
 /// Reads the answer to one HTTP probe out of a buffer, piece by piece. Reused from probe to probe.
 ///
-/// The verdict may come before the end of the answer; what then follows is read and dropped, so that the connection
-/// ends in order and the target sees no reset.
+/// The verdict may come before the end of the answer; what then follows is read and dropped, so that the target can
+/// finish what it says before the connection ends.
 final class ProbeAnswer {
     /// What is known after the latest bytes.
     enum Progress: Equatable {
@@ -24,6 +24,8 @@ final class ProbeAnswer {
     private var decision: Progress?
     /// The answer is over, or more of it is not worth reading.
     private(set) var isComplete = false
+    /// The answer is over as its framing says: neither refused, nor cut, nor given up.
+    private(set) var isWhole = false
     /// Unread bytes at the front of the buffer, as the last call left them.
     private(set) var kept = 0
 
@@ -36,7 +38,8 @@ final class ProbeAnswer {
         self.method = method == "HEAD" ? .head : .get
         head.reset()
         chunks.reset()
-        (headIsComplete, remaining, dropped, decision, isComplete, kept) = (false, 0, 0, nil, false, 0)
+        (headIsComplete, remaining, dropped, kept) = (false, 0, 0, 0)
+        (decision, isComplete, isWhole) = (nil, false, false)
     }
 
     /// Takes the bytes `0..<end` of `buffer`; ``kept`` of them are moved to the front and must be there again next time.
@@ -53,9 +56,10 @@ final class ProbeAnswer {
     /// The target has sent its last byte.
     func endOfStream() -> Progress {
         isComplete = true
+        isWhole = headIsComplete && head.framing == .untilClose
         if let decision { return decision }
         guard headIsComplete else { return decide(.failed(.connectionFailed), .closedEarly) }
-        guard head.framing == .untilClose else { return decide(.failed(.malformedResponse), .closedEarly) }
+        guard isWhole else { return decide(.failed(.malformedResponse), .closedEarly) }
         endOfContent()
         return decision ?? .needMore
     }
@@ -141,7 +145,7 @@ final class ProbeAnswer {
     }
 
     private func endOfContent() {
-        isComplete = true
+        (isComplete, isWhole) = (true, true)
         if decision == nil { apply(matcher.end()) }
     }
 
