@@ -31,6 +31,16 @@ extension Daemon {
         (snapshot?.groups ?? []).compactMap { engine.groups[$0.settings.id] }.map { GroupStatus($0) }
     }
 
+    /// - Parameter target: a name without an address too.
+    /// - Throws: when there is no such target.
+    public func status(ofTarget target: String, inGroup group: String) throws(ConfigError) -> TargetStatus {
+        let record = try find(group)
+        guard let found = GroupStatus(record).targets.first(where: { $0.label == target }) else {
+            throw unknown(target, in: record)
+        }
+        return found
+    }
+
     /// The last states of a target, oldest first; `nil` for one that is not there.
     public func history(ofTarget target: String, inGroup group: String) -> [TargetHealth.Status]? {
         guard let history = engine.target(target, in: group)?.history else { return nil }
@@ -69,17 +79,24 @@ extension Daemon {
     }
 
     private func find(_ target: String, _ group: String) throws(ConfigError) -> TargetRecord {
+        let record = try find(group)
+        guard let found = engine.target(target, in: group) else { throw unknown(target, in: record) }
+        return found
+    }
+
+    private func find(_ group: String) throws(ConfigError) -> GroupRecord {
         guard let record = engine.groups[group] else {
             throw ConfigError(
                 code: .unknownName, path: "group", problem: "there is no target group '\(group)'",
                 fix: Suggestion.fix(for: group, among: engine.groups.keys.sorted(), noneKnown: "there is none"))
         }
-        guard let found = engine.target(target, in: group) else {
-            throw ConfigError(
-                code: .unknownName, path: "target", problem: "the group '\(group)' has no target '\(target)'",
-                fix: Suggestion.fix(for: target, among: record.targets.map(\.label), noneKnown: "it has none"))
-        }
-        return found
+        return record
+    }
+
+    private func unknown(_ target: String, in group: GroupRecord) -> ConfigError {
+        ConfigError(
+            code: .unknownName, path: "target", problem: "the group '\(group.id)' has no target '\(target)'",
+            fix: Suggestion.fix(for: target, among: group.targets.map(\.label), noneKnown: "it has none"))
     }
 }
 

@@ -112,18 +112,8 @@ public final class DaemonAdmin: AdminSource {
 
     public func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
-        guard let found = daemon.health.first(where: { $0.id == id }) else {
-            throw AdminRefusal(
-                ConfigError(
-                    code: .unknownName, path: "group", problem: "there is no target group '\(group)'",
-                    fix: "poise status shows those that there are"))
-        }
-        guard let status = found.targets.first(where: { $0.label == target }) else {
-            throw AdminRefusal(
-                ConfigError(
-                    code: .unknownName, path: "target", problem: "the group '\(group)' has no target '\(target)'",
-                    fix: "poise status shows those that there are"))
-        }
+        let status: TargetStatus
+        do { status = try daemon.status(ofTarget: target, inGroup: id) } catch { throw AdminRefusal(error) }
         return TargetReport(
             group: group, target: target, state: status.status.state, reason: status.status.reason,
             weight: status.weight, inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))

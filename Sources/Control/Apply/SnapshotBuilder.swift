@@ -129,7 +129,7 @@ struct SnapshotBuilder {
             do { fallback = try compile(action) } catch { throw error.under("default") }
         }
         var kept: [String: CounterBlock] = [:]
-        let ids = listener.rules.map(\.id) + ["default"]
+        let ids = listener.rules.map(\.id) + [Identity.defaultRule]
         for id in ids { kept[id] = entry.rules[id] ?? CounterBlock(workers: live.workers, width: RuleCounter.width) }
         entry.rules = kept
         let compiled = CompiledListener(
