@@ -1,4 +1,3 @@
-import PoiseBalancing
 import PoiseHTTP
 import PoiseLive
 import PoiseLoop
@@ -337,83 +336,5 @@ final class ClientConnection: Connection {
     private func refusePreamble() {
         listener.countRefusal(.preamble)
         end(reset: true)
-    }
-}
-
-/// A client's address as text, in place: 46 bytes are enough for any.
-struct ClientAddressText {
-    private var text = InlineArray<46, UInt8>(repeating: 0)
-    private(set) var count = 0
-
-    init() {}
-
-    init(_ address: IPAddress?) {
-        guard let address else { return }
-        append(address)
-    }
-
-    /// Equal for equal addresses, on every machine.
-    var hash: UInt64 { hash64(text.span.extracting(0..<count)) }
-
-    var bytes: Span<UInt8> {
-        @_lifetime(borrow self) get { text.span.extracting(0..<count) }
-    }
-
-    func append(to writer: inout some ByteSink) { writer.append(bytes) }
-
-    private mutating func put(_ byte: UInt8) {
-        text[count] = byte
-        count += 1
-    }
-
-    private mutating func append(_ address: IPAddress) {
-        switch address.family {
-        case .v4:
-            for shift in [24, 16, 8, 0] {
-                let octet = Int(truncatingIfNeeded: address.bits >> UInt128(shift)) & 0xFF
-                if octet >= 100 { put(UInt8(octet / 100) + 0x30) }
-                if octet >= 10 { put(UInt8(octet / 10 % 10) + 0x30) }
-                put(UInt8(octet % 10) + 0x30)
-                if shift > 0 { put(0x2E) }
-            }
-        case .v6:
-            appendV6(address.bits)
-        }
-    }
-
-    /// RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups as `::`.
-    private mutating func appendV6(_ bits: UInt128) {
-        func group(_ index: Int) -> Int { Int(truncatingIfNeeded: bits >> UInt128(112 - 16 * index)) & 0xFFFF }
-        var (bestStart, bestCount) = (-1, 1)
-        var index = 0
-        while index < 8 {
-            var end = index
-            while end < 8, group(end) == 0 { end += 1 }
-            if end - index > bestCount { (bestStart, bestCount) = (index, end - index) }
-            index = max(end, index + 1)
-        }
-        index = 0
-        while index < 8 {
-            if index == bestStart {
-                put(0x3A)
-                put(0x3A)
-                index += bestCount
-                continue
-            }
-            if index > 0, index != bestStart + bestCount { put(0x3A) }
-            appendHex(group(index))
-            index += 1
-        }
-    }
-
-    private mutating func appendHex(_ value: Int) {
-        var started = false
-        for shift in [12, 8, 4, 0] {
-            let digit = value >> shift & 15
-            if digit != 0 || started || shift == 0 {
-                put(UInt8(digit < 10 ? digit + 0x30 : digit + 0x57))
-                started = true
-            }
-        }
     }
 }
