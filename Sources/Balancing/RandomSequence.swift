@@ -1,13 +1,13 @@
-/// As many random numbers as a pick needs, from the one it was given.
+/// As many random numbers as are needed, from the one it was given: for picks, phases and statistics, not for secrets.
 ///
 /// SplitMix64: a counter and a mixer. Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number
 /// Generators", OOPSLA 2014, with Stafford's variant 13 of the mixer.
-@usableFromInline struct RandomSequence: Sendable {
+public struct RandomSequence: Sendable {
     @usableFromInline var state: UInt64
 
-    @inlinable init(seed: UInt64) { state = seed }
+    @inlinable public init(seed: UInt64) { state = seed }
 
-    @inlinable mutating func next() -> UInt64 {
+    @inlinable public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         return mix64(state)
     }

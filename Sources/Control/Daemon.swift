@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseConfig
 import PoiseHealth
 import PoiseLive
@@ -71,7 +72,8 @@ public final class Daemon {
         limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
         names = NameResolver(loop: loop, lookup: lookup)
         ticker = LoopTimer(loop: loop)
-        var generator = SplitMix64(state: SystemRandom.word)
+        // For the phases of checks, which are no secret.
+        var generator = RandomSequence(seed: SystemRandom.word)
         engine = HealthEngine(
             prober: prober, random: { generator.next() }, order: { workers.post($0) }, observe: { relay.hold($0) })
         relay.observe = { [unowned self] in observed($0) }
@@ -213,18 +215,5 @@ private final class HealthRelay {
         let events = held
         held.removeAll()
         for event in events { observe(event) }
-    }
-}
-
-/// Jitter, not secrets. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
-struct SplitMix64 {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseHTTP
 import PoiseLive
 import PoiseLoop
@@ -30,7 +31,7 @@ public final class Worker {
     private let idleExchanges = RawTable<Exchange>()
     /// When ``closeIdleTargets()`` found nothing.
     private var noIdleTargetsAt = MonotonicTime(nanoseconds: -1_000_000_000)
-    private var randomState: UInt64
+    private var sequence: RandomSequence
     private var dateSecond: Int64 = -1
     private let dateText = RawCell<[UInt8]>([])
     /// Wall clock minus monotonic clock, read again each second.
@@ -45,7 +46,7 @@ public final class Worker {
     ) {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
-        randomState = seed
+        sequence = RandomSequence(seed: seed)
         if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
         let turns = self.turns.row(0)
         loop.longTurnEnded = { turns.record(nanoseconds: $0.count) }
@@ -157,14 +158,12 @@ public final class Worker {
         if idleExchanges.count < 1024 { idleExchanges.append(exchange) }
     }
 
-    /// SplitMix64: statistics, not secrets. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number
-    /// generators", 2014.
+    /// Statistics, not secrets.
     func random() -> UInt64 {
-        randomState &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = randomState
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
+        // Copied out and back: a call on the property in place would make each access to it a checked one.
+        var sequence = self.sequence
+        defer { self.sequence = sequence }
+        return sequence.next()
     }
 
     /// Nanoseconds since 1970 at this wake-up.
