@@ -129,10 +129,10 @@ public final class Daemon {
             }
         }
         let speaker = LoopBound((report: AcceptHoldReport(log), loop: loop), on: loop)
-        events.acceptHeld = { listener, hold in
+        events.acceptHeld = { listener, hold, code in
             mailbox.post {
                 let (report, loop) = speaker.open()
-                report.held(listener, hold, at: loop.now)
+                report.held(listener, hold, code: code, at: loop.now)
             }
         }
         do {

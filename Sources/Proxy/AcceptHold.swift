@@ -1,6 +1,8 @@
 /// Why new connections wait in the kernel's queue.
 public enum AcceptHold: Int, Sendable, CaseIterable {
     case processLimit, listenerLimit, descriptors
+    /// accept(2) fails otherwise.
+    case systemError
 
     /// As in `cause=` of metrics.
     public var name: String {
@@ -8,6 +10,7 @@ public enum AcceptHold: Int, Sendable, CaseIterable {
         case .processLimit: "process_limit"
         case .listenerLimit: "listener_limit"
         case .descriptors: "descriptors"
+        case .systemError: "system_error"
         }
     }
 
@@ -17,6 +20,7 @@ public enum AcceptHold: Int, Sendable, CaseIterable {
         case .processLimit: "process.limits.max_connections is reached"
         case .listenerLimit: "limits.max_connections of the listener is reached"
         case .descriptors: "no descriptor is free"
+        case .systemError: "accept(2) fails"
         }
     }
 }

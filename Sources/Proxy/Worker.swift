@@ -204,7 +204,7 @@ public struct WorkerEvents: Sendable {
     /// `count` failures in a row at a target, seen by one worker.
     public var targetFailed: @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
     /// A listener takes no new connections for a moment.
-    public var acceptHeld: @Sendable (_ listener: String, _ hold: AcceptHold) -> Void = { _, _ in }
+    public var acceptHeld: @Sendable (_ listener: String, _ hold: AcceptHold, _ code: CInt) -> Void = { _, _, _ in }
     public init(
         targetFailed: @escaping @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
     ) {

@@ -147,7 +147,7 @@ extension HeadLimits {
 /// One listening socket: accepts, and reads straight away.
 final class Acceptor: Channel {
     private unowned let listener: ListenerRuntime
-    /// Out of descriptors or at the connection limit: waits for a close.
+    /// Out of descriptors, at the connection limit, or at an error: waits for a close or a while.
     private var isPaused = false
     /// Why, until accepting has gone on.
     private var hold: AcceptHold?
@@ -214,9 +214,13 @@ final class Acceptor: Channel {
                 endHold()
                 worker.limits.leave()
                 return false
-            case .outOfDescriptors, .failed:
+            case .outOfDescriptors:
                 worker.limits.leave()
                 pause(.descriptors)
+                return false
+            case .failed(let code):
+                worker.limits.leave()
+                pause(.systemError, code: code)
                 return false
             }
         }
@@ -225,14 +229,17 @@ final class Acceptor: Channel {
     }
 
     /// Stops accepting for a while, without spinning: clients wait in the kernel's queue.
-    private func pause(_ hold: AcceptHold) {
+    ///
+    /// - Parameter code: the errno, for `systemError`.
+    private func pause(_ hold: AcceptHold, code: CInt = 0) {
         isPaused = true
         if self.hold == nil { listener.counters.add(ListenerCounter.heldSockets) }
         if self.hold != hold { listener.counters.add(ListenerCounter.firstHold + hold.rawValue) }
         self.hold = hold
         if loop.now >= nextReport {
             nextReport = loop.now + .seconds(1)
-            listener.worker.events.acceptHeld(listener.compiled.settings.name ?? listener.compiled.settings.id, hold)
+            listener.worker.events.acceptHeld(
+                listener.compiled.settings.name ?? listener.compiled.settings.id, hold, code)
         }
         armTimer(at: loop.now + .milliseconds(100))
     }
