@@ -52,20 +52,6 @@ def test_an_address_that_is_taken(start):
         refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
 
 
-def test_an_address_that_another_poise_has(start):
-    origin = start.origin()
-    first = start.proxy(origin)
-    address = f"127.0.0.1:{first.port}"
-    refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
-    assert [get(first.port).status for _ in range(10)] == [200] * 10, "the first has all of the traffic"
-
-
-def test_an_access_log_that_cannot_be_written(start):
-    folder = start.folder / "missing"
-    refuses(start, configuration([listener(forward=["127.0.0.1:1"])], access_log=f"{folder}/access.log"),
-            str(folder), "access.log")
-
-
 def test_a_wrong_file_says_where(start):
     text = configuration([listener(forward="nobody")])
     refuses(start, text, "poise.yaml:", "nobody")
@@ -118,20 +104,6 @@ def test_the_shutdown_deadline_ends_what_does_not_end(start):
             client.response()
 
 
-def test_a_second_term_ends_at_once(start):
-    origin = start.origin(hangs)
-    poise = start.proxy(origin, process_shutdown_deadline="60s")
-    with Client(poise.port) as client:
-        client.send(request())
-        origin.wait_requests()
-        before = len(poise.output())
-        poise.signal(signal.SIGTERM)
-        poise.wait_line(lambda line: line in poise.output()[before:], "what it waits for")
-        poise.signal(signal.SIGTERM)
-        poise.wait_exit()
-    start.running.remove(poise)
-
-
 def test_the_access_log_tells_what_happened(start):
     origin = start.origin()
     poise = start.proxy(origin)
@@ -142,27 +114,6 @@ def test_the_access_log_tells_what_happened(start):
     assert record["host"] == "shop.test:80" or record["host"] == "shop.test"
     assert record["path"].startswith("/seen") and origin.address in str(record["target"])
     assert poise.wait_record(method="HEAD")["status"] == 200
-
-
-def test_usr1_opens_the_log_again(start):
-    path = start.folder / "access.log"
-    poise = start.proxy(start.origin(), process_access_log=str(path), process_access_format="json")
-    get(poise.port, "/before")
-    wait_for(path, "/before")
-    path.rename(f"{path}.1")
-    poise.signal(signal.SIGUSR1)
-    for _ in range(500):
-        get(poise.port, "/after")
-        if path.exists() and "/after" in path.read_text():
-            break
-    assert "/after" in path.read_text() and "/before" in pathlib.Path(f"{path}.1").read_text()
-
-
-def wait_for(path, word):
-    deadline = Deadline()
-    while not (path.exists() and word in path.read_text()):
-        assert not deadline.passed(), f"no {word} in {path}"
-        threading.Event().wait(0.01)
 
 
 def test_hup_applies_the_file_again(start):
