@@ -147,5 +147,12 @@ let package = Package(
                 "PoiseSimulation",
             ],
             path: "Tests/Simulation", swiftSettings: house),
+        // The fuzz targets without a fuzzer: every seed once.
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoiseYAML", "PoiseConfig",
+            ],
+            path: "Fuzz", exclude: ["README.md", "Seeds", "build.sh", "run.sh"], swiftSettings: house),
     ]
 )
