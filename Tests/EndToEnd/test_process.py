@@ -230,5 +230,5 @@ def test_the_service_manager_hears_when_it_serves(start, place):
         reloading = told()
         assert reloading["RELOADING"] == "1" and int(reloading["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
         assert told() == {"READY": "1"}
-        assert any("configuration applied by=reload" in line for line in poise.output("err"))
+        poise.wait_line(lambda line: "configuration applied by=reload" in line, "the change")
     poise.stop()
