@@ -66,7 +66,7 @@ fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
 sanitize: toolchain deps ## tests under the thread and the address sanitizer
 	bash Scripts/sanitize.sh $(PYTEST_ARGS)
 
-soak: build ## what is long: 10 GiB bodies, storms, kill -9 under load
+soak: build ## what is long: 10 GiB bodies, storms
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/EndToEnd --soak -m soak $(PYTEST_ARGS)
 
 lint: toolchain ## swift-format (strict) and the rules of Scripts/lint.py

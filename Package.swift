@@ -120,6 +120,7 @@ let package = Package(
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
         tests("Packets", ["PoiseModel", "PoisePackets"]),
+        tests("Platform", ["PoiseModel", "PoisePlatform"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseLoopSupport"]),
         tests("Live", ["PoisePlatform", "PoiseLive"]),
         tests(
@@ -129,7 +130,7 @@ let package = Package(
             "Control",
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+                "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
             ]),
         tests(
             "Telemetry",
@@ -138,6 +139,7 @@ let package = Package(
                 "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
+        // The tests of Proxy: whole workers between simulated clients and targets.
         .testTarget(
             name: "SimulationTests",
             dependencies: [
@@ -145,5 +147,12 @@ let package = Package(
                 "PoiseControl", "PoiseSimulation",
             ],
             path: "Tests/Simulation", exclude: ["README.md"], swiftSettings: house),
+        // The fuzz targets without a fuzzer: every seed once.
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoiseYAML", "PoiseConfig",
+            ],
+            path: "Fuzz", exclude: ["README.md", "Seeds", "build.sh", "run.sh"], swiftSettings: house),
     ]
 )

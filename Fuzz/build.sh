@@ -9,7 +9,7 @@ rooms=$(sed -n '1s|^// rooms: ||p' "$source")
 build=out/fuzz/build
 mkdir -p "$build"
 
-flags="-swift-version 6 -O -wmo -parse-as-library -strict-memory-safety -warnings-as-errors
+flags="-D FUZZER -swift-version 6 -O -wmo -parse-as-library -strict-memory-safety -warnings-as-errors
   -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
   -sanitize=fuzzer,address -I $build -Xcc -fmodule-map-file=Sources/CBytes/module.modulemap"
 libraries=

@@ -9,8 +9,10 @@ private struct Outcome: Equatable {
 }
 
 /// The same input at once and cut in two with the used bytes thrown away: the same data, trailers and end.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func chunked(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     let whole = decode(bytes, cuts: [])
     let parts = decode(bytes, cuts: [cut(of: bytes)])

@@ -3,8 +3,10 @@ import PoisePackets
 
 /// A preamble: never more consumed than there is, the same answer from its own bytes alone, `needMore` from any part
 /// of it, and what was read is read again from what `encode` makes of it.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func proxyProtocol(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     switch ProxyProtocolHeader.parse(bytes.span) {
     case .needMore:

@@ -4,8 +4,10 @@ import PoiseHTTP
 private let limits = HeadLimits(headBytesMax: 2048, fieldCountMax: 20, uriBytesMax: 512)
 
 /// The same input at once, cut in two, and moved in between: one result, and every range inside of the head.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func requestHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     var whole = RequestHead()
     let result = whole.parse(bytes.span, from: 0, limits: limits)

@@ -4,8 +4,10 @@ import PoiseHTTP
 private let limits = HeadLimits(headBytesMax: 2048, fieldCountMax: 20)
 
 /// The same input at once and cut in two, for GET and HEAD: one result, and every range inside of the head.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func responseHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     let middle = cut(of: bytes)
     for method in [HTTPMethod.get, .head] {

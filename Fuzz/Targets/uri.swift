@@ -13,8 +13,10 @@ private let table = RouteTable(
 
 /// A path: its normal form is stable and has no dot segment, and a path that is called normal has that form already.
 /// Any host and path: the compiled match and the linear evaluation agree.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func uri(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     var normal: [UInt8] = []
     let outcome = PathNormalization.normalize(bytes.span, into: &normal)

@@ -4,8 +4,10 @@ import PoiseModel
 
 /// A configuration file of any bytes: it gives a configuration or at least one error with its place, and the canonical
 /// form of an accepted one is accepted again as the same configuration.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+#if FUZZER
+    @_cdecl("LLVMFuzzerTestOneInput")
+#endif
+public func yaml(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     let loaded: LoadedConfiguration
     do {

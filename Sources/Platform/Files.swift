@@ -67,6 +67,8 @@ public enum Files {
 
     /// Removes a unix socket that nobody listens on any more; one that answers stays.
     public static func removeStaleSocket(_ path: String) {
+        // Connecting to a regular file is refused as well: that one is somebody's.
+        guard (try? facts(of: path, followsLink: false))?.kind == .socket else { return }
         do {
             _ = try Sockets.connect(to: .unix(path: path))
         } catch {
@@ -91,6 +93,7 @@ public enum Files {
             switch facts.st_mode & S_IFMT {
             case S_IFDIR: .folder
             case S_IFLNK: .link
+            case S_IFSOCK: .socket
             default: .other
             }
         return FileFacts(kind: kind, ownerID: Int(facts.st_uid), mode: facts.st_mode & 0o7777)
@@ -105,7 +108,7 @@ public enum Files {
 
 /// Kind, owner and permissions of a file.
 public struct FileFacts: Sendable, Equatable {
-    public enum Kind: Sendable { case folder, link, other }
+    public enum Kind: Sendable { case folder, link, socket, other }
     public let kind: Kind
     /// The user's number.
     public let ownerID: Int

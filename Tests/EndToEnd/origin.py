@@ -115,17 +115,17 @@ def describe(request, conn, name=None):
 
 
 class Origin:
-    """Listens on a free port of 127.0.0.1, or on a unix socket, until `close`."""
+    """Listens on a free port of 127.0.0.1 unless told otherwise, or on a unix socket, until `close`."""
 
-    def __init__(self, handler=answer, path=None, backlog=512):
+    def __init__(self, handler=answer, path=None, backlog=512, host="127.0.0.1", port=0):
         self.handler = handler
-        self.path = path
+        self.path, self.host = path, host
         self.connections = []
         # What went wrong in handlers, beyond a connection that ended: the fixture fails the test with it.
         self.errors = []
         self.changed = threading.Condition()
         self.listening = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self.listening.bind(path or ("127.0.0.1", 0))
+        self.listening.bind(path or (host, port))
         self.listening.listen(backlog)
         self.port = None if path else self.listening.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
@@ -133,7 +133,7 @@ class Origin:
 
     @property
     def address(self):
-        return f"unix:{self.path}" if self.path else f"127.0.0.1:{self.port}"
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
 
     @property
     def requests(self):

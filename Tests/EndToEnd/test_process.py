@@ -1,16 +1,20 @@
 """Start and end of the process as its operator sees them."""
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
+import subprocess
 import threading
+import time
 
 import pytest
 
+from admin import verb
 from client import Client, get, request
-from deadline import Deadline
-from poise import ROOT, Poise
+from deadline import PATIENCE, Deadline
+from poise import BINARY, ROOT
 from settings import configuration, group, listener
 from wire import Ended
 
@@ -50,20 +54,6 @@ def test_an_address_that_is_taken(start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
-
-
-def test_an_address_that_another_poise_has(start):
-    origin = start.origin()
-    first = start.proxy(origin)
-    address = f"127.0.0.1:{first.port}"
-    refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
-    assert [get(first.port).status for _ in range(10)] == [200] * 10, "the first has all of the traffic"
-
-
-def test_an_access_log_that_cannot_be_written(start):
-    folder = start.folder / "missing"
-    refuses(start, configuration([listener(forward=["127.0.0.1:1"])], access_log=f"{folder}/access.log"),
-            str(folder), "access.log")
 
 
 def test_a_wrong_file_says_where(start):
@@ -118,20 +108,6 @@ def test_the_shutdown_deadline_ends_what_does_not_end(start):
             client.response()
 
 
-def test_a_second_term_ends_at_once(start):
-    origin = start.origin(hangs)
-    poise = start.proxy(origin, process_shutdown_deadline="60s")
-    with Client(poise.port) as client:
-        client.send(request())
-        origin.wait_requests()
-        before = len(poise.output())
-        poise.signal(signal.SIGTERM)
-        poise.wait_line(lambda line: line in poise.output()[before:], "what it waits for")
-        poise.signal(signal.SIGTERM)
-        poise.wait_exit()
-    start.running.remove(poise)
-
-
 def test_the_access_log_tells_what_happened(start):
     origin = start.origin()
     poise = start.proxy(origin)
@@ -142,27 +118,6 @@ def test_the_access_log_tells_what_happened(start):
     assert record["host"] == "shop.test:80" or record["host"] == "shop.test"
     assert record["path"].startswith("/seen") and origin.address in str(record["target"])
     assert poise.wait_record(method="HEAD")["status"] == 200
-
-
-def test_usr1_opens_the_log_again(start):
-    path = start.folder / "access.log"
-    poise = start.proxy(start.origin(), process_access_log=str(path), process_access_format="json")
-    get(poise.port, "/before")
-    wait_for(path, "/before")
-    path.rename(f"{path}.1")
-    poise.signal(signal.SIGUSR1)
-    for _ in range(500):
-        get(poise.port, "/after")
-        if path.exists() and "/after" in path.read_text():
-            break
-    assert "/after" in path.read_text() and "/before" in pathlib.Path(f"{path}.1").read_text()
-
-
-def wait_for(path, word):
-    deadline = Deadline()
-    while not (path.exists() and word in path.read_text()):
-        assert not deadline.passed(), f"no {word} in {path}"
-        threading.Event().wait(0.01)
 
 
 def test_hup_applies_the_file_again(start):
@@ -198,10 +153,82 @@ def test_no_thread_belongs_to_the_concurrency_pool(start):
     assert len(names) <= 16
 
 
-def test_examples_are_valid(start):
-    """Every example of the repository passes `poise check`, offline."""
-    examples = sorted((ROOT / "examples").glob("*.yaml"))
-    assert examples
-    for example in examples:
-        process = Poise(start.folder, "", arguments=["check", str(example)])
-        assert process.wait_exit() == 0, f"{example}:\n{process.text()}"
+def traced(folder, *arguments):
+    """What a verb asked of the network: (its end, the system calls)."""
+    log = folder / "calls"
+    # A process that is traced already cannot look for leaks.
+    options = f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
+    done = subprocess.run(["strace", "-f", "-qq", "-e", "trace=network", "-o", log, BINARY, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=PATIENCE * 2, stdin=subprocess.DEVNULL,
+                          env=os.environ | {"POISE_ADMIN": str(folder / "nobody.sock"), "ASAN_OPTIONS": options})
+    calls = [line for line in log.read_text().splitlines() if re.match(r"\d+ +\w+\(", line)]
+    return done, calls
+
+
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.yaml"))
+assert EXAMPLES, "no test for an example that is not there"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_check_accepts_every_example_offline(tmp_path, example):
+    done, calls = traced(tmp_path, "check", ROOT / "examples" / example)
+    assert done.returncode == 0 and calls == [], done.stderr
+
+
+def test_check_asks_nobody_for_a_name_or_an_address(tmp_path):
+    """A name that nobody has, an address that is taken, a user and a unix socket that are not there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        web = listener(address=f"127.0.0.1:{taken.getsockname()[1]}", forward="pool")
+        targets = ["nowhere.invalid:80", f"unix:{tmp_path}/nobody.sock", "127.0.0.1:1"]
+        (tmp_path / "poise.yaml").write_text(configuration(
+            [web], [group("pool", targets, health_check={"path": "/health"})], user="nobody-at-all"))
+        done, calls = traced(tmp_path, "check", tmp_path / "poise.yaml")
+        assert done.returncode == 0 and calls == [], done.stderr
+        # The same eyes see what another verb asks.
+        done, calls = traced(tmp_path, "status")
+        assert done.returncode != 0 and any(" socket(" in call for call in calls) and any("connect(" in call for call in calls)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_the_process_becomes_its_user_once_it_listens(start):
+    nobody = pwd.getpwnam("nobody")
+    start.folder.chmod(0o755)
+    poise = start.proxy(start.origin(), process_user="nobody", process_workers=2)
+    tasks = sorted(pathlib.Path(f"/proc/{poise.process.pid}/task").iterdir())
+    assert len(tasks) >= 3, "two workers and control"
+    for task in tasks:
+        facts = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+        assert facts["Uid"].split() == [str(nobody.pw_uid)] * 4
+        assert facts["Gid"].split() == [str(nobody.pw_gid)] * 4
+        assert set(facts["Groups"].split()) == {str(n) for n in os.getgrouplist("nobody", nobody.pw_gid)}
+        assert int(facts["CapEff"], 16) == 0
+    assert get(poise.port).status == 200
+    assert verb("status", poise=poise).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_user_that_is_not_there_is_no_reason_to_stay_root(start):
+    refuses(start, configuration([listener(forward=["127.0.0.1:1"])], user="nobody-at-all"), "poise.yaml:",
+            "cannot become 'nobody-at-all'", "help: ")
+
+
+@pytest.mark.parametrize("place", ["a path", "an abstract name"])
+def test_the_service_manager_hears_when_it_serves(start, place):
+    path = str(start.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path if place == "a path" else "\0" + path)
+        manager.settimeout(PATIENCE)
+
+        def told():
+            return dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+        origin = start.origin()
+        text = configuration([listener(forward="pool")], [group("pool", [origin.address])])
+        poise = start.poise(text, environment={"NOTIFY_SOCKET": path if place == "a path" else "@" + path}, wait=False)
+        assert told() == {"READY": "1", "MAINPID": str(poise.process.pid)}
+        assert get(poise.wait_ready().port).status == 200
+        poise.signal(signal.SIGHUP)
+        reloading = told()
+        assert reloading["RELOADING"] == "1" and int(reloading["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
+        assert told() == {"READY": "1"}
+        poise.wait_line(lambda line: "configuration applied by=reload" in line, "the change")
+    poise.stop()

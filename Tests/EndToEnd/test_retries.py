@@ -546,12 +546,6 @@ def test_a_name_as_target(start):
     assert [get(poise.port).status for _ in range(6)] == [200] * 6
 
 
-def test_a_name_that_does_not_resolve_is_no_start_failure(start):
-    origin = start.origin()
-    poise = start.proxy("nowhere.invalid:80", origin)
-    assert [get(poise.port).status for _ in range(6)] == [200] * 6
-
-
 def test_only_a_name_that_does_not_resolve_is_503(start):
     poise = start.proxy("nowhere.invalid:80")
     check_generated(get(poise.port), (502, 503))

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from deadline import PATIENCE, eventually
+from deadline import PATIENCE, SLOW, eventually
 from poise import BINARY
 
 
@@ -220,8 +220,10 @@ def test_serves_again_after_its_descriptors_were_used_up(target):
             return len(os.listdir(f"/proc/{pid}/fd"))
         eventually("the limit is reached", lambda: descriptors() == 24)
         before = cpu()
-        time.sleep(0.5)
-        assert cpu() - before < 0.1, "it spins while it cannot accept"
+        connections[-1].settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connections[-1].recv(1)
+        assert cpu() - before < 0.1 * SLOW, "it spins while it cannot accept"
     finally:
         for connection in connections:
             connection.close()

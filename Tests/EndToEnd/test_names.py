@@ -1,0 +1,84 @@
+"""Names as targets: resolved again while Poise runs, with a file of names of the test's own."""
+import shutil
+import subprocess
+
+import pytest
+
+from client import Client, request
+from deadline import PATIENCE, eventually
+from poise import BINARY
+from settings import configuration, group, listener
+
+NAME = "shop.poise.test"
+
+
+@pytest.fixture
+def names(tmp_path):
+    """(the file, a program that runs Poise with it as /etc/hosts): a mount that only that process sees."""
+    file, program = tmp_path / "hosts", tmp_path / "poise"
+    file.write_text(f"127.0.0.1 {NAME}\n")
+    namespace = None
+    for options in ("-m", "-rm"):  # as root, or as one in a namespace of one's own
+        script = f'mount --bind "{file}" /etc/hosts && exec "$0" "$@"'
+        program.write_text(f"#!/bin/sh\nexec {shutil.which('unshare')} {options} sh -c '{script}' \"{BINARY}\" \"$@\"\n")
+        program.chmod(0o755)
+        if subprocess.run([program, "version"], capture_output=True, timeout=PATIENCE).returncode == 0:
+            namespace = options
+            break
+    if namespace is None:
+        pytest.skip("no mount namespace can be made here")
+    return file, program
+
+
+def twins(start):
+    """Two targets that differ by their address only: 127.0.0.1 and 127.0.0.2."""
+    first = start.origin()
+    second = start.origin(host="127.0.0.2", port=first.port)
+    return first, second
+
+
+def test_a_name_is_resolved_again_every_resolve_interval(start, names):
+    file, program = names
+    first, second = twins(start)
+    text = configuration([listener(forward="pool")], [group("pool", [f"{NAME}:{first.port}"], resolve_interval="1s")])
+    poise = start.poise(text, binary=program)
+
+    with Client(poise.port) as client:
+        def served():
+            before = len(first.requests), len(second.requests)
+            for _ in range(8):
+                assert client.ask(request()).status == 200
+            return len(first.requests) - before[0], len(second.requests) - before[1]
+        assert served() == (8, 0)
+        file.write_text(f"127.0.0.1 {NAME}\n127.0.0.2 {NAME}\n")
+        eventually("both addresses take turns", lambda: served() == (4, 4))
+        file.write_text(f"127.0.0.2 {NAME}\n")
+        eventually("the address that left has no traffic", lambda: served() == (0, 8))
+        # Without an answer what was known stays; nobody learns that from a failed request.
+        file.write_text("127.0.0.1 localhost\n")
+        poise.wait_line(lambda line: f"a name does not resolve name={NAME}" in line, "a word about it")
+        assert served() == (0, 8)
+        file.write_text(f"127.0.0.1 {NAME}\n")
+        eventually("it resolves again", lambda: served() == (8, 0), PATIENCE * 2)
+
+
+def test_a_name_that_is_asked_seldom_is_not_asked_often(start, names):
+    """The same change, and an interval that is not over: nothing moves while another name moves twice."""
+    file, program = names
+    first, second = twins(start)
+    file.write_text(f"127.0.0.1 {NAME} often.poise.test\n")
+    text = configuration(
+        [listener(rules=[{"when": {"path": ["/often"]}, "forward": "often"}], forward="seldom")],
+        [group("often", [f"often.poise.test:{first.port}"], resolve_interval="1s"),
+         group("seldom", [f"{NAME}:{first.port}"], resolve_interval="10m")])
+    poise = start.poise(text, binary=program)
+    with Client(poise.port) as client:
+        def at(path):
+            before = len(second.requests)
+            assert client.ask(request(path)).status == 200
+            return "second" if len(second.requests) > before else "first"
+        assert (at("/often"), at("/seldom")) == ("first", "first")
+        for address, where in (("127.0.0.2", "second"), ("127.0.0.1", "first"), ("127.0.0.2", "second")):
+            file.write_text(f"{address} {NAME} often.poise.test\n")
+            eventually("the name that is asked often", lambda: at("/often") == where)
+            assert at("/seldom") == "first"
