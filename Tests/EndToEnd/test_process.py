@@ -130,6 +130,7 @@ def test_a_second_term_ends_at_once(start):
         poise.signal(signal.SIGTERM)
         poise.wait_exit()
     start.running.remove(poise)
+    assert [(r["path"], r["reason"]) for r in poise.records()] == [("/", "shutdown")], "what was cut is logged"
 
 
 def test_the_access_log_tells_what_happened(start):
