@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from client import Client, get, request
-from deadline import Deadline
+from deadline import SLOW, Deadline
 from poise import ROOT, Poise
 from settings import configuration, group, listener
 from wire import Ended
@@ -50,6 +50,16 @@ def test_an_address_that_is_taken(start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
+
+
+def test_a_failed_start_waits_for_nobody(start):
+    """The time between the message, which is the last thing to do, and the end of the process."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = start.poise(configuration([listener(address=address, forward=["127.0.0.1:1"])]), wait=False)
+        process.wait_line(lambda line: "in use" in line, "why it does not start")
+        assert process.wait_exit(1.5 * SLOW) == 1
+        start.running.remove(process)
 
 
 def test_an_address_that_another_poise_has(start):
