@@ -1,5 +1,6 @@
 """Health under load, changes of a running configuration, and the end of the process."""
 import signal
+import socket
 import subprocess
 import threading
 
@@ -191,6 +192,19 @@ def test_what_needs_a_restart_is_said_key_by_key(start):
         assert (f"poise.yaml:{line}: error: restart needed: {key} cannot change while Poise runs" in refused.stderr), key
     assert refused.stderr.count("error:") == 2
     assert get(poise.port).status == 200, "nothing else of the file was applied"
+
+
+def test_a_reload_that_the_system_refuses_is_no_error_of_the_file(start):
+    origin = start.origin()
+    good = configuration([listener(forward="pool")], [group("pool", [origin.address])])
+    poise = start.poise(good)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        poise.file.write_text(good.replace("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}"))
+        refused = verb("reload", poise=poise)
+        assert refused.returncode == 1 and "in use" in refused.stderr
+        applied = verb("apply", poise.file, poise=poise)
+        assert applied.returncode == 1 and "in use" in applied.stderr
+    assert get(poise.port).status == 200, "nothing has changed"
 
 
 def test_a_new_address_serves_and_the_old_one_ends_with_its_next_answer(start):
