@@ -54,6 +54,7 @@ GROUP = {
 }
 PROCESS = {
     "workers": "process.workers",
+    "user": "process.user",
     "admin_socket": "process.admin.socket",
     "max_connections": "process.limits.max_connections",
     "shutdown_deadline": "process.shutdown_deadline",

@@ -1,6 +1,7 @@
 """Start and end of the process as its operator sees them."""
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
@@ -9,7 +10,7 @@ import threading
 import pytest
 
 from client import Client, get, request
-from deadline import SLOW, Deadline
+from deadline import SLOW, Deadline, eventually
 from poise import ROOT, Poise
 from settings import configuration, group, listener
 from wire import Ended
@@ -174,6 +175,73 @@ def wait_for(path, word):
     while not (path.exists() and word in path.read_text()):
         assert not deadline.passed(), f"no {word} in {path}"
         threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def nobody(start):
+    """A folder of its own for a Poise that becomes another user: others may enter, only root may write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    start.folder.chmod(0o755)
+    folder = start.folder / "logs"
+    folder.mkdir(0o755)
+    return folder
+
+
+def as_nobody(start, path):
+    return start.proxy(start.origin(), process_access_log=str(path), process_access_format="json", process_user="nobody")
+
+
+def test_the_log_of_another_user_is_opened_again(start, nobody):
+    user = pwd.getpwnam("nobody").pw_uid
+    os.chown(nobody, user, -1)
+    path = nobody / "access.log"
+    poise = as_nobody(start, path)
+    assert path.stat().st_uid == user
+    get(poise.port, "/before")
+    wait_for(path, "/before")
+    # Without a rename: the same file is opened with lesser rights.
+    poise.signal(signal.SIGUSR1)
+    get(poise.port, "/between")
+    wait_for(path, "/between")
+    path.rename(f"{path}.1")
+    poise.signal(signal.SIGUSR1)
+    eventually("a new file", path.exists)
+    get(poise.port, "/after")
+    wait_for(path, "/after")
+    assert "warning" not in poise.text() and "cannot open" not in poise.text(), poise.text()
+
+
+def test_what_another_user_may_not_open_is_said_at_the_start(start, nobody):
+    path = nobody / "access.log"
+    poise = as_nobody(start, path)
+    assert warnings(poise) == [f"USR1 cannot make the access log anew: process.user may not write into its folder "
+                               f"file={path} user=nobody"]
+    poise.stop()
+    poise.file.chmod(0o600)
+    again = start.poise("", arguments=["run", str(poise.file)])
+    assert warnings(again)[1:] == [f"the configuration cannot be reloaded: process.user may not read it "
+                                   f"file={poise.file} user=nobody"]
+
+
+def warnings(poise):
+    return [line.partition("warning: ")[2] for line in poise.output() if "warning: " in line]
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+def test_root_gives_away_no_file_that_a_link_leads_to(start, nobody, make):
+    """Whoever owns the log's folder could otherwise be given any file of the machine."""
+    user = pwd.getpwnam("nobody").pw_uid
+    secret = start.folder / "secret"
+    secret.write_text("")
+    secret.chmod(0o600)
+    os.chown(nobody, user, -1)
+    path = nobody / "access.log"
+    make(secret, path)
+    poise = as_nobody(start, path)
+    assert secret.stat().st_uid == 0
+    assert warnings(poise) == [
+        f"USR1 cannot open the access log again: process.user may not write it file={path} user=nobody"]
 
 
 def test_hup_applies_the_file_again(start):
