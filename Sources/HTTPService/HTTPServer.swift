@@ -16,7 +16,7 @@ public actor HTTPServer {
         public var idleTimeout = Nanoseconds.seconds(75)
         /// Without a byte in the direction that is waited for.
         public var bodyTimeout = Nanoseconds.seconds(30)
-        /// Beyond it a connection is answered with 503 and closed.
+        /// Beyond it a connection is closed at once, a few of them with 503.
         public var connectionsMax = 1024
         public init() {}
     }
@@ -34,7 +34,11 @@ public actor HTTPServer {
     private let handler: Handler
     private var listening: [Listening] = []
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+    /// Being told that there are too many.
+    private var refusalsInProgress = 0
     private var isStopping = false
+    /// So many refused connections may wait for their 503 to be read: each has a descriptor meanwhile.
+    private static let refusalsMax = 8
     /// Accepted since the start; refused ones included.
     public private(set) var acceptedCount = 0
 
@@ -92,8 +96,7 @@ public actor HTTPServer {
         acceptedCount += 1
         let connection = HTTPServerConnection(accepted, executor: executor, settings: settings, handler: handler)
         guard connections.count < settings.connectionsMax, !isStopping else {
-            executor.start { await connection.refuse() }
-            return
+            return refuse(connection)
         }
         connections[ObjectIdentifier(connection)] = connection
         executor.start {
@@ -102,5 +105,16 @@ public actor HTTPServer {
         }
     }
 
+    private func refuse(_ connection: HTTPServerConnection) {
+        let isAnswered = refusalsInProgress < Self.refusalsMax && !isStopping
+        if isAnswered { refusalsInProgress += 1 }
+        executor.start {
+            guard isAnswered else { return await connection.abort() }
+            await connection.refuse()
+            await self.endRefusal()
+        }
+    }
+
+    private func endRefusal() { refusalsInProgress -= 1 }
     private func forget(_ connection: HTTPServerConnection) { connections[ObjectIdentifier(connection)] = nil }
 }

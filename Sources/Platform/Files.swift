@@ -81,6 +81,27 @@ public enum Files {
         guard unsafe chmod(path, mode) == 0 else { throw SystemError(call: "chmod", code: errno) }
     }
 
+    /// Gives a regular file of root's to `user`; its group stays. For root only.
+    ///
+    /// - Throws: also for a symbolic link and for a file with several names, which might be anybody's.
+    public static func give(_ path: String, to user: String) throws(SystemError) {
+        // SAFETY: both strings are used during the call only.
+        _ = try checked(unsafe poise_give_file(path, user), "fchown")
+    }
+
+    /// Whether this process may read the file, or open it for writing; of a folder, whether it may make files there.
+    /// False as well for a path that leads nowhere.
+    public static func allows(_ access: FileAccess, _ path: String) -> Bool {
+        let mode =
+            switch access {
+            case .reading: R_OK
+            case .writing: W_OK
+            case .makingFiles: W_OK | X_OK
+            }
+        // SAFETY: the string is used during the call only.
+        return unsafe Glibc.access(path, mode) == 0
+    }
+
     /// What the file system says of a path.
     ///
     /// - Parameter followsLink: of what a symbolic link leads to, not of the link.
@@ -93,6 +114,7 @@ public enum Files {
             switch facts.st_mode & S_IFMT {
             case S_IFDIR: .folder
             case S_IFLNK: .link
+            case S_IFREG: .file
             case S_IFSOCK: .socket
             default: .other
             }
@@ -106,9 +128,12 @@ public enum Files {
     }
 }
 
+/// What a process may want of a path.
+public enum FileAccess: Sendable { case reading, writing, makingFiles }
+
 /// Kind, owner and permissions of a file.
 public struct FileFacts: Sendable, Equatable {
-    public enum Kind: Sendable { case folder, link, socket, other }
+    public enum Kind: Sendable { case file, folder, link, socket, other }
     public let kind: Kind
     /// The user's number.
     public let ownerID: Int

@@ -104,10 +104,10 @@ public final class Worker {
         (listeners.indices.compactMap { listeners[$0] } + retiredListeners).reduce(0) { $0 + $1.connectionCount }
     }
 
-    /// Closes everything at once.
+    /// Closes everything at once, also what a drain that began before has given more time.
     public func closeAll() {
         drain(deadline: loop.now)
-        endOverdue(by: loop.now)
+        endOverdue(by: .distantFuture)
         for slot in groups.indices { groups[slot]?.retire() }
         neighbours.leave(index)
     }

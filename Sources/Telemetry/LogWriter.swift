@@ -101,11 +101,13 @@ public final class LogWriter: Sendable {
     /// - Returns: false when the disk still hung after `milliseconds`; the thread is left behind then.
     @discardableResult
     public func stop(within milliseconds: Int32 = 2000) -> Bool {
+        // Poise may fail to start before the thread does: nobody would ring then.
+        guard let thread = shared.withLock({ $0.thread }) else { return true }
         wantsStop.value = 1
         bell.interrupt()
         if hasEnded.value == 0 { endBell.pause(milliseconds: milliseconds) }
         guard hasEnded.value == 1 else { return false }
-        shared.withLock { $0.thread }?.join()
+        thread.join()
         return true
     }
 

@@ -138,6 +138,8 @@ private final class Service {
         } catch {
             return daemon.refusal(.system, error, proposal.origins)
         }
+        let rights = LesserRights(proposal.configuration, file: source.path)
+        rights?.giveLog()
         if let log { daemon.snapshotObserver = { log.adopt($0) } }
         let source = self.source
         let face = DaemonAdmin(daemon: daemon, version: Poise.version, file: source.path, log: log) {
@@ -156,6 +158,7 @@ private final class Service {
         } catch {
             return error
         }
+        for warning in rights?.warnings ?? [] { Console.error(warning.line) }
         do { try log?.start(rings: daemon.accessRings) } catch {
             return ApplyRefusal(.system, "poise: error: cannot start the thread of the access log: \(error)")
         }

@@ -2,12 +2,14 @@
 import os
 import pathlib
 import resource
+import socket
 import time
 
 from admin import AdminConnection, metrics, value
-from client import Client, request
-from deadline import SLOW, eventually
+from client import Client, get, request
+from deadline import PATIENCE, SLOW, eventually
 from settings import configuration, group, listener
+from wire import Ended
 
 
 def leave_descriptors(poise, count):
@@ -101,3 +103,44 @@ def test_idle_connections_to_targets_make_place_for_others(start):
         assert client.ask(request("/second")).status == 200
         first.wait_connections()[0].wait_over()
         assert client.ask(request("/")).status == 200
+
+
+def test_half_sent_requests_for_metrics_leave_descriptors_to_traffic(start):
+    poise = start.proxy(start.origin(), process_metrics="127.0.0.1:0")
+    line = poise.wait_line(lambda line: line.startswith("ready metrics="), "the metrics' address")
+    port = int(line.rpartition(":")[2])
+    half = request("/metrics")[:-2]
+    leave_descriptors(poise, 90)
+    crowd = []
+    for _ in range(200):
+        crowd.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        crowd[-1].send(half)
+    # Accepted in order: once the last is closed, all have been seen.
+    assert is_closed(crowd[-1])
+    with Client(poise.port) as client:
+        for _ in range(5):
+            assert client.ask(request()).status == 200
+    assert value(metrics(poise), "poise_listener_held_sockets") == 0
+    crowd[0].send(b"\r\n")
+    assert crowd[0].recv(1 << 16).startswith(b"HTTP/1.1 200"), "those inside are served"
+    for half_sent in crowd:
+        half_sent.close()
+
+    def is_served():
+        try:
+            return get(port, "/metrics").status == 200
+        except (OSError, Ended):
+            return False
+    eventually("the places of those who left are free", is_served)
+
+
+def is_closed(connection):
+    """Whether the other side ends it within the time for reading; with an answer or without."""
+    try:
+        while connection.recv(1 << 16):
+            pass
+        return True
+    except TimeoutError:
+        return False
+    except OSError:
+        return True

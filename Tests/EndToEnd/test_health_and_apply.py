@@ -1,6 +1,7 @@
 """Health under load, changes of a running configuration, and the end of the process."""
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -204,6 +205,19 @@ def test_what_needs_a_restart_is_said_key_by_key(start):
     assert get(poise.port).status == 200, "nothing else of the file was applied"
 
 
+def test_a_reload_that_the_system_refuses_is_no_error_of_the_file(start):
+    origin = start.origin()
+    good = configuration([listener(forward="pool")], [group("pool", [origin.address])])
+    poise = start.poise(good)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        poise.file.write_text(good.replace("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}"))
+        refused = verb("reload", poise=poise)
+        assert refused.returncode == 1 and "in use" in refused.stderr
+        applied = verb("apply", poise.file, poise=poise)
+        assert applied.returncode == 1 and "in use" in applied.stderr
+    assert get(poise.port).status == 200, "nothing has changed"
+
+
 def test_a_new_address_serves_and_the_old_one_ends_with_its_next_answer(start):
     origin = start.origin()
     groups = [group("pool", [origin.address])]
@@ -257,6 +271,7 @@ def test_a_second_term_ends_at_once(start):
         poise.signal(signal.SIGTERM)
         assert poise.wait_exit() == 0
         assert any("connections were cut count=1" in line for line in poise.output("err"))
+        assert [record["reason"] for record in poise.records()] == ["shutdown"], "what was cut is logged"
     go.set()
 
 

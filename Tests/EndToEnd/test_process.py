@@ -13,7 +13,7 @@ import pytest
 
 from admin import verb
 from client import Client, get, request
-from deadline import PATIENCE, Deadline
+from deadline import PATIENCE, SLOW, Deadline, eventually
 from poise import BINARY, ROOT
 from settings import configuration, group, listener
 from wire import Ended
@@ -54,6 +54,16 @@ def test_an_address_that_is_taken(start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refuses(start, configuration([listener(address=address, forward=["127.0.0.1:1"])]), address, "in use")
+
+
+def test_a_failed_start_waits_for_nobody(start):
+    """The time between the message, which is the last thing to do, and the end of the process."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = start.poise(configuration([listener(address=address, forward=["127.0.0.1:1"])]), wait=False)
+        process.wait_line(lambda line: "in use" in line, "why it does not start")
+        assert process.wait_exit(1.5 * SLOW) == 1
+        start.running.remove(process)
 
 
 def test_a_wrong_file_says_where(start):
@@ -118,6 +128,80 @@ def test_the_access_log_tells_what_happened(start):
     assert record["host"] == "shop.test:80" or record["host"] == "shop.test"
     assert record["path"].startswith("/seen") and origin.address in str(record["target"])
     assert poise.wait_record(method="HEAD")["status"] == 200
+
+
+def wait_for(path, word):
+    deadline = Deadline()
+    while not (path.exists() and word in path.read_text()):
+        assert not deadline.passed(), f"no {word} in {path}"
+        threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def nobody(start):
+    """A folder of its own for a Poise that becomes another user: others may enter, only root may write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    start.folder.chmod(0o755)
+    folder = start.folder / "logs"
+    folder.mkdir(0o755)
+    return folder
+
+
+def as_nobody(start, path):
+    return start.proxy(start.origin(), process_access_log=str(path), process_access_format="json", process_user="nobody")
+
+
+def test_the_log_of_another_user_is_opened_again(start, nobody):
+    user = pwd.getpwnam("nobody").pw_uid
+    os.chown(nobody, user, -1)
+    path = nobody / "access.log"
+    poise = as_nobody(start, path)
+    assert path.stat().st_uid == user
+    get(poise.port, "/before")
+    wait_for(path, "/before")
+    # Without a rename: the same file is opened with lesser rights.
+    poise.signal(signal.SIGUSR1)
+    get(poise.port, "/between")
+    wait_for(path, "/between")
+    path.rename(f"{path}.1")
+    poise.signal(signal.SIGUSR1)
+    eventually("a new file", path.exists)
+    get(poise.port, "/after")
+    wait_for(path, "/after")
+    assert "warning" not in poise.text() and "cannot open" not in poise.text(), poise.text()
+
+
+def test_what_another_user_may_not_open_is_said_at_the_start(start, nobody):
+    path = nobody / "access.log"
+    poise = as_nobody(start, path)
+    assert warnings(poise) == [f"USR1 cannot make the access log anew: process.user may not write into its folder "
+                               f"file={path} user=nobody"]
+    poise.stop()
+    poise.file.chmod(0o600)
+    again = start.poise("", arguments=["run", str(poise.file)])
+    assert warnings(again)[1:] == [f"the configuration cannot be reloaded: process.user may not read it "
+                                   f"file={poise.file} user=nobody"]
+
+
+def warnings(poise):
+    return [line.partition("warning: ")[2] for line in poise.output() if "warning: " in line]
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+def test_root_gives_away_no_file_that_a_link_leads_to(start, nobody, make):
+    """Whoever owns the log's folder could otherwise be given any file of the machine."""
+    user = pwd.getpwnam("nobody").pw_uid
+    secret = start.folder / "secret"
+    secret.write_text("")
+    secret.chmod(0o600)
+    os.chown(nobody, user, -1)
+    path = nobody / "access.log"
+    make(secret, path)
+    poise = as_nobody(start, path)
+    assert secret.stat().st_uid == 0
+    assert warnings(poise) == [
+        f"USR1 cannot open the access log again: process.user may not write it file={path} user=nobody"]
 
 
 def test_hup_applies_the_file_again(start):

@@ -108,5 +108,6 @@ def test_a_file_that_is_no_socket_stays_where_a_socket_should_be(start, tmp_path
     poise = start.poise(
         configuration([listener(address=f"unix:{path}", forward="pool")], [group("pool", [start.origin().address])]),
         wait=False)
-    assert poise.wait_exit() != 0
+    assert poise.wait_exit() == 1
+    start.running.remove(poise)
     assert path.read_text() == "mine"

@@ -81,6 +81,7 @@ void poise_give_back(void *pages, size_t bytes);
 int poise_descriptor_limit(int64_t *soft, int64_t *hard);
 int poise_raise_descriptor_limit(void);
 int poise_become(const char *user);
+int poise_give_file(const char *path, const char *user); /* root's regular files with one name only */
 int poise_random(void *bytes, size_t count);
 int poise_is_terminal(int descriptor);
 int64_t poise_thread_cpu(void);

@@ -26,6 +26,13 @@ public final class AdminServer {
 
     /// A configuration with all its files is no larger than this.
     private static let applyBytesMax = 64 * 1024 * 1024
+    /// Per server. Whoever holds them all must leave traffic the descriptors that ``Daemon`` keeps free for it: of the
+    /// hundred that are set aside, the rest is for files and listening sockets.
+    private static var serverSettings: HTTPServer.Settings {
+        var settings = HTTPServer.Settings()
+        settings.connectionsMax = 48
+        return settings
+    }
     /// Between two looks at a target whose flows somebody waits for.
     private static let waitInterval = Nanoseconds.milliseconds(100)
 
@@ -40,7 +47,7 @@ public final class AdminServer {
         try socket.prepareFolder()
         let path = socket.path
         do throws(SystemError) {
-            let server = HTTPServer(executor: ControlActor.shared.executor) {
+            let server = HTTPServer(executor: ControlActor.shared.executor, settings: Self.serverSettings) {
                 (request) throws(HTTPHandlerFailure) in try await self.answer(request)
             }
             try await server.listen(on: .unix(path: path), mode: 0o660)
@@ -55,7 +62,7 @@ public final class AdminServer {
         }
         guard let address = settings.metricsAddress else { return }
         do throws(SystemError) {
-            let server = HTTPServer(executor: ControlActor.shared.executor) {
+            let server = HTTPServer(executor: ControlActor.shared.executor, settings: Self.serverSettings) {
                 (request) throws(HTTPHandlerFailure) in try await self.answerMetricsOnly(request)
             }
             metricsAddress = try await server.listen(on: address)

@@ -9,7 +9,7 @@ public protocol AdminSource: AnyObject, Sendable {
 
     /// Puts a configuration that was sent into force: all of it or nothing.
     ///
-    /// - Throws: ``AdminRefusal`` with 422 when it cannot be, and why.
+    /// - Throws: ``AdminRefusal`` with 422 when it is not valid, with 409 when it is and cannot be in force, and why.
     func apply(_ bundle: ConfigBundle) async throws(AdminRefusal) -> ApplySummary
 
     /// Reads the configuration file again and applies it: also what HUP does.
@@ -115,7 +115,7 @@ public struct AdminRefusal: Error, Sendable, Equatable {
             switch refusal.kind {
             case .invalid: (422, "invalid_configuration")
             case .needsRestart: (409, "needs_restart")
-            case .system: (422, "cannot_apply")
+            case .system: (409, "cannot_apply")
             case .stopping: (503, "stopping")
             }
         self.init(status: status, code: code, message: refusal.description + "\n")
