@@ -33,15 +33,29 @@ extension ListenAddress: CustomStringConvertible {
     }
 
     /// Whether binding both would take the same address of the machine. Port 0 is a new port each time.
+    ///
+    /// All addresses of a family collide with each single one: Linux refuses the second of two listening sockets where
+    /// either is bound to all addresses, whatever SO_REUSEADDR says (socket(7)).
     public func collides(with other: ListenAddress) -> Bool {
         switch (self, other) {
         case (.unix(let a), .unix(let b)): return a == b
         case (.unix, _), (_, .unix): return false
-        case (.anyAddress(let a), .anyAddress(let b)): return a == b && a != 0
-        case (.anyAddress(let a), .ip(let address, let b)), (.ip(let address, let b), .anyAddress(let a)):
-            return a == b && a != 0 && address.bits == 0
+        case (.anyAddress(let a), .anyAddress(let b)), (.anyAddress(let a), .ip(_, let b)),
+            (.ip(_, let a), .anyAddress(let b)):
+            return a == b && a != 0
         case (.ip(let address, let a), .ip(let otherAddress, let b)):
-            return address == otherAddress && a == b && a != 0
+            guard a == b, a != 0, address.family == otherAddress.family else { return false }
+            return address == otherAddress || address.bits == 0 || otherAddress.bits == 0
+        }
+    }
+
+    /// Whether it stands for all that `other` stands for, given that they collide.
+    func includes(_ other: ListenAddress) -> Bool {
+        switch (self, other) {
+        case (.anyAddress, _): true
+        case (_, .anyAddress): false
+        case (.ip(let address, _), _): address.bits == 0 || self == other
+        case (.unix, _): self == other
         }
     }
 }

@@ -89,30 +89,41 @@ extension Configuration {
     }
 
     private func addressCollisions() -> [ConfigError] {
-        var seen: [(address: ListenAddress, path: String)] = []
+        var seen: [(address: ListenAddress, listener: Int, path: String)] = []
         var errors: [ConfigError] = []
         for (index, listener) in listeners.enumerated() {
             for (part, address) in listener.addresses.enumerated() {
                 let path = "listeners[\(index)].address[\(part)]"
                 if let earlier = seen.first(where: { $0.address.collides(with: address) }) {
                     let problem =
-                        earlier.address == address
-                        ? "\(address) is listened on twice" : "\(address) is already part of \(earlier.address)"
+                        if earlier.address == address {
+                            "\(address) is listened on twice"
+                        } else if earlier.address.includes(address) {
+                            "\(address) is already part of \(earlier.address)"
+                        } else {
+                            "\(address) includes \(earlier.address), which is listened on already"
+                        }
                     errors.append(
                         ConfigError(
                             code: .duplicate, path: path, problem: problem,
-                            fix: "use another port, or put the rules of both listeners into one", related: earlier.path)
-                    )
+                            fix: earlier.listener == index
+                                ? "remove one of the two, or use another port"
+                                : "use another port, or put the rules of both listeners into one",
+                            related: earlier.path))
                 }
-                seen.append((address, path))
+                seen.append((address, index, path))
             }
         }
         if let metrics = process.metricsAddress, let earlier = seen.first(where: { $0.address.collides(with: metrics) })
         {
+            let problem =
+                earlier.address == metrics
+                ? "\(metrics) is the address of a listener"
+                : "\(metrics) is in the way of a listener on \(earlier.address)"
             errors.append(
                 ConfigError(
-                    code: .duplicate, path: "process.admin.metrics", problem: "\(metrics) is the address of a listener",
-                    fix: "use another port", related: earlier.path))
+                    code: .duplicate, path: "process.admin.metrics", problem: problem, fix: "use another port",
+                    related: earlier.path))
         }
         return errors
     }

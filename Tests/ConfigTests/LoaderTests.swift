@@ -211,7 +211,7 @@ struct CommandLineFormTests {
                 command line:1:29: error: 0.0.0.0:80 is already part of :80 [duplicate]
                 --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
                                             ^~~~~~~~~~
-                help: use another port, or put the rules of both listeners into one
+                help: remove one of the two, or use another port
                 command line:1:25: note: the other one is here
                 --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
                                         ^~~

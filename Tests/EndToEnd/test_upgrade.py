@@ -172,12 +172,42 @@ def test_other_tokens_are_stripped(start, fields):
     assert "upgrade" not in got.fields.tokens("Connection")
 
 
-def test_h2c_beside_websocket_is_stripped(start):
+@pytest.mark.parametrize("upgrades", [
+    ["h2c, websocket"], ["websocket, h2c"], ["h2c", "websocket"], ["websocket", "h2c"], ["foo/2 ,, websocket ,h2c"],
+], ids=" + ".join)
+def test_websocket_beside_others_goes_on_alone(start, upgrades):
+    """Upgrade is a list (RFC 9110 §7.8): what may not pass is taken out of it, the rest stays."""
+    origin = start.origin(tunnel(lambda conn: conn.send(conn.exactly(4))))
+    poise = start.proxy(origin)
+    fields = [field for field in ASK if field[0] != "Upgrade"] + [("Upgrade", value) for value in upgrades]
+    with Client(poise.port) as client:
+        response = client.ask(request("/chat", fields=fields))
+        assert response.status == 101 and response.fields.tokens("Upgrade") == ["websocket"]
+        client.send(b"ping")
+        assert client.exactly(4) == b"ping"
+    assert origin.requests[0].fields.tokens("Upgrade") == ["websocket"]
+
+
+def test_a_listener_chooses_in_the_order_of_the_client(start):
     origin = start.origin()
+    poise = start.proxy(origin, upgrades=["websocket", "foo"])
+    fields = [("Connection", "Upgrade"), ("Upgrade", "bar, foo, websocket")]
+    with Client(poise.port) as client:
+        assert client.ask(request("/", fields=fields)).status == 200
+    assert origin.requests[0].fields.tokens("Upgrade") == ["foo"]
+
+
+def test_a_101_to_what_was_taken_out_of_the_list_is_a_fault(start):
+    def handler(conn):
+        conn.head()
+        conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret")
+        conn.expect_end()
+    origin = start.origin(handler)
     poise = start.proxy(origin)
     with Client(poise.port) as client:
-        assert client.ask(request("/", fields=[("Connection", "Upgrade"), ("Upgrade", "h2c, websocket")])).status == 200
-    assert "h2c" not in origin.requests[0].fields.tokens("Upgrade")
+        fields = [("Connection", "Upgrade"), ("Upgrade", "h2c, websocket")]
+        assert client.ask(request("/", fields=fields)).status == 502
+        assert b"secret" not in client.seen
 
 
 def test_a_101_to_a_stripped_upgrade_is_a_fault(start):

@@ -42,13 +42,23 @@ struct ConnectionTests {
     }
 
     @Test(
-        "upgrades only when Connection says so, once, and not from HTTP/1.0",
+        "upgrades only when Connection says so and not from HTTP/1.0, to the first allowed one of the list",
         arguments: [
             ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", "websocket"),
-            ("HTTP/1.1", "Upgrade: h2c, websocket\r\nConnection: keep-alive, upgrade\r\n", "h2c, websocket"),
+            ("HTTP/1.1", "Upgrade: h2c, websocket\r\nConnection: keep-alive, upgrade\r\n", "websocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: WebSocket , h2c\r\n", "WebSocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\nX: y\r\nUpgrade: ,,\twebsocket\r\n", "websocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", "websocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade:\r\nUpgrade: websocket\r\n", "websocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: b, websocket\r\n", "b"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket, b\r\n", "websocket"),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: h2c, websocket/13, web socket, c\r\n", ""),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: , ,\r\n", ""),
+            ("HTTP/1.1", "Upgrade: h2c, websocket\r\n", nil),
+            ("HTTP/1.0", "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n", nil),
             ("HTTP/1.1", "Upgrade: websocket\r\n", nil), ("HTTP/1.1", "Connection: Upgrade\r\n", nil),
             ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade:\r\n", nil),
-            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n", nil),
+            ("HTTP/1.1", "Connection: Upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n", "b"),
             ("HTTP/1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", nil),
         ] as [(String, String, String?)])
     func upgrades(version: String, fields: String, value: String?) throws {

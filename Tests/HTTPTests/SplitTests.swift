@@ -120,7 +120,8 @@ struct MutationTests {
             guard result == .complete else { continue }
             accepted += 1
             let named = [
-                head.methodRange, head.target, head.path, head.query, head.authority, head.host, head.upgradeValue,
+                head.methodRange, head.target, head.path, head.query, head.authority, head.host,
+                head.upgrade(input.span, among: ["websocket"]),
             ]
             let ranges = named + head.fields.flatMap { [$0.name, $0.value] }
             let isInside = ranges.allSatisfy { $0 == .empty || head.headStart <= $0.start && $0.end <= head.headEnd }

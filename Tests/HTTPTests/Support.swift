@@ -28,6 +28,7 @@ struct RequestSummary: Equatable {
     var headEnd = 0
     var wantsClose = false
     var expectsContinue = false
+    /// What would be chosen if `websocket` and `b` were allowed; empty for none of them, nil without an upgrade.
     var upgrade: String?
     var acceptsTrailers = false
 }
@@ -59,7 +60,10 @@ func summary(_ head: RequestHead, _ bytes: [UInt8]) -> RequestSummary {
     summary.headEnd = head.headEnd
     summary.wantsClose = head.wantsClose
     summary.expectsContinue = head.expectsContinue
-    summary.upgrade = head.hasUpgrade ? text(bytes, head.upgradeValue) : nil
+    if head.hasUpgrade {
+        let chosen = head.upgrade(bytes.span, among: ["websocket", "b"])
+        summary.upgrade = chosen.isEmpty ? "" : text(bytes, chosen)
+    }
     summary.acceptsTrailers = head.acceptsTrailers
     return summary
 }

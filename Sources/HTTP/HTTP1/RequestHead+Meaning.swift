@@ -76,7 +76,7 @@ extension RequestHead {
         var framingFields = FramingFields()
         var hostField: ByteRange?
         var hasConnection = false
-        var upgradeCount = 0
+        var namesUpgrade = false
         for index in fields.indices {
             let field = fields[index]
             switch field.id {
@@ -90,9 +90,7 @@ extension RequestHead {
                 guard equalsIgnoringCase(bytes, field.value, "100-continue") else { return .unknownExpectation }
                 // An HTTP/1.0 client cannot read a 100. RFC 9110 §10.1.1
                 expectsContinue = version >= .http11
-            case .upgrade:
-                upgradeCount += 1
-                upgradeValue = field.value
+            case .upgrade: namesUpgrade = namesUpgrade || !field.value.isEmpty
             case .te: readTE(bytes, field.value)
             default: break
             }
@@ -106,14 +104,28 @@ extension RequestHead {
         }
         guard hasConnection else {
             wantsClose = version == .http10
-            upgradeValue = .empty
             return nil
         }
         guard let options = ConnectionOptions(bytes, marking: &fields) else { return .badConnectionOption }
         wantsClose = options.close || version == .http10 && !options.keepAlive
-        hasUpgrade = options.upgrade && upgradeCount == 1 && version >= .http11 && !upgradeValue.isEmpty
-        if !hasUpgrade { upgradeValue = .empty }
+        hasUpgrade = options.upgrade && namesUpgrade && version >= .http11
         return nil
+    }
+
+    /// The first protocol of the client's list that is one of `allowed`: the list is in the order of its preference, and
+    /// several fields are one list. RFC 9110 §5.3, §7.8
+    ///
+    /// - Returns: one element without the white space around it; empty where none is allowed or ``hasUpgrade`` is false.
+    /// - Cost: linear in the values times `allowed`.
+    public func upgrade(_ bytes: Span<UInt8>, among allowed: [String]) -> ByteRange {
+        guard hasUpgrade else { return .empty }
+        for index in fields.indices where fields[index].id == .upgrade {
+            var elements = ListElements(fields[index].value)
+            while let element = elements.next(bytes) {
+                for token in allowed where equalsIgnoringCase(bytes, element, token) { return element }
+            }
+        }
+        return .empty
     }
 
     /// One `Host`, always valid, in every HTTP/1.1 request; an authority in the target comes first. RFC 9112 §3.2.2

@@ -52,9 +52,8 @@ public struct RequestHead: Sendable {
     public internal(set) var wantsClose = false
     /// `Expect: 100-continue` of an HTTP/1.1 client.
     public internal(set) var expectsContinue = false
-    /// One `Upgrade` field that `Connection` announces. RFC 9110 §7.8
+    /// `Upgrade` fields that say something and that `Connection` announces: ``upgrade(_:among:)`` reads them. RFC 9110 §7.8
     public internal(set) var hasUpgrade = false
-    public internal(set) var upgradeValue = ByteRange.empty
     /// `TE: trailers`
     public internal(set) var acceptsTrailers = false
 
@@ -81,7 +80,7 @@ public struct RequestHead: Sendable {
         (hasPlainLine, beginsPlainly) = (false, false)
         fields.removeAll()
         (framing, headStart, headEnd) = (.none, 0, 0)
-        (wantsClose, expectsContinue, hasUpgrade, upgradeValue, acceptsTrailers) = (false, false, false, .empty, false)
+        (wantsClose, expectsContinue, hasUpgrade, acceptsTrailers) = (false, false, false, false)
         (phase, cursor, mark, queryStart, emptyLines, pathHasEscapes) = (.begin, 0, 0, 0, 0, false)
         section = FieldSection()
         outcome = .needMore
@@ -115,7 +114,6 @@ public struct RequestHead: Sendable {
         query.shift(by: distance)
         authority.shift(by: distance)
         host.shift(by: distance)
-        upgradeValue.shift(by: distance)
         fields.shift(by: distance)
         headStart += distance
         if headEnd != 0 { headEnd += distance }

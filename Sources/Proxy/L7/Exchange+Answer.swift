@@ -87,7 +87,7 @@ extension Exchange {
 
     /// The protocol of a 101 must be the one that was asked for. RFC 9110 §7.8
     func switchesAsAsked(_ buffer: Buffer) -> Bool {
-        let (asked, given) = (head.upgradeValue, answer.upgradeValue)
+        let (asked, given) = (upgrade, answer.upgradeValue)
         return equalsIgnoringCase(headBuffer.bytes(asked.start, asked.end), buffer.bytes(given.start, given.end))
     }
 

@@ -51,7 +51,9 @@ final class Exchange {
     var pinnedHead: Buffer?
 
     var keepAlive = false
-    var wantsUpgrade = false
+    /// The one protocol that the target may switch to, in the client's own spelling; empty for none.
+    var upgrade = ByteRange.empty
+    var wantsUpgrade: Bool { !upgrade.isEmpty }
     var maxForwards: Int?
     /// Who asks: the connection's peer, or the one that trusted proxies speak for.
     var clientAddress = ClientAddressText()
@@ -132,7 +134,7 @@ final class Exchange {
         headIsFresh = false
         serial &+= 1
         (target, group, targetIndex, rule, ruleID, targetID) = (nil, nil, -1, -1, 0, 0)
-        (keepAlive, wantsUpgrade, maxForwards, keptRequestID, keptTraceID) = (false, false, nil, .empty, .empty)
+        (keepAlive, upgrade, maxForwards, keptRequestID, keptTraceID) = (false, .empty, nil, .empty, .empty)
         (status, reason, refusal, tries, excluded) = (0, .answered, nil, 0, Exclusions())
         (requestWasWritten, requestIsSent, answerBegan, slot) = (false, false, false, nil)
         (clientWait, queuedUntil) = (.none, .zero)
@@ -183,7 +185,7 @@ final class Exchange {
             if let stop = countForwards() { return stop() }
         default: break
         }
-        wantsUpgrade = head.hasUpgrade && head.framing == .none && allowsUpgrade(compiled.settings.upgrades)
+        if head.hasUpgrade, head.framing == .none { upgrade = allowedUpgrade(compiled.settings.upgrades) }
         switch chooseAction() {
         case .none: return
         case .some(let action): run(action)
@@ -250,10 +252,9 @@ final class Exchange {
         return nil
     }
 
-    func allowsUpgrade(_ tokens: [String]) -> Bool {
-        let bytes = headBuffer.bytes(0, head.headEnd)
-        for token in tokens where equalsIgnoringCase(bytes, head.upgradeValue, token) { return true }
-        return false
+    /// Only one goes on: what the listener does not allow must not be offered beside what it does.
+    func allowedUpgrade(_ tokens: [String]) -> ByteRange {
+        head.upgrade(headBuffer.bytes(0, head.headEnd), among: tokens)
     }
 
     /// Bodies that are not wholly here get a buffer of their own, so that the head's bytes stay.

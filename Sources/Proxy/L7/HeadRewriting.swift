@@ -56,7 +56,7 @@ extension Exchange {
         }
         if wantsUpgrade {
             writer.append(text: "Connection: Upgrade\r\nUpgrade: ")
-            writer.append(buffer.bytes(head.upgradeValue.start, head.upgradeValue.end))
+            writer.append(buffer.bytes(upgrade.start, upgrade.end))
             writer.append(text: "\r\n")
         } else if head.acceptsTrailers {
             writer.append(text: "Connection: TE\r\nTE: trailers\r\n")
