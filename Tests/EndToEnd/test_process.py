@@ -205,3 +205,19 @@ def test_examples_are_valid(start):
     for example in examples:
         process = Poise(start.folder, "", arguments=["check", str(example)])
         assert process.wait_exit() == 0, f"{example}:\n{process.text()}"
+
+
+@pytest.mark.parametrize("text, words", [
+    (None, "the file has more than 16MiB [too-large]"),
+    ("include: /dev/zero\n", "the file '/dev/zero' has more than 16MiB [too-large]"),
+    ("listeners: [{ address: ':80', fixed_response: { body: 'file:/dev/zero' } }]\n",
+     "the file of 'file:/dev/zero' has more than 1MiB [too-large]"),
+], ids=["main", "include", "value"])
+def test_a_file_beyond_its_bound_is_told_with_the_bound(start, tmp_path, text, words):
+    path = "/dev/zero"
+    if text is not None:
+        path = tmp_path / "poise.yaml"
+        path.write_text(text)
+    process = Poise(start.folder, "", arguments=["check", str(path)])
+    assert process.wait_exit() == 3
+    assert words in process.text() and "permissions" not in process.text()
