@@ -152,6 +152,12 @@ extension Loading {
                 .tooLarge, at: text.range, path: path,
                 "the file '\(shown)' has more than \(SizeText.format(YAMLLimits().bytesMax))",
                 fix: "name a configuration file; split a long one into several")
+        } else if text.value.utf8.contains(where: { $0 == 0x2A || $0 == 0x3F || $0 == 0x5B }) {
+            // Only now: a file may well have such a name.
+            self.error(
+                .unreadable, at: text.range, path: path,
+                "the file '\(shown)' cannot be read: \(error.reason); globs are not supported here",
+                fix: "name each file by its path: include: [listeners.yaml, groups.yaml]")
         } else {
             self.error(
                 .unreadable, at: text.range, path: path, "the file '\(shown)' cannot be read: \(error.reason)",
