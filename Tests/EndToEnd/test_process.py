@@ -221,3 +221,16 @@ def test_a_file_beyond_its_bound_is_told_with_the_bound(start, tmp_path, text, w
     process = Poise(start.folder, "", arguments=["check", str(path)])
     assert process.wait_exit() == 3
     assert words in process.text() and "permissions" not in process.text()
+
+
+@pytest.mark.parametrize("arguments, status, hint", [
+    (["run"], 2, "poise run FILE"), (["check"], 2, "poise check FILE"), (["status", "--output", "x"], 2, "write --output json"),
+    (["weight"], 2, "poise weight"), (["serve"], 2, "use one of: run"),
+    (["run", "--listen", ":0"], 2, "add --to 127.0.0.1:7001"),
+    (["run", "--listen", "127.0.0.1:0", "--to", ""], 3, "write it as in 10.0.0.11:8080"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_fix_stands_behind_one_word(start, arguments, status, hint):
+    process = Poise(start.folder, "", arguments=arguments)
+    assert process.wait_exit() == status
+    last = process.text().splitlines()[-1]
+    assert last.startswith("help: ") and hint in last
