@@ -10,10 +10,16 @@ public protocol FileReader {
 public struct FileReadError: Error, Sendable, Equatable {
     /// In words, as the system says it: `No such file or directory`.
     public var reason: String
+    /// The bound was the reason, not the file system.
+    public private(set) var isTooLarge = false
 
     public init(reason: String) { self.reason = reason }
 
-    public static func tooLarge(bytesMax: Int) -> Self { Self(reason: "it has more than \(bytesMax) bytes") }
+    public static func tooLarge(bytesMax: Int) -> Self {
+        var error = Self(reason: "it has more than \(SizeText.format(bytesMax))")
+        error.isTooLarge = true
+        return error
+    }
 }
 
 /// A reader for text that names no files: every file is refused.

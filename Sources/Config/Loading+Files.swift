@@ -23,8 +23,13 @@ extension Loading {
         do throws(FileReadError) {
             bytes = try reader.read(path: path, bytesMax: YAMLLimits().bytesMax)
         } catch {
-            refuseFile(
-                path, .unreadable, "the file cannot be read: \(error.reason)", fix: "check its path and permissions")
+            if error.isTooLarge {
+                refuseTooLarge(path)
+            } else {
+                refuseFile(
+                    path, .unreadable, "the file cannot be read: \(error.reason)",
+                    fix: "check its path and permissions")
+            }
             return
         }
         readMainFile(path, bytes: bytes)
@@ -32,6 +37,12 @@ extension Loading {
 
     func readMainFile(_ path: String, bytes: [UInt8]) {
         readFile(path, bytes, below: [], isMain: true)
+    }
+
+    private func refuseTooLarge(_ path: String) {
+        refuseFile(
+            path, .tooLarge, "the file has more than \(SizeText.format(YAMLLimits().bytesMax))",
+            fix: "name a configuration file; split a long one with 'include'")
     }
 
     /// An error of a whole file, of which nothing is kept.
@@ -45,9 +56,7 @@ extension Loading {
     /// - Parameter below: the normalised paths of the files that led here.
     private func readFile(_ path: String, _ bytes: [UInt8], below: [String], isMain: Bool) {
         guard bytes.count <= YAMLLimits().bytesMax else {
-            refuseFile(
-                path, .tooLarge, "the file has more than \(SizeText.format(YAMLLimits().bytesMax))",
-                fix: "split it with 'include'")
+            refuseTooLarge(path)
             return
         }
         let text = SourceText(bytes)
@@ -131,11 +140,28 @@ extension Loading {
                 readFile(resolved, bytes, below: below, isMain: false)
             } catch {
                 isIncomplete = true
-                self.error(
-                    .unreadable, at: text.range, path: item.path,
-                    "the file '\(text.reference ?? resolved)' cannot be read: \(error.reason)",
-                    fix: "check the path (relative to this file) and its permissions")
+                refuseInclude(text, resolved, at: item.path, error)
             }
+        }
+    }
+
+    private func refuseInclude(_ text: Text, _ resolved: String, at path: String, _ error: FileReadError) {
+        let shown = text.reference ?? resolved
+        if error.isTooLarge {
+            self.error(
+                .tooLarge, at: text.range, path: path,
+                "the file '\(shown)' has more than \(SizeText.format(YAMLLimits().bytesMax))",
+                fix: "name a configuration file; split a long one into several")
+        } else if text.value.utf8.contains(where: { $0 == 0x2A || $0 == 0x3F || $0 == 0x5B }) {
+            // Only now: a file may well have such a name.
+            self.error(
+                .unreadable, at: text.range, path: path,
+                "the file '\(shown)' cannot be read: \(error.reason); globs are not supported here",
+                fix: "name each file by its path: include: [listeners.yaml, groups.yaml]")
+        } else {
+            self.error(
+                .unreadable, at: text.range, path: path, "the file '\(shown)' cannot be read: \(error.reason)",
+                fix: "check the path (relative to this file) and its permissions")
         }
     }
 

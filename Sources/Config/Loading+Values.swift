@@ -117,16 +117,12 @@ extension Loading {
         do throws(FileReadError) {
             bytes = try reader.read(path: resolved, bytesMax: Self.secretBytesMax)
         } catch {
+            if error.isTooLarge { throw Self.tooLarge(written) }
             throw ConfigError(
                 code: .unreadable, problem: "the file of '\(written)' cannot be read: \(error.reason)",
                 fix: "check the path (relative to this file) and its permissions")
         }
-        guard bytes.count <= Self.secretBytesMax else {
-            throw ConfigError(
-                code: .tooLarge,
-                problem: "the file of '\(written)' has more than \(SizeText.format(Self.secretBytesMax))",
-                fix: "use a smaller file")
-        }
+        guard bytes.count <= Self.secretBytesMax else { throw Self.tooLarge(written) }
         guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
             throw ConfigError(
                 code: .invalid, problem: "the file of '\(written)' is not UTF-8 text", fix: "use a text file")
@@ -134,6 +130,13 @@ extension Loading {
         // Editors and `echo` end a file with a line end that is no part of the value.
         let lineEnd = bytes.last == 0x0A ? (bytes.dropLast().last == 0x0D ? 2 : 1) : 0
         return lineEnd == 0 ? text : String(decoding: bytes.dropLast(lineEnd), as: UTF8.self)
+    }
+
+    private static func tooLarge(_ written: String) -> ConfigError {
+        ConfigError(
+            code: .tooLarge,
+            problem: "the file of '\(written)' has more than \(SizeText.format(Self.secretBytesMax))",
+            fix: "name a file that holds this one value and nothing else")
     }
 
     private static func isVariableName(_ name: String) -> Bool {

@@ -55,11 +55,13 @@ enum TextForm {
 
     /// Origin form: a path, perhaps with a query.
     static func probePath(_ text: String) throws(ConfigError) {
-        try require(text.hasPrefix("/"), "the path '\(text)' does not start with a slash", fix: "write /\(text)")
         try require(
-            isVisible(text) && !text.contains("#") && text.utf8.count <= 8192,
-            "the path has characters that no request may have",
-            fix: "percent-encode spaces and other special characters")
+            text.hasPrefix("/"), "the path '\(text)' does not start with a slash", fix: "write \(encoded("/\(text)"))")
+        try require(
+            isVisible(text) && !text.contains("#"), "the path has characters that no request may have",
+            fix: "percent-encode them: \(encoded(text))")
+        try require(
+            text.utf8.count <= 8192, "the path has \(text.utf8.count) bytes; the limit is 8192", fix: "shorten it")
     }
 
     /// A host name or address, with a port or without.
@@ -147,7 +149,11 @@ enum TextForm {
 
     static func redirectPath(_ text: String) throws(ConfigError) {
         try placeholders(text)
-        try require(text.hasPrefix("/"), "the path '\(text)' does not start with a slash", fix: "write \"/\(text)\"")
+        try require(
+            text.hasPrefix("/"), "the path '\(text)' does not start with a slash",
+            fix: isVisible(withoutPlaceholders(text)) && !withoutPlaceholders(text).contains("#")
+                ? "write \"/\(text)\"" : "begin it with a slash, and percent-encode spaces and other special characters"
+        )
         let plain = withoutPlaceholders(text)
         if plain.contains("?") {
             throw ConfigError(
@@ -190,7 +196,7 @@ enum TextForm {
         let first = text.utf8.first
         try require(
             first == 0x2F || first == 0x2A || first == 0x3F, "the path pattern '\(text)' does not start with a slash",
-            fix: "write /\(text), or */\(text) for any folder")
+            fix: "write \(encoded("/\(text)")), or \(encoded("*/\(text)")) for any folder")
         try require(
             isVisible(text) && !text.contains("#") && text.utf8.count <= 1024,
             "the path pattern has characters that no path has, or more than 1024 bytes",
@@ -231,6 +237,19 @@ enum TextForm {
     }
     private static func isToken(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { isLetterOrDigit($0) || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+    }
+    /// With `%XX` for everything that no path and no query may have: what a fix can propose. RFC 3986 §2.1
+    private static func encoded(_ text: String) -> String {
+        var result = ""
+        for byte in text.utf8 {
+            if (0x21..<0x7F).contains(byte), byte != 0x23 {
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                let digits = String(byte, radix: 16, uppercase: true)
+                result += digits.utf8.count == 1 ? "%0\(digits)" : "%\(digits)"
+            }
+        }
+        return result
     }
     private static func isVisible(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21..<0x7F).contains($0) } }
     private static func isPrintable(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }

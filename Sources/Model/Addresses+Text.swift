@@ -7,7 +7,7 @@ extension ListenAddress: CustomStringConvertible {
             self = .unix(path: path)
             return
         }
-        let parts = try HostAndPort(text, portRange: 0...65_535, example: ":8080")
+        let parts = try HostAndPort(text, portRange: 0...65_535, example: ":8080") { (try? Self(parsing: $0)) != nil }
         switch parts.host {
         case "": self = .anyAddress(port: parts.port)
         case "*":
@@ -69,7 +69,9 @@ extension TargetAddress: CustomStringConvertible {
             self = .unix(path: path)
             return
         }
-        let parts = try HostAndPort(text, portRange: 1...65_535, example: "10.0.0.11:8080")
+        let parts = try HostAndPort(text, portRange: 1...65_535, example: "10.0.0.11:8080") {
+            (try? Self(parsing: $0)) != nil
+        }
         if let address = parts.address {
             guard address.bits != 0 else {
                 throw ConfigError(
@@ -185,7 +187,13 @@ private struct HostAndPort {
     var address: IPAddress?
     var port: UInt16
 
-    init(_ text: String, portRange: ClosedRange<Int>, example: String) throws(ConfigError) {
+    /// - Parameter accepts: whether a text is a whole address of the wanted kind: nothing else is proposed.
+    init(
+        _ text: String, portRange: ClosedRange<Int>, example: String, accepts: (String) -> Bool
+    ) throws(ConfigError) {
+        guard !text.isEmpty else {
+            throw ConfigError(code: .missing, problem: "the address is empty", fix: "write it as in \(example)")
+        }
         if text.holds("://") {
             throw ConfigError(
                 code: .invalid, problem: "'\(text)' is a URL", fix: "write only the address and port, as in \(example)")
@@ -205,7 +213,7 @@ private struct HostAndPort {
                     code: .missing, problem: "'\(text)' has no port", fix: "add one: \"[\(address)]:8080\"")
             }
             (host, self.address) = (address.description, address)
-            port = try Self.port(rest.dropFirst(), of: text, portRange)
+            port = try Self.port(rest.dropFirst(), of: text, portRange, example, accepts)
             return
         }
         if let address = IPAddress(parsing: text), address.family == .v6 {
@@ -216,12 +224,17 @@ private struct HostAndPort {
                 fix: "write \(split)\"[\(address)]:8080\"")
         }
         guard let colon = text.lastIndex(of: ":") else {
-            if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            let general = "write an address and a port, as in \(example)"
+            guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
                 throw ConfigError(
-                    code: .invalid, problem: "'\(text)' is a bare number",
-                    fix: "write \(example.hasPrefix(":") ? "\":\(text)\"" : "127.0.0.1:\(text)") for that port")
+                    code: .missing, problem: "'\(text)' has no port",
+                    fix: accepts("\(text):80") ? "add one: \(text):80" : general)
             }
-            throw ConfigError(code: .missing, problem: "'\(text)' has no port", fix: "add one: \(text):80")
+            let meant = example.hasPrefix(":") ? ":\(text)" : "127.0.0.1:\(text)"
+            let written = example.hasPrefix(":") ? "\"\(meant)\"" : meant
+            throw ConfigError(
+                code: .invalid, problem: "'\(text)' is a bare number",
+                fix: accepts(meant) ? "write \(written) for that port" : general)
         }
         host = String(text[..<colon])
         if host.contains(":") {
@@ -229,7 +242,7 @@ private struct HostAndPort {
                 code: .invalid, problem: "'\(text)' has several colons and no brackets",
                 fix: "an IPv6 address goes in brackets: \"[2001:db8::13]:8080\"")
         }
-        port = try Self.port(text[text.index(after: colon)...], of: text, portRange)
+        port = try Self.port(text[text.index(after: colon)...], of: text, portRange, example, accepts)
         address = IPAddress(parsing: host)
         if address == nil, !host.isEmpty, host.utf8.allSatisfy({ $0 == 0x2E || (0x30...0x39).contains($0) }) {
             throw ConfigError(
@@ -242,12 +255,14 @@ private struct HostAndPort {
         address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 
-    private static func port(_ text: Substring, of whole: String, _ range: ClosedRange<Int>) throws(ConfigError)
-        -> UInt16
-    {
+    private static func port(
+        _ text: Substring, of whole: String, _ range: ClosedRange<Int>, _ example: String, _ accepts: (String) -> Bool
+    ) throws(ConfigError) -> UInt16 {
         guard !text.isEmpty else {
             throw ConfigError(
-                code: .missing, problem: "'\(whole)' has no port behind its colon", fix: "add one: \(whole)80")
+                code: .missing, problem: "'\(whole)' has no port behind its colon",
+                fix: accepts("\(whole)80")
+                    ? "add one: \(whole)80" : "write an address and a port, as in \(example)")
         }
         guard text.utf8.count <= 5, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text) else {
             throw ConfigError(

@@ -48,5 +48,5 @@ public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
         return outer
     }
 
-    public var description: String { "\(path): \(problem) (\(code.name)). Fix: \(fix)" }
+    public var description: String { "\(path): \(problem) (\(code.name)). help: \(fix)" }
 }

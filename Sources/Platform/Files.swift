@@ -4,7 +4,7 @@ import PoiseModel
 
 /// Whole files, for control only: never on a worker.
 public enum Files {
-    /// - Parameter limit: more bytes than this are an error (EFBIG).
+    /// - Parameter limit: more bytes than this are an error (``Errno/fileTooLarge``).
     public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
         // SAFETY: the string is used during the call only.
         let file = FileDescriptor(adopting: try checked(unsafe poise_open(path, 1, 0), "open"))
@@ -19,7 +19,7 @@ public enum Files {
             }
             if count == 0 { return bytes }
             bytes += chunk[..<Int(count)]
-            if bytes.count > limit { throw SystemError(call: "read", code: EFBIG) }
+            if bytes.count > limit { throw SystemError(call: "read", code: Errno.fileTooLarge) }
         }
     }
 

@@ -31,7 +31,7 @@ struct AdminClient {
         take: (@Sendable (Span<UInt8>) -> Void)? = nil
     ) -> Int32 {
         do { try place.checkFolder() } catch {
-            Console.error("poise \(verb): \(error.problem)\nFix: \(error.fix)")
+            Console.error("poise \(verb): \(error.problem)\nhelp: \(error.fix)")
             return 5
         }
         Signals.block([])
@@ -89,17 +89,17 @@ struct AdminClient {
         switch failure {
         case .connect(let error) where error.code == Errno.accessDenied:
             Console.error(
-                "poise \(verb): no access to \(socket): \(error)\nFix: use the user or the group that owns it")
+                "poise \(verb): no access to \(socket): \(error)\nhelp: use the user or the group that owns it")
             return 5
         case .connect(let error):
             Console.error(
                 "poise \(verb): no Poise answers at \(socket): \(error)\n"
-                    + "Fix: start it with 'poise run FILE', or name its socket with --admin PATH")
+                    + "help: start it with 'poise run FILE', or name its socket with --admin PATH")
             return 5
         case .untrusted(let userID):
             Console.error(
                 "poise \(verb): the user with id \(userID) listens at \(socket), who is neither you nor root "
-                    + "nor the owner of its folder\nFix: find out who that is, or name another socket with --admin PATH"
+                    + "nor the owner of its folder\nhelp: find out who that is, or name another socket with --admin PATH"
             )
             return 5
         case .timeout: problem = "no answer in time"
@@ -109,7 +109,7 @@ struct AdminClient {
         case .badRequest: problem = "the names cannot be sent"
         case .cancelled: problem = "cancelled"
         }
-        Console.error("poise \(verb): \(problem), at \(socket)\nFix: look at what Poise says on its standard error")
+        Console.error("poise \(verb): \(problem), at \(socket)\nhelp: look at what Poise says on its standard error")
         return 1
     }
 }

@@ -53,7 +53,7 @@ struct Verb: Sendable {
     }
 
     private static func report(_ error: UsageError, verb: String?) -> Int32 {
-        Console.error("poise\(verb.map { " \($0)" } ?? ""): \(error.problem)\nFix: \(error.fix)")
+        Console.error("poise\(verb.map { " \($0)" } ?? ""): \(error.problem)\nhelp: \(error.fix)")
         return 2
     }
 

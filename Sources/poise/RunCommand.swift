@@ -200,6 +200,6 @@ private final class Service {
 /// Files of the system for the configuration loader.
 struct SystemFiles: FileReader {
     func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
-        do { return try Files.read(path, limit: bytesMax) } catch { throw FileReadError(reason: error.reason) }
+        do { return try Files.read(path, limit: bytesMax) } catch { throw FileReadError(error, bytesMax: bytesMax) }
     }
 }

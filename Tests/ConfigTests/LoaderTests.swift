@@ -94,6 +94,45 @@ struct LoaderBoundsTests {
         #expect(tree?.files.count == 256)
     }
 
+    @Test("a file beyond its bound is told with the bound, wherever it is named")
+    func tooLarge() {
+        struct Endless: FileReader {
+            let main: String
+            func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
+                guard path == "x.yaml" else { throw .tooLarge(bytesMax: bytesMax) }
+                return Array(main.utf8)
+            }
+        }
+        func problems(_ path: String, _ main: String) -> [[String]]? {
+            let report = #expect(throws: ConfigReport.self) {
+                try ConfigLoader.load(path: path, files: Endless(main: main), environment: { _ in nil })
+            }
+            return report?.diagnostics.map { [$0.code.name, $0.problem, $0.fix] }
+        }
+        #expect(
+            problems("/dev/zero", "") == [
+                [
+                    "too-large", "the file has more than 16MiB",
+                    "name a configuration file; split a long one with 'include'",
+                ]
+            ])
+        #expect(
+            problems("x.yaml", "include: /dev/zero") == [
+                [
+                    "too-large", "the file '/dev/zero' has more than 16MiB",
+                    "name a configuration file; split a long one into several",
+                ]
+            ])
+        let listener = "listeners: [{ address: \":80\", forward: [127.0.0.1:1], name: \"file:/dev/zero\" }]"
+        #expect(
+            problems("x.yaml", listener) == [
+                [
+                    "too-large", "the file of 'file:/dev/zero' has more than 1MiB",
+                    "name a file that holds this one value and nothing else",
+                ]
+            ])
+    }
+
     @Test("a missing main file is an error of its own")
     func missing() {
         let report = #expect(throws: ConfigReport.self) {

@@ -88,7 +88,7 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(plain, make, problem):
     assert "is not safe" in poise.text() and problem in poise.text() and "help:" in poise.text().lower()
     assert not (plain.folder / "admin.sock").exists()
     asked = plain.status()
-    assert asked.returncode == 5 and problem in asked.stderr and "Fix:" in asked.stderr
+    assert asked.returncode == 5 and problem in asked.stderr and "help:" in asked.stderr
 
 
 def test_a_folder_of_its_own_is_made_and_kept(plain):

@@ -14,7 +14,7 @@ import pytest
 from admin import verb
 from client import Client, get, request
 from deadline import PATIENCE, SLOW, Deadline, eventually
-from poise import BINARY, ROOT
+from poise import BINARY, ROOT, Poise
 from settings import configuration, group, listener
 from wire import Ended
 
@@ -316,3 +316,32 @@ def test_the_service_manager_hears_when_it_serves(start, place):
         assert told() == {"READY": "1"}
         poise.wait_line(lambda line: "configuration applied by=reload" in line, "the change")
     poise.stop()
+
+
+@pytest.mark.parametrize("text, words", [
+    (None, "the file has more than 16MiB [too-large]"),
+    ("include: /dev/zero\n", "the file '/dev/zero' has more than 16MiB [too-large]"),
+    ("listeners: [{ address: ':80', fixed_response: { body: 'file:/dev/zero' } }]\n",
+     "the file of 'file:/dev/zero' has more than 1MiB [too-large]"),
+], ids=["main", "include", "value"])
+def test_a_file_beyond_its_bound_is_told_with_the_bound(start, tmp_path, text, words):
+    path = "/dev/zero"
+    if text is not None:
+        path = tmp_path / "poise.yaml"
+        path.write_text(text)
+    process = Poise(start.folder, "", arguments=["check", str(path)])
+    assert process.wait_exit() == 3
+    assert words in process.text() and "permissions" not in process.text()
+
+
+@pytest.mark.parametrize("arguments, status, hint", [
+    (["run"], 2, "poise run FILE"), (["check"], 2, "poise check FILE"), (["status", "--output", "x"], 2, "write --output json"),
+    (["weight"], 2, "poise weight"), (["serve"], 2, "use one of: run"),
+    (["run", "--listen", ":0"], 2, "add --to 127.0.0.1:7001"),
+    (["run", "--listen", "127.0.0.1:0", "--to", ""], 3, "write it as in 10.0.0.11:8080"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_fix_stands_behind_one_word(start, arguments, status, hint):
+    process = Poise(start.folder, "", arguments=arguments)
+    assert process.wait_exit() == status
+    last = process.text().splitlines()[-1]
+    assert last.startswith("help: ") and hint in last

@@ -246,7 +246,7 @@ def test_a_wrong_command_line_is_refused_with_a_hint(arguments, problem, fix):
     assert done.returncode == 2 and done.stdout == ""
     line, hint = done.stderr.splitlines()
     assert line.startswith("poise target: ") and problem in line
-    assert hint.startswith("Fix: ") and fix in hint
+    assert hint.startswith("help: ") and fix in hint
 
 
 @pytest.mark.parametrize("arguments, status, text", [

@@ -163,7 +163,7 @@ def test_nobody_answers(tmp_path):
         ended = verb(name, "--admin", tmp_path / "none.sock")
         assert ended.returncode == 5
         assert f"no Poise answers at {tmp_path}/none.sock: No such file or directory" in ended.stderr
-        assert "Fix:" in ended.stderr
+        assert "help:" in ended.stderr
 
 
 def test_admin_api_says_no_properly(start):

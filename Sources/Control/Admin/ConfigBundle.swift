@@ -98,7 +98,7 @@ public final class BundleRecorder: FileReader {
             bundle.add(file: path, content)
             return content
         } catch {
-            throw FileReadError(reason: error.reason)
+            throw FileReadError(error, bytesMax: bytesMax)
         }
     }
 
@@ -106,5 +106,12 @@ public final class BundleRecorder: FileReader {
         guard let value = Environment[name] else { return nil }
         bundle.add(variable: name, value)
         return value
+    }
+}
+
+extension FileReadError {
+    /// What ``Files/read(_:limit:)`` says, for the loader.
+    public init(_ error: SystemError, bytesMax: Int) {
+        self = error.code == Errno.fileTooLarge ? .tooLarge(bytesMax: bytesMax) : FileReadError(reason: error.reason)
     }
 }

@@ -44,9 +44,9 @@ extension Exchange {
     func run(_ action: CompiledAction) {
         switch action {
         case .forward(let shares):
-            guard let slot = chooseGroup(shares), let group = worker.group(slot), isNamed(group, slot, shares) else {
-                return fail(.noWeight)
-            }
+            guard let slot = chooseGroup(shares), let group = worker.group(slot),
+                !listener.isRetired || isNamed(group, slot, shares)
+            else { return fail(.noWeight) }
             self.group = group
             group.counters.add(GroupCounter.requests)
             group.counters.add(GroupCounter.inFlight)
@@ -62,7 +62,6 @@ extension Exchange {
     /// A removed listener answers its last requests by the rules that it had. A group of theirs may be gone as well by
     /// now, and its slot another's.
     private func isNamed(_ group: GroupRuntime, _ slot: Int, _ shares: [CompiledAction.Share]) -> Bool {
-        guard listener.isRetired else { return true }
         let settings = listener.compiled.settings
         let action = rule < settings.rules.count ? settings.rules[rule].action : settings.defaultAction
         guard case .forward(let forward)? = action, let index = shares.firstIndex(where: { $0.groupSlot == slot })
