@@ -177,7 +177,6 @@ def test_what_another_user_may_not_open_is_said_at_the_start(start, nobody):
     poise = as_nobody(start, path)
     assert warnings(poise) == [f"USR1 cannot make the access log anew: process.user may not write into its folder "
                                f"file={path} user=nobody"]
-    poise.stop()
     poise.file.chmod(0o600)
     again = start.poise("", arguments=["run", str(poise.file)])
     assert warnings(again)[1:] == [f"the configuration cannot be reloaded: process.user may not read it "
@@ -185,6 +184,8 @@ def test_what_another_user_may_not_open_is_said_at_the_start(start, nobody):
 
 
 def warnings(poise):
+    # `ready` comes by another pipe than the warnings before it: all is read once the process has ended.
+    poise.stop()
     return [line.partition("warning: ")[2] for line in poise.output() if "warning: " in line]
 
 
