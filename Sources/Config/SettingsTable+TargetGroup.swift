@@ -203,7 +203,8 @@ extension SettingsTable {
                 "window", at: \.window, in: .seconds(1) ... .seconds(3600), "The time that failure_percent looks back."),
             .duration(
                 "ejection_time", at: \.ejectionTime, in: .milliseconds(100) ... .seconds(86_400),
-                "The first ejection; the n-th in a row lasts n times as long. Probes that pass again end one for failures in a row."),
+                "The first ejection; the n-th in a row lasts n times as long. Probes that pass again end one for failures in a row."
+            ),
             .duration(
                 "max_ejection_time", at: \.ejectionTimeMax, in: .milliseconds(100) ... .seconds(86_400),
                 "The longest ejection."),
