@@ -40,7 +40,7 @@ extension Exchange {
         tries -= 1
         staleTries += 1
         replacesStale = true
-        if staleTries >= 4 { _ = pool.closeIdle() }
+        if staleTries >= 4 { pool.closeIdle() }
     }
 
     /// Adds the target that was tried, unless its group has it no more.
