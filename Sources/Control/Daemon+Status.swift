@@ -78,6 +78,13 @@ extension Daemon {
         engine.setWeight(weight, of: try find(target, group), at: loop.now)
     }
 
+    /// Returns when each worker chooses by what was ordered before: whoever was told that a target is drained must not
+    /// find the next request there.
+    public func waitUntilInForce() async {
+        engine.flush(at: loop.now)
+        await workers.waitUntilAdopted()
+    }
+
     private func find(_ target: String, _ group: String) throws(ConfigError) -> TargetRecord {
         let record = try find(group)
         guard let found = engine.target(target, in: group) else { throw unknown(target, in: record) }

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from admin import admin, metrics, value, verb
+from admin import AdminConnection, admin, metrics, value, verb
 from client import Client, get, request
 from deadline import PATIENCE, eventually
 from poise import BINARY
@@ -204,6 +204,21 @@ def test_drain_undrain_weight(start):
     unknown = verb("drain", "poll", first.address, poise=poise)
     assert unknown.returncode == 1 and "did you mean 'pool'?" in unknown.stderr
     assert verb("weight", "pool", second.address, "much", poise=poise).returncode == 2
+
+
+def test_what_was_told_is_in_force_for_the_very_next_request(start):
+    """The answer of the admin API must not overtake the order to the workers: many tries, as it is a race."""
+    first, second = start.origin(), start.origin()
+    poise = start.proxy(first, second, process_workers=2)
+    path = f"/targets/pool/{first.address}".replace(":", "%3A")
+    connection = AdminConnection(poise.admin)
+    for turn in range(150):
+        assert admin(poise, "POST", f"{path}/drain", connection=connection)[0] == 200
+        before = len(first.requests)
+        assert get(poise.port).status == 200 and get(poise.port).status == 200
+        assert len(first.requests) == before, f"turn {turn}"
+        assert admin(poise, "POST", f"{path}/undrain", connection=connection)[0] == 200
+    connection.close()
 
 
 def test_apply_sends_what_the_caller_can_read(start, tmp_path):

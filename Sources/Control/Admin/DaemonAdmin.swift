@@ -95,18 +95,21 @@ public final class DaemonAdmin: AdminSource {
     public func drain(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
         do { try daemon.drain(target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        await daemon.waitUntilInForce()
         return try await report(group: group, target: target)
     }
 
     public func undrain(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
         do { try daemon.undrain(target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        await daemon.waitUntilInForce()
         return try await report(group: group, target: target)
     }
 
     public func setWeight(_ weight: Int, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
         do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        await daemon.waitUntilInForce()
         return try await report(group: group, target: target)
     }
 
