@@ -1,6 +1,6 @@
 /// Where clients connect, and what is done with their requests.
 public struct Listener: Sendable, Equatable {
-    public enum ListenerProtocol: String, Sendable { case http = "HTTP" }
+    public enum ListenerProtocol: String, Sendable { case http = "HTTP", https = "HTTPS" }
     public enum ProxyProtocol: String, Sendable, CaseIterable { case off, required }
 
     /// Identity over an apply: `name`, or protocol and addresses where the file names none.
@@ -8,6 +8,9 @@ public struct Listener: Sendable, Equatable {
     public var name: String?
     public var loadBalancer = "default"
     public var protocolKind = ListenerProtocol.http
+    /// `nil` exactly where ``protocolKind`` is HTTP.
+    public var tls: ListenerTLS?
+    public var http2 = HTTP2Settings()
     /// One or more.
     public var addresses: [ListenAddress]
     /// First match in this order wins; the rules of `rule_sets` stand where the set was named.

@@ -5,6 +5,10 @@ public struct TargetGroup: Sendable, Equatable {
     /// `nil` for a group written in place.
     public var name: String?
     public var targets: [Target]
+    public var version = HTTPVersion.http1
+    /// `nil`: plain text, protocol HTTP.
+    public var tls: TargetTLS?
+    public var http2 = HTTP2Settings()
     public var algorithm = Algorithm.roundRobin
     /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
     public var healthCheck: HealthCheck? = HealthCheck()
@@ -21,6 +25,9 @@ public struct TargetGroup: Sendable, Equatable {
     public var deregistrationDelay: Nanoseconds = .seconds(300)
     /// How often a target's name is resolved again.
     public var resolveInterval: Nanoseconds = .seconds(30)
+
+    /// What targets speak. HTTP/2 without TLS is by prior knowledge.
+    public enum HTTPVersion: String, Sendable, CaseIterable { case http1, http2 }
 
     public enum FailOpen: String, Sendable, CaseIterable {
         case whenNoneUsable = "when_none_usable"
@@ -123,6 +130,8 @@ public struct HealthCheck: Sendable, Equatable {
 }
 
 public struct HTTPProbe: Sendable, Hashable {
+    /// Over TLS, with the group's TLS settings.
+    public var isSecure = false
     public var method = "GET"
     public var path = "/"
     /// `nil`: the target's own name or address.
