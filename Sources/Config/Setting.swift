@@ -42,14 +42,19 @@ enum SettingType: Sendable {
     case choice([String], later: [String])
     /// `form` says what is expected; the setter checks it.
     case text(form: String)
+    /// A file's path; relative ones are seen from the file that names them.
+    case path(form: String)
     case list(form: String)
     case pairs(form: String)
+
+    /// Longer lists of names are not spelled out in an error.
+    private static let shownNamesMax = 12
 
     /// A list never inherits from `defaults`.
     var isInherited: Bool {
         switch self {
         case .list, .pairs: false
-        case .duration, .size, .integer, .boolean, .choice, .text: true
+        case .duration, .size, .integer, .boolean, .choice, .text, .path: true
         }
     }
 
@@ -60,8 +65,9 @@ enum SettingType: Sendable {
         case .size: "a size such as 64KiB"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
+        case .choice(let names, _) where names.count > Self.shownNamesMax: "one of \(names.count) names"
         case .choice(let names, _): names.joined(separator: " or ")
-        case .text(let form), .list(let form), .pairs(let form): form
+        case .text(let form), .path(let form), .list(let form), .pairs(let form): form
         }
     }
 
@@ -111,12 +117,16 @@ enum SettingType: Sendable {
                     code: .notAvailable, problem: "'\(text)' is not available in this version",
                     fix: "use \(names.joined(separator: ", "))")
             }
+            let problem =
+                switch names.count {
+                case 1: "'\(text)' is not '\(names[0])'"
+                case ...Self.shownNamesMax: "'\(text)' is not one of \(names.joined(separator: ", "))"
+                case let count: "'\(text)' is none of the \(count) names there are"
+                }
             throw ConfigError(
-                code: .invalid,
-                problem: names.count == 1
-                    ? "'\(text)' is not '\(names[0])'" : "'\(text)' is not one of \(names.joined(separator: ", "))",
+                code: .invalid, problem: problem,
                 fix: Suggestion.fix(for: text, among: names + (unset.map { [$0] } ?? []), noneKnown: ""))
-        case .text, .list, .pairs: return .text(text)
+        case .text, .path, .list, .pairs: return .text(text)
         }
     }
 
@@ -240,5 +250,25 @@ extension Setting {
                 try check(text)
                 root[keyPath: path] = text
             })
+    }
+
+    /// The value that is set is absolute already.
+    static func path(
+        _ keys: String..., at path: Path<String>, form: String, attribute: String? = nil, _ summary: String
+    ) -> Setting {
+        Setting(
+            keys: keys, type: .path(form: form), unset: nil, attribute: attribute, summary: summary,
+            get: { .text($0[keyPath: path]) },
+            set: { if case .text(let text)? = $1 { $0[keyPath: path] = text } })
+    }
+
+    static func path(
+        _ keys: String..., at path: Path<String?>, form: String, unset: String? = nil, attribute: String? = nil,
+        _ summary: String
+    ) -> Setting {
+        Setting(
+            keys: keys, type: .path(form: form), unset: unset, attribute: attribute, summary: summary,
+            get: { $0[keyPath: path].map { .text($0) } },
+            set: { if case .text(let text)? = $1 { $0[keyPath: path] = text } else { $0[keyPath: path] = nil } })
     }
 }

@@ -103,7 +103,18 @@ public struct RetryPolicy: Sendable, Equatable {
 public struct HealthCheck: Sendable, Equatable {
     public enum Kind: Sendable, Hashable {
         case tcp
+        /// A TLS handshake with the group's settings, and nothing behind it.
+        case tls
         case http(HTTPProbe)
+
+        /// Over TLS, with the group's settings.
+        public var isSecure: Bool {
+            switch self {
+            case .tcp: false
+            case .tls: true
+            case .http(let probe): probe.isSecure
+            }
+        }
     }
     public var kind: Kind = .tcp
     public var interval: Nanoseconds = .seconds(5)

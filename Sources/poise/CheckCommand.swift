@@ -53,7 +53,8 @@ enum CheckCommand {
         let probe =
             switch check.kind {
             case .tcp: "TCP"
-            case .http(let http): "\(http.method) \(http.path)"
+            case .tls: "TLS"
+            case .http(let http): "\(http.isSecure ? "HTTPS " : "")\(http.method) \(http.path)"
             }
         return "\(probe) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
     }
