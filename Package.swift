@@ -56,8 +56,14 @@ let package = Package(
         room("Loop", ["Model", "Platform"], ["CPoise"]),
         room("Live", ["Model", "Platform"], ["CPoise"]),
 
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        room("TLS", ["Model", "Platform", "Loop"], ["COpenSSL"]),
+
         room("HTTPService", ["Model", "HTTP", "Platform", "Loop"]),
-        room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
+        room(
+            "Proxy",
+            ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
         room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "Live", "Proxy"]),
