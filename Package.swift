@@ -129,6 +129,7 @@ let package = Package(
         tests("Platform", ["PoiseModel", "PoisePlatform"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseLoopSupport"]),
         tests("Live", ["PoisePlatform", "PoiseLive"]),
+        tests("TLS", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS", "COpenSSL"]),
         tests(
             "HTTPService",
             ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseLoopSupport"]),

@@ -58,6 +58,16 @@ static inline void poise_ssl_set_ocsp_response(SSL *ssl, unsigned char *response
 static inline void *poise_openssl_malloc(size_t count) { return OPENSSL_malloc(count); }
 static inline void poise_openssl_free(void *block) { OPENSSL_free(block); }
 
+/* Parameters keep pointers to their names, which Swift's strings do not outlive. */
+static inline int poise_mac_set_hmac_sha256(EVP_MAC_CTX *context, const unsigned char *key, size_t count) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(context, parameters);
+}
+
 /* -- Errors -- */
 
 static inline int poise_err_reason(unsigned long code) { return ERR_GET_REASON(code); }

@@ -33,7 +33,8 @@ public final class TLSServerContext: Sendable {
         unsafe poise_ssl_ctx_set_status_callback(raw, { ssl, _ in unsafe staple(ssl) }, nil)
         if !protocols.isEmpty {
             unsafe SSL_CTX_set_alpn_select_cb(
-                raw, { ssl, chosen, count, offered, offeredCount, _ in
+                raw,
+                { ssl, chosen, count, offered, offeredCount, _ in
                     unsafe selectProtocol(ssl, chosen, count, offered, offeredCount)
                 }, nil)
         }
@@ -86,7 +87,8 @@ private func clientHello(_ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CI
 
 /// Our first protocol that the client offers; none in common ends the handshake. RFC 7301 §3.2
 private func selectProtocol(
-    _ ssl: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ count: UnsafeMutablePointer<UInt8>?,
+    _ ssl: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ count: UnsafeMutablePointer<UInt8>?,
     _ offered: UnsafePointer<UInt8>?, _ offeredCount: CUnsignedInt
 ) -> CInt {
     let (server, _) = unsafe current(ssl)

@@ -245,7 +245,8 @@ import PoiseLoop
     }
 
     /// What fits into one large buffer, in whole records.
-    private static let chunkBytes = (BufferPool.largeBytes - recordOverhead) / (recordBytes + recordOverhead) * recordBytes
+    private static let chunkBytes =
+        (BufferPool.largeBytes - recordOverhead) / (recordBytes + recordOverhead) * recordBytes
 
     /// EPROTO.
     private static let protocolError: CInt = 71
