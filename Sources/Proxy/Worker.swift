@@ -94,8 +94,9 @@ public final class Worker {
     /// connections, so that drains cost the path of a request nothing.
     public func endFlows(at target: CounterBlock) {
         forEachConnection { connection in
-            guard connection.exchangeInProgress?.target?.pool.target.counters === target else { return }
-            connection.endByDeadline()
+            connection.forEachExchange { exchange in
+                if exchange.target?.pool.target.counters === target { exchange.endByDeadline() }
+            }
         }
     }
 

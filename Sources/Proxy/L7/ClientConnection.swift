@@ -11,28 +11,19 @@ import PoisePlatform
 ///                                    `--101--> (the exchange is a tunnel) --> closed
 ///
 /// Pipelined requests wait in the input buffer, so answers are in order by construction.
-final class ClientConnection: Connection {
+final class ClientConnection: ClientStream {
     enum Phase { case preamble, reading, exchanging, lingering }
     /// What the one timer stands for.
     private enum Wait { case none, head, idle, linger }
 
-    let listener: ListenerRuntime
     private(set) var phase = Phase.reading
     private var wait = Wait.none
     /// Holds the head that is being read, and then the exchange; `nil` between requests.
     private var exchange: Exchange?
-    /// The peer of the socket, or whom the PROXY protocol names.
-    private(set) var address: IPAddress?
-    private(set) var port: UInt16
-    /// The address as text, for X-Forwarded-For.
-    private(set) var addressText = ClientAddressText()
     /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
     private var countedAddress: IPAddress?
     private let openedAt: MonotonicTime
-    private(set) var isTrusted = false
     private var isOverClientLimit = false
-    /// The port that the client connected to.
-    private(set) var localPort: UInt16 = 0
     /// Index in the listener's list.
     var position = 0
     private(set) var requests = 0
@@ -43,12 +34,10 @@ final class ClientConnection: Connection {
     private var isReading = false
 
     init(listener: ListenerRuntime, accepting: Acceptor, accepted: Accepted) {
-        self.listener = listener
-        address = accepted.peer?.ip.unmapped
-        port = accepted.peer?.port ?? 0
-        localPort = accepting.port
         openedAt = listener.worker.loop.now
-        super.init(worker: listener.worker)
+        super.init(
+            listener: listener, address: accepted.peer?.ip.unmapped, port: accepted.peer?.port ?? 0,
+            localPort: accepting.port)
     }
 
     /// Reads straight away: the request is often there with the handshake's last packet.
@@ -201,10 +190,7 @@ final class ClientConnection: Connection {
 
     // MARK: The end of an exchange
 
-    /// The answer is with the kernel and the request was read to its end.
-    ///
-    /// - Parameter requestIsRead: false when some of the request's body may still come.
-    func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
+    override func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
         exchange = nil
         guard keepAlive, isOpen else { return finish(requestIsRead: requestIsRead) }
         phase = .reading
@@ -213,17 +199,12 @@ final class ClientConnection: Connection {
         if unreadCount > 0 || mayHaveInput { readRequests() } else { waitForRequest() }
     }
 
-    /// The exchange had to cut: nothing more can be said on this connection.
-    func exchangeAbandoned(reset: Bool) {
+    override func exchangeAbandoned(reset: Bool) {
         exchange = nil
         end(reset: reset)
     }
 
-    /// The client's side broke, so that nobody waits for an answer.
-    var peerFailed: Bool { failure != 0 }
-
-    /// Whether another request may follow on this connection.
-    var mayContinue: Bool {
+    override var mayContinue: Bool {
         !listener.isRetired && loop.now < openedAt + listener.compiled.settings.timeouts.connectionAge
     }
 
@@ -285,9 +266,14 @@ final class ClientConnection: Connection {
     }
 
     /// The exchange whose answer is not over; `nil` while a request is awaited or read.
-    var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
+    private var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
 
-    /// The listener or the target has had its time to drain: whatever is in progress is cut.
+    /// Calls `body` with each exchange whose answer is not over.
+    func forEachExchange(_ body: (Exchange) -> Void) {
+        if let exchangeInProgress { body(exchangeInProgress) }
+    }
+
+    /// The listener has had its time to drain: whatever is in progress is cut.
     func endByDeadline() {
         exchangeInProgress?.endByDeadline()
         end(reset: false)

@@ -200,7 +200,8 @@ extension Exchange {
         }
     }
 
-    func forward(_ target: TargetConnection) {
+    func forward(_ target: TargetStream) {
+        requestBody.sink = target.framesMessages ? .asIs : sinkOfRequest
         stageRequestHead(to: target)
         pumpRequest(to: target)
     }

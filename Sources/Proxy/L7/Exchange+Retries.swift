@@ -78,7 +78,7 @@ extension Exchange {
     }
 
     /// An answer that counts as a failed try.
-    func retry(from target: TargetConnection) {
+    func retry(from target: TargetStream) {
         let pool = target.pool
         exclude()
         self.target = nil
@@ -92,7 +92,7 @@ extension Exchange {
     func again(_ pool: TargetPool) {
         // Read the body again from its beginning.
         client.inputCursor = pinnedHead == nil ? head.headEnd : client.inputStart
-        requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
+        requestBody.begin(head.framing, sink: sinkOfRequest)
         attempt(after: replacesStale ? nil : pool)
     }
 

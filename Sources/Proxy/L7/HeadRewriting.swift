@@ -9,10 +9,10 @@ extension Exchange {
     private static var requestHeadExtra: Int { 1536 }
 
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
-    func stageRequestHead(to target: TargetConnection) {
+    func stageRequestHead(to target: TargetStream) {
         let buffer = headBuffer
         let fixedHost = hostForTarget(target)
-        var writer = target.stage(
+        var writer = target.stageHead(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
                 + (fixedHost?.utf8.count ?? 0))
         let forwarding = listener.compiled.settings.forwarding
@@ -63,7 +63,7 @@ extension Exchange {
         }
         writer.append(0x0D)
         writer.append(0x0A)
-        target.commit(writer)
+        target.commitHead(writer, endsMessage: requestBody.sourceIsDone)
     }
 
     /// What stays behind of the client's fields since it is written anew, or must not come from anybody.
@@ -100,7 +100,7 @@ extension Exchange {
     }
 
     /// `nil`: the client's own.
-    private func hostForTarget(_ target: TargetConnection) -> String? {
+    private func hostForTarget(_ target: TargetStream) -> String? {
         switch target.pool.group.settings.hostHeader {
         case .keep: head.authority.isEmpty ? target.pool.target.hostHeader : nil
         case .target: target.pool.target.hostHeader
@@ -125,7 +125,8 @@ extension Exchange {
                 writer.append(text: "\r\n")
             }
             if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedProto }) {
-                writer.append(text: "X-Forwarded-Proto: http\r\n")
+                writer.append(
+                    text: client.scheme == .https ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
             }
             if hasAddress, !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
                 writer.append(text: "X-Forwarded-Port: ")
@@ -157,7 +158,7 @@ extension Exchange {
                     writer.append(text: ", ")
                 }
             }
-            ForwardedElement(client: address, scheme: .http).append(
+            ForwardedElement(client: address, scheme: client.scheme).append(
                 host: buffer.bytes(head.authority.start, head.authority.end), to: &writer)
             writer.append(text: "\r\n")
         }
@@ -181,7 +182,7 @@ extension Exchange {
     /// - Parameter isFinal: false for 1xx, which carry their fields and nothing of ours.
     func stageAnswerHead(_ buffer: Buffer, isFinal: Bool) {
         // One for each field: it may have come without a space behind its colon.
-        var writer = client.stage(
+        var writer = client.stageHead(
             room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)
         let bytes = buffer.bytes(0, answer.headEnd)
         var start = answer.headStart
@@ -219,7 +220,7 @@ extension Exchange {
         }
         writer.append(0x0D)
         writer.append(0x0A)
-        client.commit(writer)
+        client.commitHead(writer, endsMessage: isFinal && answerBody.sourceIsDone)
     }
 
     /// A body of known length keeps its field; HEAD and 304 may say what the length would be. RFC 9110 §8.6
@@ -237,7 +238,7 @@ extension Exchange {
     func stageGenerated(
         status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
     ) {
-        var writer = client.stage(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
+        var writer = client.stageHead(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(status))
         writer.append(0x20)
@@ -271,8 +272,11 @@ extension Exchange {
         }
         writer.append(text: "\r\n")
         generatedBytes = hasBody && head.method != .head ? body.count : 0
-        if generatedBytes > 0 { writer.append(body.span) }
-        client.commit(writer)
+        client.commitHead(writer, endsMessage: generatedBytes == 0)
+        guard generatedBytes > 0 else { return }
+        var content = client.stage(room: body.count)
+        content.append(body.span)
+        client.commit(content)
     }
 
     /// The body of an error answer: the reason and the request id, for the person who has to find it in a log.

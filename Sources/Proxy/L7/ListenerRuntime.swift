@@ -3,11 +3,14 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseRouting
 
 /// One listener on one worker: its sockets, its open connections, its counters.
 final class ListenerRuntime {
     let worker: Worker
     private(set) var compiled: CompiledListener
+    /// What clients ask with: as the listener's protocol.
+    let scheme: URLScheme
     private(set) var counters: CounterRow
     private(set) var totalTime: HistogramRow
     private(set) var targetTime: HistogramRow
@@ -25,6 +28,7 @@ final class ListenerRuntime {
     init(worker: Worker, compiled: CompiledListener) {
         self.worker = worker
         self.compiled = compiled
+        scheme = compiled.settings.protocolKind == .https ? .https : .http
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
         targetTime = compiled.targetTime.row(worker.index)

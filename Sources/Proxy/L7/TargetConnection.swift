@@ -4,26 +4,16 @@ import PoiseModel
 import PoisePlatform
 
 /// A connection to a target: carries one exchange at a time, or waits in its pool for the next.
-final class TargetConnection: Connection {
-    let pool: TargetPool
-    /// `nil` while pooled.
-    private(set) var exchange: Exchange?
+final class TargetConnection: TargetStream {
     var poolPosition = 0
     private(set) var isPooled = false
-    /// The socket has carried bytes: it is connected for certain.
-    private(set) var isConnected = false
-    /// It has served an exchange before: a failure may be that the target closed it meanwhile.
-    private(set) var isReused = false
-    /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
-    var announcedIdle: Nanoseconds?
     /// What it is counted under until its end; `nil` where connections are not limited.
     private(set) var limit: TargetLimit?
 
     /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
-        self.pool = pool
         limit = pool.target.limit
-        super.init(worker: worker)
+        super.init(pool: pool, worker: worker)
     }
 
     /// Starts to connect. Bytes may be sent at once: on fast paths the handshake is over before this returns.
@@ -40,10 +30,8 @@ final class TargetConnection: Connection {
         pool.counters.add(TargetCounter.reuses)
     }
 
-    func markConnected() { isConnected = true }
-
-    /// The exchange is over: back into the pool, or closed.
-    func detach(reusable: Bool) {
+    /// Back into the pool, or closed.
+    override func detach(reusable: Bool) {
         exchange = nil
         if reusable, isOpen, !peerClosed, unreadCount == 0, !hasOutput, isDrained {
             dropInput()
@@ -58,7 +46,7 @@ final class TargetConnection: Connection {
     /// the socket is asked where that is in doubt: closing instead cost every second connection of bulk traffic.
     private var isDrained: Bool { !mayHaveInput || fill() == .blocked }
 
-    func end(reset: Bool = false) {
+    override func end(reset: Bool = false) {
         exchange = nil
         guard isOpen else { return }
         closeConnection(reset: reset)

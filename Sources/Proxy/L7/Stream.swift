@@ -2,12 +2,15 @@ import PoiseLoop
 import PoiseModel
 import PoisePlatform
 
-/// One side's connection: its unread input and its staged output, both in pooled buffers.
+/// One side of an exchange: its unread input and its staged output, both in pooled buffers.
+///
+/// An HTTP/1 connection is itself a stream, one for all its exchanges, and moves bytes by its socket. A stream of an
+/// HTTP/2 connection has no socket: it overrides how bytes come and go, and everything above sees the same.
 ///
 /// Input is `start ..< cursor ..< end`: what is kept for a retry, then what is unread. Output is what must leave
 /// before anything else: heads, chunk framing, small bodies. Large bodies never enter it: they go out of the other
 /// side's input. Idle connections hold no buffer.
-class Connection: Channel {
+class Stream: Channel {
     enum Fill { case bytes, blocked, full, endOfStream, failed }
     enum Flush { case done, blocked, failed }
 
@@ -31,12 +34,16 @@ class Connection: Channel {
     final var sentBytes = 0
     /// Of them, those that have reached the peer's kernel: what it has read, and what its receive buffer holds. The own
     /// send buffer may hold megabytes that a slow reader takes minutes for.
-    final var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
+    var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
     /// The errno that ended the connection, 0 before.
     final var failure: CInt = 0
+    /// Heads, ends and trailers of messages are framed by the stream itself: HTTP/2. Bodies go in as they are.
+    final let framesMessages: Bool
+    /// A message was begun whose end must still be told; only where ``framesMessages``.
+    final var owesEnd = false
 
-    init(worker: Worker) {
-        self.worker = worker
+    init(worker: Worker, framesMessages: Bool = false) {
+        (self.worker, self.framesMessages) = (worker, framesMessages)
         super.init(loop: worker.loop)
     }
 
@@ -47,7 +54,7 @@ class Connection: Channel {
     /// One receive behind what is there.
     ///
     /// - Parameter large: take a large buffer when a new one is needed.
-    final func fill(large: Bool = false) -> Fill {
+    func fill(large: Bool = false) -> Fill {
         if input == nil {
             input = large ? loop.takeLargeBuffer() : loop.takeStandardBuffer()
             (inputStart, inputCursor, inputEnd) = (0, 0, 0)
@@ -156,15 +163,32 @@ class Connection: Channel {
         outputEnd = writer.end
     }
 
+    /// A writer for a head, in the form of HTTP/1; give it back with ``commitHead(_:endsMessage:)``.
+    func stageHead(room: Int) -> BufferWriter { stage(room: room) }
+
+    /// - Parameter endsMessage: no content follows. An interim answer does not end its message.
+    func commitHead(_ writer: BufferWriter, endsMessage: Bool) { commit(writer) }
+
+    /// What must leave before anything else, in bytes.
+    var stagedCount: Int { outputEnd - outputStart }
+
+    /// Field lines of a trailer section for the end of the message; only where ``framesMessages``.
+    func stageTrailers(_ lines: Span<UInt8>) {}
+
+    /// Field lines that came behind the content, in the form of HTTP/1; only where ``framesMessages``.
+    var receivedTrailers: [UInt8] { [] }
+
     /// Free bytes behind what is staged.
     final var outputRoom: Int { output.map { $0.capacity - outputEnd } ?? BufferPool.standardBytes }
 
     /// Sends what is staged, then `start..<end` of `body`; one call where the kernel takes all.
     ///
-    /// - Parameter mayCopy: a small body may move into the output, and counts as gone out then.
+    /// - Parameters:
+    ///   - mayCopy: a small body may move into the output, and counts as gone out then.
+    ///   - isLast: the message ends with these bytes.
     /// - Returns: how many of the body's bytes went out, and whether everything did.
-    final func send(
-        _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool = true
+    func send(
+        _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool = true, isLast: Bool = false
     ) -> (count: Int, flush: Flush) {
         var position = start
         while true {
@@ -216,7 +240,7 @@ class Connection: Channel {
     /// Bodies up to this size are copied behind the head.
     private static var copyMax: Int { 8 * 1024 }
 
-    final func flushOutput() -> Flush {
+    func flushOutput() -> Flush {
         guard hasOutput else { return .done }
         guard canSend else { return .blocked }
         return send(nil, 0, 0).flush
