@@ -40,6 +40,8 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// OpenSSL's own code, 0 where there is none.
     let code: UInt
 
+    public init(_ reason: Reason) { self.init(reason, code: 0) }
+
     init(_ reason: Reason, code: UInt = 0, errno: CInt? = nil) {
         (self.reason, self.code, self.errno) = (reason, code, errno)
     }
