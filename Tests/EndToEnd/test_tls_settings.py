@@ -33,7 +33,8 @@ def test_check_tells_where_a_certificate_is_missing(tmp_path):
 
 def test_check_and_config_show_take_what_needs_no_files(tmp_path):
     (tmp_path / "poise.yaml").write_text(web(certificates=["self-signed"], strict_transport={"max_age": "30d"}))
-    assert verb("check", tmp_path / "poise.yaml").returncode == 0
+    checked = verb("check", tmp_path / "poise.yaml")
+    assert checked.returncode == 0 and "HTTPS (intermediate, HTTP2Preferred), 1 certificate, " in checked.stdout
     shown = verb("config", "show", "--effective", tmp_path / "poise.yaml").stdout
     for line in ("protocol: HTTPS", "- self-signed", "max_age: 30d", "alpn_policy: HTTP2Preferred  # default"):
         assert f" {line}" in shown, shown
