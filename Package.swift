@@ -56,8 +56,14 @@ let package = Package(
         room("Loop", ["Model", "Platform"], ["CPoise"]),
         room("Live", ["Model", "Platform"], ["CPoise"]),
 
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        room("TLS", ["Model", "Platform", "Loop"], ["COpenSSL"]),
+
         room("HTTPService", ["Model", "HTTP", "Platform", "Loop"]),
-        room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
+        room(
+            "Proxy",
+            ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
         room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "Live", "Proxy"]),
@@ -123,6 +129,7 @@ let package = Package(
         tests("Platform", ["PoiseModel", "PoisePlatform"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseLoopSupport"]),
         tests("Live", ["PoisePlatform", "PoiseLive"]),
+        tests("TLS", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS", "COpenSSL"]),
         tests(
             "HTTPService",
             ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseLoopSupport"]),

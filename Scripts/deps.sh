@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# To build: gcc and libyaml. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv. To measure: the rest.
+# To build: gcc, libyaml and OpenSSL. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv. To measure: the rest.
 packages=(
-    libyaml-dev pkg-config gcc make
+    libyaml-dev libssl-dev pkg-config gcc make
     python3-venv curl nginx-light haproxy prometheus
     wrk nghttp2-client apache2-utils strace valgrind binutils iproute2 util-linux openssl
 )

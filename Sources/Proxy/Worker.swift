@@ -4,6 +4,7 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// One worker: an event loop with its own listening sockets, its own target connections, and its own runtime of
 /// every listener and group. It shares with others the snapshot, counters of which it alone writes its rows, and the
@@ -16,6 +17,7 @@ public final class Worker {
     let log: AccessLog?
     let limits: ProcessLimiter
     let neighbours: Neighbours
+    let tls: TLSEngine
     /// How long wake-ups last that had mail or many events: so long waits whoever comes meanwhile.
     public let turns = Histogram(workers: 1)
 
@@ -46,6 +48,7 @@ public final class Worker {
     ) {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
+        tls = TLSEngine(loop: loop)
         sequence = RandomSequence(seed: seed)
         if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
         let turns = self.turns.row(0)

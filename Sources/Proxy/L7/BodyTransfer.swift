@@ -127,7 +127,7 @@ final class BodyTransfer {
                 stageLineEnd(to)
             case .failed: return .sourceFailed
             case .endOfStream:
-                guard source == .untilClose else { return .sourceEnded }
+                guard source == .untilClose, !from.isTruncated else { return .sourceEnded }
                 sourceIsDone = true
                 endSource(from, to)
             case .full: preconditionFailure("room was made before")

@@ -4,15 +4,17 @@ import PoiseLoop
 import PoiseModel
 import PoisePackets
 import PoisePlatform
+import PoiseTLS
 
 /// A client's connection: reads requests one after another and runs one exchange at a time.
 ///
-///     reading --head complete--> exchanging --answer sent--> reading | lingering | closed
-///                                    `--101--> (the exchange is a tunnel) --> closed
+///     preamble --> handshake --> reading --head complete--> exchanging --answer sent--> reading | lingering | closed
+///                      |            `--preface of HTTP/2--> multiplexed    `--101--> (the exchange is a tunnel) --> closed
+///                      `--ALPN h2--> multiplexed
 ///
 /// Pipelined requests wait in the input buffer, so answers are in order by construction.
 final class ClientConnection: ClientStream {
-    enum Phase { case preamble, reading, exchanging, lingering }
+    enum Phase { case preamble, handshake, reading, exchanging, lingering, multiplexed }
     /// What the one timer stands for.
     private enum Wait { case none, head, idle, linger }
 
@@ -48,7 +50,7 @@ final class ClientConnection: ClientStream {
         if compiled.settings.proxyProtocol == .required { phase = .preamble } else { identify() }
         armTimer(at: loop.now + compiled.settings.timeouts.head)
         wait = .head
-        if phase == .preamble { readPreamble() } else { readRequests() }
+        if phase == .preamble { readPreamble() } else { beginReading() }
         if isOpen { watch([.readable]) }
     }
 
@@ -74,9 +76,11 @@ final class ClientConnection: ClientStream {
         if readiness.contains(.writable) { canSend = true }
         switch phase {
         case .preamble: readPreamble()
+        case .handshake: shakeHands()
         case .reading: readRequests()
         case .exchanging: exchange?.clientIsReady(readiness)
         case .lingering: linger()
+        case .multiplexed: break
         }
     }
 
@@ -90,17 +94,71 @@ final class ClientConnection: ClientStream {
         case .idle, .linger: end(reset: false)
         case .head:
             // The request may be here, only not read yet.
-            if mayHaveInput { readRequests() }
-            guard isOpen, phase == .reading || phase == .preamble else { return }
+            if mayHaveInput, phase == .reading { readRequests() }
+            guard isOpen, wait == .head, phase == .reading || phase == .preamble || phase == .handshake else { return }
             if let exchange, exchange.hasBegun {
                 wait = .none
                 phase = .exchanging
                 exchange.refuse(.headTimeout)
             } else {
                 if phase == .preamble { listener.countRefusal(.preamble) }
+                if phase == .handshake { listener.countRefusal(.handshakeTimeout) }
                 end(reset: false)
             }
         }
+    }
+
+    // MARK: TLS
+
+    /// The client is known: TLS comes next where the listener has it, else the first request.
+    private func beginReading() {
+        guard let context = listener.compiled.tls else {
+            phase = .reading
+            return readRequests()
+        }
+        let session = TLSSession(server: context, engine: worker.tls)
+        tls = session
+        phase = .handshake
+        if unreadCount > 0, let buffer = input {
+            session.take(buffer.bytes(inputCursor, inputEnd))
+            dropInput()
+        }
+        shakeHands()
+    }
+
+    private func shakeHands() {
+        guard let tls else { return }
+        switch tls.handshake(self) {
+        case .blocked(let wantsWritable):
+            if wantsWritable { watchWritable() }
+        case .failed(let failure):
+            listener.countHandshakeFailure(failure.reason)
+            if failure.reason == .plainHTTP { return refusePlainText() }
+            end(reset: false)
+        case .done:
+            listener.counters.add(tls.wasResumed ? ListenerCounter.resumedHandshakes : ListenerCounter.fullHandshakes)
+            mayHaveInput = true
+            phase = .reading
+            // The time for the first head begins now.
+            armTimer(at: loop.now + listener.compiled.settings.timeouts.head)
+            if tls.applicationProtocol == .http2 { return multiplex() }
+            readRequests()
+        }
+    }
+
+    private func multiplex() {}
+
+    /// A client that speaks plain HTTP to the port of TLS can read an answer only in plain text.
+    private func refusePlainText() {
+        tls?.free()
+        tls = nil
+        var writer = stage(room: 512)
+        writer.append(text: "HTTP/1.1 400 Bad Request\r\nServer: poise\r\nContent-Type: text/plain; charset=utf-8\r\n")
+        writer.append(text: "Connection: close\r\nContent-Length: 67\r\n\r\n")
+        writer.append(text: "400 Bad Request\nThis port speaks HTTPS: ask with https:// instead.\n")
+        commit(writer)
+        _ = flushOutput()
+        finish(requestIsRead: false)
     }
 
     // MARK: Reading requests
@@ -135,7 +193,7 @@ final class ClientConnection: ClientStream {
 
     /// - Returns: true when more bytes are needed.
     private func parseHead() -> Bool {
-        let exchange = self.exchange ?? beginReading()
+        let exchange = self.exchange ?? takeExchange()
         // Bound first: a span of an optional property's value makes the optimiser fail.
         guard let buffer = input else { return true }
         let result = exchange.parseHead(buffer, from: inputStart, to: inputEnd)
@@ -159,7 +217,7 @@ final class ClientConnection: ClientStream {
         }
     }
 
-    private func beginReading() -> Exchange {
+    private func takeExchange() -> Exchange {
         let exchange = worker.takeExchange()
         exchange.reset(client: self, listener: listener)
         self.exchange = exchange
@@ -308,8 +366,7 @@ final class ClientConnection: ClientStream {
                         localPort = endpoints.destination.port
                     }
                     identify()
-                    phase = .reading
-                    return readRequests()
+                    return beginReading()
                 case .refused: return refusePreamble()
                 case .needMore: break
                 }

@@ -1,6 +1,7 @@
 import PoiseLoop
 import PoiseModel
 import PoiseRouting
+import PoiseTLS
 
 /// The client's end of an exchange: where the request comes from and the answer goes.
 ///
@@ -28,6 +29,9 @@ class ClientStream: Stream {
 
     /// The client's side broke, so that nobody waits for an answer.
     final var peerFailed: Bool { failure != 0 }
+
+    /// What the connection is secured by; `nil` for plain text.
+    var security: TLSSession? { tls }
 
     /// Whether another request may follow on this connection.
     var mayContinue: Bool { preconditionFailure("abstract") }

@@ -6,7 +6,7 @@ import PoiseRouting
 extension Exchange {
     /// Bytes that the target's head may need beyond the client's and one for each field, which may have come
     /// without a space behind its colon.
-    private static var requestHeadExtra: Int { 1536 }
+    private static var requestHeadExtra: Int { 1792 }
 
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
     func stageRequestHead(to target: TargetStream) {
@@ -150,6 +150,13 @@ extension Exchange {
             }
             writer.append(text: "\r\n")
         }
+        if let settings = listener.compiled.settings.tls, settings.tellsVersionAndCipher, let tls = client.security {
+            writer.append(text: "X-Amzn-Tls-Version: ")
+            writer.append(text: tls.versionName)
+            writer.append(text: "\r\nX-Amzn-Tls-Cipher-Suite: ")
+            writer.append(text: tls.cipherName)
+            writer.append(text: "\r\n")
+        }
         if forwarding.forwarded, let address = client.address {
             writer.append(text: "Forwarded: ")
             if client.isTrusted {
@@ -175,7 +182,7 @@ extension Exchange {
 
     // MARK: Answers
 
-    private static var answerHeadExtra: Int { 256 }
+    private static var answerHeadExtra: Int { 384 }
 
     /// Stages the answer's head for the client. RFC 9110 §7.6, RFC 9112 §6
     ///
@@ -211,6 +218,7 @@ extension Exchange {
                 writer.append(text: "\r\n")
             }
             writer.append(text: answer.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+            writeStrictTransport(to: &writer)
             if answerBody.sink == .chunked { writer.append(text: "Transfer-Encoding: chunked\r\n") }
             if !keepAlive {
                 writer.append(text: "Connection: close\r\n")
@@ -221,6 +229,13 @@ extension Exchange {
         writer.append(0x0D)
         writer.append(0x0A)
         client.commitHead(writer, endsMessage: isFinal && answerBody.sourceIsDone)
+    }
+
+    /// RFC 6797 §7.2: over secure transport only.
+    private func writeStrictTransport(to writer: inout BufferWriter) {
+        guard listener.scheme == .https else { return }
+        let line = listener.compiled.strictTransportLine
+        writer.append(line.span)
     }
 
     /// A body of known length keeps its field; HEAD and 304 may say what the length would be. RFC 9110 §8.6
@@ -238,7 +253,7 @@ extension Exchange {
     func stageGenerated(
         status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
     ) {
-        var writer = client.stageHead(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
+        var writer = client.stageHead(room: 640 + contentType.utf8.count + body.count + (location?.count ?? 0))
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(status))
         writer.append(0x20)
@@ -254,6 +269,7 @@ extension Exchange {
             writer.append(text: allow)
         }
         writer.append(text: "\r\nCache-Control: no-store\r\n")
+        writeStrictTransport(to: &writer)
         let hasBody = status != 204 && status != 304
         if hasBody {
             if !body.isEmpty {

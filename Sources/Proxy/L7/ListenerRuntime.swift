@@ -4,6 +4,7 @@ import PoiseLoop
 import PoiseModel
 import PoisePlatform
 import PoiseRouting
+import PoiseTLS
 
 /// One listener on one worker: its sockets, its open connections, its counters.
 final class ListenerRuntime {
@@ -129,6 +130,10 @@ final class ListenerRuntime {
         counters.add(ListenerCounter.firstConnectionRefusal + reason.rawValue)
     }
 
+    func countHandshakeFailure(_ reason: TLSFailure.Reason) {
+        counters.add(ListenerCounter.firstHandshakeFailure + reason.index)
+    }
+
     func leave(_ connection: ClientConnection) {
         if let last = connections.popLast(), last !== connection {
             connections[connection.position] = last
@@ -139,6 +144,11 @@ final class ListenerRuntime {
         worker.limits.leave()
         for acceptor in acceptors { acceptor.connectionClosed() }
     }
+}
+
+extension TLSFailure.Reason {
+    /// Its place among all, for counters.
+    public var index: Int { Self.allCases.firstIndex(of: self)! }
 }
 
 extension HeadLimits {

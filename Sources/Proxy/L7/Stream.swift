@@ -1,6 +1,7 @@
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// One side of an exchange: its unread input and its staged output, both in pooled buffers.
 ///
@@ -37,6 +38,8 @@ class Stream: Channel {
     var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
     /// The errno that ended the connection, 0 before.
     final var failure: CInt = 0
+    /// Between the buffers and the socket; `nil` for plain text.
+    final var tls: TLSSession?
     /// Heads, ends and trailers of messages are framed by the stream itself: HTTP/2. Bodies go in as they are.
     final let framesMessages: Bool
     /// A message was begun whose end must still be told; only where ``framesMessages``.
@@ -62,12 +65,15 @@ class Stream: Channel {
         let buffer = input!
         let room = buffer.capacity - inputEnd
         guard room > 0 else { return .full }
-        let result = receive(into: buffer, inputEnd, buffer.capacity)
+        let result =
+            tls == nil
+            ? receive(into: buffer, inputEnd, buffer.capacity)
+            : tls!.receive(self, into: buffer, inputEnd, buffer.capacity)
         let count = result.count
         if count > 0 {
             inputEnd += count
             // A short read has drained the socket; after FIN one more read brings the end.
-            if count < room, !peerClosed { mayHaveInput = false }
+            if count < room, !peerClosed { mayHaveInput = tls?.mayHaveMore ?? false }
             return .bytes
         }
         mayHaveInput = false
@@ -129,7 +135,13 @@ class Stream: Channel {
 
     // MARK: Output
 
-    final var hasOutput: Bool { outputEnd > outputStart }
+    final var hasOutput: Bool { outputEnd > outputStart || hasUnsentRecords }
+
+    /// Encrypted bytes that the kernel has not taken.
+    private final var hasUnsentRecords: Bool { tls != nil && tls!.hasUnsent }
+
+    /// The peer's bytes ended without saying that this is all: only TLS can tell. RFC 9112 §9.8
+    final var isTruncated: Bool { tls?.isTruncated ?? false }
 
     /// A writer behind what is staged; give it back with ``commit(_:)``.
     ///
@@ -204,15 +216,18 @@ class Stream: Channel {
                         position = end
                         continue
                     }
-                    result = send(output, outputStart, outputEnd, then: body, position, end)
+                    result =
+                        tls?.send(self, output, outputStart, outputEnd, then: body, position, end)
+                        ?? send(output, outputStart, outputEnd, then: body, position, end)
                 } else {
-                    result = send(output, outputStart, outputEnd)
+                    result =
+                        tls?.send(self, output, outputStart, outputEnd) ?? send(output, outputStart, outputEnd)
                 }
             } else if position < end, let body {
-                result = send(body, position, end)
+                result = tls?.send(self, body, position, end) ?? send(body, position, end)
             } else {
                 releaseOutput()
-                return (position - start, .done)
+                return (position - start, tls == nil ? .done : flushRecords())
             }
             let count = result.count
             if count > 0 {
@@ -237,6 +252,21 @@ class Stream: Channel {
         }
     }
 
+    /// What TLS has encrypted goes to the kernel.
+    private final func flushRecords() -> Flush {
+        guard let tls, tls.hasUnsent else { return .done }
+        switch tls.flush(self) {
+        case .done: return .done
+        case .blocked:
+            canSend = false
+            watchWritable()
+            return .blocked
+        case .failed:
+            failure = tls.failure?.errno ?? Errno.brokenPipe
+            return .failed
+        }
+    }
+
     /// Bodies up to this size are copied behind the head.
     private static var copyMax: Int { 8 * 1024 }
 
@@ -256,6 +286,11 @@ class Stream: Channel {
     final func closeConnection(reset: Bool = false) {
         dropInput()
         releaseOutput()
+        if let tls {
+            if !reset { tls.sendCloseNotify(self) }
+            tls.free()
+            self.tls = nil
+        }
         if reset { self.reset() } else { close() }
     }
 }
