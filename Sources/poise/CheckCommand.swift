@@ -6,7 +6,7 @@ enum CheckCommand {
     private static let usage = """
         poise check FILE
 
-        No network, no name is resolved, nothing is bound. Status 3 when the file has errors.
+        No network, no name is resolved, nothing is bound. Certificates are opened: key, chain, names and expiry. Status 3 when the file has errors.
         """
 
     static func run(_ arguments: [String]) throws(UsageError) -> Int32 {
@@ -18,8 +18,10 @@ enum CheckCommand {
         guard let path = reader.positionals.first else {
             throw UsageError(problem: "no configuration file", fix: "poise check FILE")
         }
-        guard let loaded = ConfigFile.load(path) else { return 3 }
-        Console.print("\(path) is valid\n" + summary(of: loaded.configuration))
+        let survey = CertificateSurvey()
+        guard let loaded = ConfigFile.load(path, tlsFiles: survey.check) else { return 3 }
+        let lines = ["\(path) is valid", summary(of: loaded.configuration)] + survey.lines
+        Console.print(lines.joined(separator: "\n"))
         return 0
     }
 
