@@ -76,7 +76,7 @@ let package = Package(
         .executableTarget(
             name: "poise",
             dependencies: [
-                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseConfig",
+                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseTLS", "PoiseHTTPService", "PoiseConfig",
                 "PoiseTelemetry", "PoiseControl",
             ],
             path: "Sources/poise",
