@@ -46,7 +46,8 @@ struct HPACKDecoder: Sendable {
                     takeIndexed(index, tables.statics, &head)
                 else { return .broken }
             } else {
-                guard byte & 0xE0 != 0x20, takeLiteral(bytes, &position, end, tables.huffman, tables.statics, &head) else {
+                guard byte & 0xE0 != 0x20, takeLiteral(bytes, &position, end, tables.huffman, tables.statics, &head)
+                else {
                     return .broken
                 }
             }

@@ -106,7 +106,8 @@ extension HTTP2Connection {
             (phase, payloadLeft) = (.skip, frame.length)
             return charge(.unknownFrameFlood, &workspace)
         }
-        let isSized = frame.type == .goAway || frame.type == .priorityUpdate
+        let isSized =
+            frame.type == .goAway || frame.type == .priorityUpdate
             ? frame.length >= (frame.type == .goAway ? 8 : 4) : frame.length == needed
         guard isSized else {
             // Of PRIORITY it is the stream's error (§6.3), which cannot be told of a stream that is not open.

@@ -127,7 +127,8 @@ extension HTTP2Connection {
     @usableFromInline mutating func takeDataHeader(_ slot: Int, _ count: Int, _ endStream: Bool) -> (UInt64, UInt8) {
         precondition(count <= peerFrameBytesMax && (count > 0 || endStream), "a DATA frame that must not be")
         precondition(count <= sendRoom(slot: slot), "more content than the windows leave")
-        precondition(streams[slot].flags.contains([.isOpen, .headSent]), "content of a stream that has no head, or ended")
+        precondition(
+            streams[slot].flags.contains([.isOpen, .headSent]), "content of a stream that has no head, or ended")
         streams[slot].sendWindow &-= count
         sendWindow &-= count
         budget.credit(HTTP2Budget.dataFrameCredit)

@@ -103,7 +103,8 @@ struct HTTP2HeadBuilder: Sendable {
         let bytes = text.span
         let valueStart = textEnd &+ nameCount &+ 2
         return HPACKTable.Entry(
-            start: 0, nameCount: Int32(truncatingIfNeeded: nameCount), valueCount: Int32(truncatingIfNeeded: valueCount),
+            start: 0, nameCount: Int32(truncatingIfNeeded: nameCount),
+            valueCount: Int32(truncatingIfNeeded: valueCount),
             kind: kind ?? HTTP2FieldKind(name: bytes, from: textEnd, to: textEnd &+ nameCount),
             isClean: Self.isClean(bytes, from: valueStart, to: valueStart &+ valueCount))
     }
@@ -213,11 +214,14 @@ struct HTTP2HeadBuilder: Sendable {
             isHTTPS = equalsIgnoringCase(bytes, value, "https")
             if !isHTTPS, !equalsIgnoringCase(bytes, value, "http") { fail(.badScheme) }
         case .status:
-            guard value.count == 3, let number = decimalValue(bytes, value), number >= 100 else { return fail(.badStatus) }
+            guard value.count == 3, let number = decimalValue(bytes, value), number >= 100 else {
+                return fail(.badStatus)
+            }
             status = number
         case .method:
             if !isToken(bytes, value) { return fail(.badMethod) }
-            isHead = bytes.matches(value.start, StaticString("HEAD").asciiBytes, 0, count: Swift.min(value.count, 4))
+            isHead =
+                bytes.matches(value.start, StaticString("HEAD").asciiBytes, 0, count: Swift.min(value.count, 4))
                 && value.count == 4
             isConnect =
                 value.count == 7 && bytes.matches(value.start, StaticString("CONNECT").asciiBytes, 0, count: 7)
