@@ -108,6 +108,10 @@ let package = Package(
             name: "log-bench",
             dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
             path: "Benchmarks/Log", swiftSettings: house),
+        // Memory, handshakes, records and certificates of TLS: `swift run -c release tls-bench`.
+        .executableTarget(
+            name: "tls-bench", dependencies: ["COpenSSL", "PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS"],
+            path: "Benchmarks/TLS", swiftSettings: house),
         // A loop on a thread of its own, for tests of `async` code.
         .target(
             name: "PoiseLoopSupport", dependencies: ["PoisePlatform", "PoiseLoop"], path: "Tests/LoopSupport",

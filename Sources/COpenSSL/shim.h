@@ -40,6 +40,9 @@ static inline int poise_ssl_ctx_set_groups(SSL_CTX *ctx, const char *list) {
 static inline long poise_ssl_ctx_set_session_cache_mode(SSL_CTX *ctx, long mode) {
     return SSL_CTX_set_session_cache_mode(ctx, mode);
 }
+static inline int poise_ssl_ctx_set_signatures(SSL_CTX *ctx, const char *list) {
+    return (int)SSL_CTX_set1_sigalgs_list(ctx, list);
+}
 static inline void poise_ssl_ctx_set_dh_auto(SSL_CTX *ctx) { (void)SSL_CTX_set_dh_auto(ctx, 1); }
 static inline void poise_ssl_ctx_set_status_callback(SSL_CTX *ctx, int (*callback)(SSL *, void *), void *argument) {
     (void)SSL_CTX_set_tlsext_status_cb(ctx, callback);

@@ -116,7 +116,7 @@ extension Pair {
                     Issue.record("receive: \(received) \(sink.session.failure?.description ?? "")")
                     return arrived
                 }
-                input.bytes(0, received.count).withUnsafeBufferPointer { unsafe arrived.append(contentsOf: $0) }
+                unsafe input.bytes(0, received.count).withUnsafeBufferPointer { unsafe arrived.append(contentsOf: $0) }
                 if !sink.session.mayHaveMore { break }
             }
         }
