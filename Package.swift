@@ -70,7 +70,7 @@ let package = Package(
         room(
             "Control",
             [
-                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live",
+                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live", "TLS",
                 "HTTPService", "Proxy", "Config", "Telemetry",
             ]),
         .executableTarget(
@@ -141,7 +141,7 @@ let package = Package(
             "Control",
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
             ]),
         tests(
             "Telemetry",
