@@ -65,6 +65,9 @@ def summary(case, result):
         fine = ours["idle"] <= target["idle"] and ours["held"] <= target["held"]
         return ("≤ 14 MB / ≤ 16 MB", f"{ours['idle'] / 1e6:.1f} MB / {ours['held'] / 1e6:.1f} MB ({ours['connections']:,} connections)",
                 "met" if fine else "**missed**")
+    if kind == "secure memory":
+        each = (ours["held"] - ours["idle"]) / ours["connections"]
+        return f"≤ {target['most']:,} bytes", f"{each:,.0f} bytes", judged(each, target["most"])
     if kind == "start":
         return "≤ 20 ms", spread(ours, 1, " ms"), judged(median(ours), target["most"])
     if kind == "reload":
@@ -102,7 +105,7 @@ def details(result):
                          f"| {sum(r['errors'] for r in rows)} | {100 * median(r['foreign'] for r in rows):.0f} % |")
         return lines
     rows = result["rows"]
-    if kind == "memory":
+    if kind in ("memory", "secure memory"):
         return ["| program | idle | with idle connections | bytes per connection |", "|---|---|---|---|"] + [
             f"| {n} | {r['idle'] / 1e6:.1f} MB | {r['held'] / 1e6:.1f} MB ({r['connections']:,}) "
             f"| {(r['held'] - r['idle']) / r['connections']:,.0f} |" for n, r in rows.items()]
@@ -137,7 +140,9 @@ def document(results, machine, rounds, seconds):
         "program by the scheduler's own count, divided by answered requests. A ratio compares with the better of HAProxy and "
         "nginx **in the same round**; median and range over the rounds. Differences below 5 % are noise. Rates are bounded by "
         "the load's core and say little.", "",
-        "Same work for all: keep-alive to the target, X-Forwarded-For, no access log, plain HTTP/1.1 over loopback.", "",
+        "Same work for all: keep-alive to the target, X-Forwarded-For, no access log, over loopback; plain HTTP/1.1 where "
+        "nothing else is said. With TLS: the same ECDSA P-256 certificate, and clients that offer TLS 1.3 with "
+        "TLS_AES_128_GCM_SHA256 and X25519 only; tickets as each program makes them without being told.", "",
         f"Machine: {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, TCP {machine['tcp']}"
         f"{', a network namespace of its own' if machine['namespace'] else ', the network of the host'}; {machine['date']}. "
         f"HAProxy {machine['haproxy']}, nginx {machine['nginx']}, wrk {machine['wrk']}, Swift {machine['swift']}.", "",
