@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 
+import abuse
 import apply
 import report
 from lab import PAGES, Lab, ask, conditions, enter_namespace, family, proportional_set, run_time, secure_context
@@ -251,6 +252,11 @@ def big_apply(bench):
     return {"kind": "apply", "rows": {"poise": apply.measure(bench.poise.binary, rounds=bench.count)}}
 
 
+def abused(bench):
+    """What a fresh connection every 50 ms feels while four others attack for 3 s, and what memory that takes."""
+    return {"kind": "abuse", "rows": abuse.run(bench.lab, bench.programs, 3)}
+
+
 def access_log(bench):
     """What the access log adds to a request."""
     if not bench.poise:
@@ -293,6 +299,7 @@ CASES = [
     Case("groups", "1,000 groups of 10 targets, load spread", {"ratio": 1.10}, groups),
     Case("probing", "probing 10,000 targets by HTTP every 5 s", {"most": 0.15}, probing),
     Case("apply", "10,000 targets in 1,000 groups applied, two workers", {"seconds": 1.0, "stall": 20.0}, big_apply),
+    Case("abuse", "four connections abuse HTTP/2 for 3 s, each attack by itself", {"p99": 30.0, "growth": 50e6}, abused),
     Case("log", "access log on", {"more": 1.0}, access_log),
 ]
 

@@ -58,6 +58,14 @@ def summary(case, result):
     if kind == "log":
         more = [row["on"]["cpu_us"] - row["off"]["cpu_us"] for row in result["rounds"]]
         return "≤ 1 µs more", spread(more, 2, " µs"), judged_difference(more, target["more"])
+    if kind == "abuse":
+        ours = {name: row["poise"] for name, row in result["rows"].items() if "poise" in row}
+        if not ours:
+            return None
+        slowest, largest = (max(ours, key=lambda name: ours[name][key]) for key in ("p99", "growth"))
+        fine = all(row["p99"] < target["p99"] and row["growth"] < target["growth"] and not row["failed"] for row in ours.values())
+        return ("p99 < 30 ms, growth < 50 MB", f"{ours[slowest]['p99']:,.1f} ms ({slowest}); "
+                f"{ours[largest]['growth'] / 1e6:,.1f} MB ({largest})", "met" if fine else "**missed**")
     ours = result["rows"].get("poise")
     if ours is None:
         return None
@@ -109,6 +117,15 @@ def details(result):
         return ["| program | idle | with idle connections | bytes per connection |", "|---|---|---|---|"] + [
             f"| {n} | {r['idle'] / 1e6:.1f} MB | {r['held'] / 1e6:.1f} MB ({r['connections']:,}) "
             f"| {(r['held'] - r['idle']) / r['connections']:,.0f} |" for n, r in rows.items()]
+    if kind == "abuse":
+        lines = ["A fresh connection (TLS handshake, one request, its answer) every 50 ms; p99 and the growth of PSS, with what the "
+                 "attackers got rid of and how often they had to connect.", "",
+                 "| attack | program | p50, ms | p99, ms | unanswered | growth | sent by attackers | connections |", "|---|---|---|---|---|---|---|---|"]
+        for name, row in rows.items():
+            for program, r in row.items():
+                lines.append(f"| {name} | {program} | {r['p50']:,.1f} | {r['p99']:,.1f} | {r['failed']} | {r['growth'] / 1e6:.1f} MB "
+                             f"| {r['sent'] / 1e6:,.0f} MB | {r['connections']:,} |")
+        return lines
     if kind == "start":
         return [f"- {n}: {spread(r, 1, ' ms')}" for n, r in rows.items()]
     if kind == "apply":
