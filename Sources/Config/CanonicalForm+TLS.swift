@@ -58,8 +58,6 @@ extension CanonicalWriter {
     }
 
     private func text(of files: CertificateFiles, at path: String) -> String {
-        guard !files.isSelfSigned else { return Loading.selfSigned }
-        // A file may well have that name.
-        return scalar(files.certificate == Loading.selfSigned ? "./\(files.certificate)" : files.certificate, path)
+        files.isSelfSigned ? Loading.selfSigned : scalar(files.certificate, path)
     }
 }

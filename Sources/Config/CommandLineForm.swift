@@ -72,22 +72,17 @@ public enum CommandLineForm {
     private static func readCertificate(_ parts: [Text], at path: String, _ loading: Loading) -> CertificateFiles {
         loading.note(path, at: parts[0].range)
         if parts.count == 1, parts[0].value == Loading.selfSigned { return .selfSigned }
-        var paths: [String] = []
-        for (part, key) in zip(parts, ["certificate", "key"]) {
+        let paths = zip(parts, ["certificate", "key"]).map { part, key in
             loading.note("\(path).\(key)", at: part.range)
-            do throws(ConfigError) { try TextForm.filePath(part.value) } catch {
-                loading.error(error, at: part.range, path: "\(path).\(key)")
-            }
-            paths.append(FilePath.absolute(part.value, beside: "", from: loading.reader.workingFolder))
+            return loading.path(part, at: "\(path).\(key)", beside: "", expected: "the path of a PEM file")
         }
         if parts.count > 2 {
             loading.error(
                 .invalid, at: parts[2].range, path: path, "'\(parts[2].value)' is one file too many",
                 fix: "write --tls CERTIFICATE.pem,KEY.pem, and --tls again for another certificate")
         }
-        // Empty would mean self-signed; the error is told already.
-        let certificate = paths[0].isEmpty ? "(unreadable \(path))" : paths[0]
-        return CertificateFiles(certificate: certificate, key: paths.count > 1 ? paths[1] : nil)
+        return CertificateFiles(
+            certificate: paths[0] ?? "(unreadable \(path))", key: paths.count > 1 ? paths[1] : nil)
     }
 
     /// The options as one line, with the place of each value in it.

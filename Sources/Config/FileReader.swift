@@ -51,11 +51,13 @@ enum FilePath {
     }
 
     /// `path` of a file that `file` names, from the root on. A `..` stays: behind a link it leads elsewhere.
-    static func absolute(_ path: String, beside file: String, from folder: String) -> String {
+    ///
+    /// - Returns: `nil` where nothing says from which folder a relative path is seen.
+    static func absolute(_ path: String, beside file: String, from folder: String) -> String? {
         let resolved = resolve(path, beside: file)
-        let whole = resolved.hasPrefix("/") || folder.isEmpty ? resolved : "\(folder)/\(resolved)"
-        return (whole.hasPrefix("/") ? "/" : "")
-            + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+        guard resolved.hasPrefix("/") || folder.hasPrefix("/") else { return nil }
+        let whole = resolved.hasPrefix("/") ? resolved : "\(folder)/\(resolved)"
+        return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     /// Without `.`, `//` and `folder/..`: equal texts mean the same file, links aside.

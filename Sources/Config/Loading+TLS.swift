@@ -99,13 +99,24 @@ extension Loading {
             return nil
         }
         guard let text = text(node, at: path, expected: expected) else { return nil }
-        do throws(ConfigError) { try TextForm.filePath(text.value) } catch {
-            refused(error, text, at: path, expected: expected)
-            return nil
-        }
         if let reference = text.reference, !text.value.hasPrefix("/") {
             note(path, reference: "\(folderFromMain(text.range))\(reference)")
         }
-        return FilePath.absolute(text.value, beside: name(of: text.range), from: reader.workingFolder)
+        return self.path(text, at: path, beside: name(of: text.range), expected: expected)
+    }
+
+    /// - Parameter file: the one that relative paths are seen from.
+    /// - Returns: `nil` after an error.
+    func path(_ text: Text, at path: String, beside file: String, expected: String) -> String? {
+        do throws(ConfigError) {
+            try TextForm.filePath(text.value)
+            if let whole = FilePath.absolute(text.value, beside: file, from: reader.workingFolder) { return whole }
+            throw ConfigError(
+                code: .invalid, problem: "'\(text.value)' is relative, and this text lies in no folder",
+                fix: "write the whole path, from / on")
+        } catch {
+            refused(error, text, at: path, expected: expected)
+            return nil
+        }
     }
 }

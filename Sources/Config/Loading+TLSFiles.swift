@@ -72,7 +72,7 @@ extension Loading {
             fix: "make one: head -c 80 /dev/urandom > tickets.key")
     }
 
-    private func add(_ problem: CertificateProblem, at path: String) {
+    private func add(_ problem: TLSFileProblem, at path: String) {
         switch problem.severity {
         case .error: error(problem.code, at: place(of: path), path: path, problem.problem, fix: problem.fix)
         case .warning: warning(problem.code, at: place(of: path), problem.problem, fix: problem.fix)

@@ -6,16 +6,16 @@ import PoiseModel
 /// file. Without a check nothing is opened.
 public struct TLSFileCheck {
     let reader: any FileReader
-    let certificate: (CertificateContents) -> [CertificateProblem]
-    let authorities: ([UInt8]) -> [CertificateProblem]
+    let certificate: (CertificateContents) -> [TLSFileProblem]
+    let authorities: ([UInt8]) -> [TLSFileProblem]
 
     /// - Parameters:
     ///   - reader: gets absolute paths.
     ///   - certificate: what is wrong with one certificate, its chain and its key.
-    ///   - authorities: what is wrong with a file of authorities; problems of ``CertificateProblem/Part/certificate``.
+    ///   - authorities: what is wrong with a file of authorities; problems of ``TLSFileProblem/Part/certificate``.
     public init(
-        reader: some FileReader, certificate: @escaping (CertificateContents) -> [CertificateProblem] = { _ in [] },
-        authorities: @escaping ([UInt8]) -> [CertificateProblem] = { _ in [] }
+        reader: some FileReader, certificate: @escaping (CertificateContents) -> [TLSFileProblem] = { _ in [] },
+        authorities: @escaping ([UInt8]) -> [TLSFileProblem] = { _ in [] }
     ) {
         (self.reader, self.certificate, self.authorities) = (reader, certificate, authorities)
     }
@@ -33,7 +33,7 @@ public struct CertificateContents: Sendable, Equatable {
 }
 
 /// What is wrong with a certificate, or will be soon.
-public struct CertificateProblem: Sendable, Equatable {
+public struct TLSFileProblem: Sendable, Equatable {
     /// The file that it is about.
     public enum Part: Sendable { case certificate, key, passphrase, ocsp }
 

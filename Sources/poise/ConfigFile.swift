@@ -7,7 +7,7 @@ import PoisePlatform
 enum ConfigFile {
     /// Prints what is wrong or doubtful to standard error, with colours on a terminal.
     ///
-    /// - Parameter tlsFiles: `nil` leaves certificates to whoever serves with them.
+    /// - Parameter tlsFiles: `nil` leaves certificates and keys unopened.
     /// - Returns: `nil` for a file with errors.
     static func load(
         _ path: String, files: some FileReader = SystemFiles(),

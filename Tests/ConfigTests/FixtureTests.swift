@@ -121,19 +121,19 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     }
 
     /// Stands for those who understand certificates: a file says by itself what is wrong with it.
-    private static func problems(_ contents: CertificateContents) -> [CertificateProblem] {
-        let parts: [(CertificateProblem.Part, [UInt8])] = [
+    private static func problems(_ contents: CertificateContents) -> [TLSFileProblem] {
+        let parts: [(TLSFileProblem.Part, [UInt8])] = [
             (.certificate, contents.certificate), (.key, contents.key ?? contents.certificate),
             (.passphrase, contents.passphrase ?? []), (.ocsp, contents.ocsp ?? []),
         ]
         return parts.flatMap { part, bytes in problems(part, bytes) }
     }
 
-    private static func problems(_ authorities: [UInt8]) -> [CertificateProblem] { problems(.certificate, authorities) }
+    private static func problems(_ authorities: [UInt8]) -> [TLSFileProblem] { problems(.certificate, authorities) }
 
-    private static func problems(_ part: CertificateProblem.Part, _ bytes: [UInt8]) -> [CertificateProblem] {
+    private static func problems(_ part: TLSFileProblem.Part, _ bytes: [UInt8]) -> [TLSFileProblem] {
         let words = [
-            "certificate": CertificateProblem.Part.certificate, "key": .key, "passphrase": .passphrase, "ocsp": .ocsp,
+            "certificate": TLSFileProblem.Part.certificate, "key": .key, "passphrase": .passphrase, "ocsp": .ocsp,
         ]
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
             // error key: the key is that of another certificate
@@ -142,7 +142,7 @@ struct Fixture: CustomTestStringConvertible, Sendable {
             guard sides.count == 2, head.count == 2, let severity = Diagnostic.Severity(rawValue: head[0]),
                 words[head[1]] == part
             else { return nil }
-            return CertificateProblem(part, severity, problem: sides[1], fix: "take another file")
+            return TLSFileProblem(part, severity, problem: sides[1], fix: "take another file")
         }
     }
 

@@ -3,6 +3,9 @@ import yaml
 
 # What a test calls a setting, and where it stands in the file.
 LISTENER = {
+    "protocol": "protocol",
+    "tls": "tls",
+    "http2": "http2",
     "head": "timeouts.head",
     "idle": "timeouts.idle",
     "age": "timeouts.connection_age",
@@ -30,6 +33,10 @@ LISTENER = {
     "address": "address",
 }
 GROUP = {
+    "protocol": "protocol",
+    "version": "version",
+    "tls": "tls",
+    "http2": "http2",
     "targets": "targets",
     "algorithm": "algorithm",
     "health_check": "health_check",
