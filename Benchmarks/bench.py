@@ -22,9 +22,10 @@ import sys
 import threading
 import time
 
+import abuse
 import apply
 import report
-from lab import PAGES, Lab, ask, conditions, enter_namespace, family, proportional_set, run_time
+from lab import PAGES, Lab, ask, conditions, enter_namespace, family, proportional_set, run_time, secure_context
 from programs import HAProxy, Nginx, Poise
 
 SPREAD = 'local n = 0\nfunction request()\n  n = n + 1\n  return wrk.format("GET", "/g" .. (n % 1000) .. "/x")\nend\n'
@@ -50,6 +51,45 @@ def traffic(path, connections=64, close=False, rate=None):
             return {"kind": "traffic", "bulk": PAGES[path] >= 1 << 20, "rounds": bench.rounds(
                 {name: (running, load_for(running)) for name, running in programs.items()})}
     return run
+
+
+def secure(load, path="/1k", **options):
+    """The same over TLS: `load(lab, port, seconds)` returns what one measurement counted."""
+    def run(bench):
+        with bench.all_running(tls=True, **options) as programs:
+            return {"kind": "traffic", "bulk": PAGES[path] >= 1 << 20, "rounds": bench.rounds(
+                {name: (running, lambda seconds, port=running.secure_port: load(bench.lab, port, seconds))
+                 for name, running in programs.items()})}
+    return run
+
+
+def secure_traffic(path, connections):
+    return secure(lambda lab, port, seconds: lab.load(port, path, connections, seconds=seconds, scheme="https"), path)
+
+
+def secure_memory(bench):
+    """PSS after one request over TLS, and with idle connections that each had one."""
+    rows = {}
+    for program in bench.programs:
+        running = bench.lab.start(program, tls=True)
+        try:
+            kept, count = [], 2000
+            for _ in range(1 + count):
+                sock = secure_context().wrap_socket(socket.create_connection(("127.0.0.1", running.secure_port)))
+                sock.sendall(b"GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n")
+                got = b""
+                while len(got.partition(b"\r\n\r\n")[2]) < 1024:
+                    got += sock.recv(65536)
+                kept.append(sock)
+                if len(kept) == 1:  # tables that the first connection brings are not its price
+                    idle = proportional_set(running.process.pid)
+            time.sleep(1)  # programs that give memory back do so after the event
+            rows[program.name] = {"idle": idle, "connections": count, "held": proportional_set(running.process.pid)}
+            for sock in kept:
+                sock.close()
+        finally:
+            running.stop()
+    return {"kind": "secure memory", "rows": rows}
 
 
 def memory(bench):
@@ -212,6 +252,11 @@ def big_apply(bench):
     return {"kind": "apply", "rows": {"poise": apply.measure(bench.poise.binary, rounds=bench.count)}}
 
 
+def abused(bench):
+    """What a fresh connection every 50 ms feels while four others attack for 3 s, and what memory that takes."""
+    return {"kind": "abuse", "rows": abuse.run(bench.lab, bench.programs, 3)}
+
+
 def access_log(bench):
     """What the access log adds to a request."""
     if not bench.poise:
@@ -235,6 +280,17 @@ CASES = [
     Case("lat8k", "8,000 requests per second over 32 connections", {"ratio": 1.05, "p99": 1.25},
          traffic("/1k", connections=32, rate=8000)),
     Case("h1_c1", "one connection", {"ratio": 1.05, "p99": 1.25}, traffic("/1k", connections=1)),
+    Case("tls_1k", "TLS 1.3 keep-alive, 1 KiB, 64 connections", {"ratio": 0.95}, secure_traffic("/1k", 64)),
+    Case("tls_1m", "TLS 1.3, bodies of 1 MiB, 8 connections", {"ratio": 0.95}, secure_traffic("/1m", 8)),
+    Case("tls_new", "a TLS 1.3 connection per request, full handshake", {"ratio": 1.00},
+         secure(lambda lab, port, seconds: lab.handshakes(port, "/1k", 32, False, seconds))),
+    Case("tls_resumed", "a TLS 1.3 connection per request, resumed by ticket", {"ratio": 1.00},
+         secure(lambda lab, port, seconds: lab.handshakes(port, "/1k", 32, True, seconds))),
+    Case("h2_1k", "HTTP/2 over TLS, 1 KiB, 16 connections of 16 streams", {"ratio": 1.00},
+         secure(lambda lab, port, seconds: lab.streams(port, "/1k", 16, 16, seconds))),
+    Case("h2_both", "the same with HTTP/2 to the target, too (HAProxy)", {"ratio": 1.00},
+         secure(lambda lab, port, seconds: lab.streams(port, "/1k", 16, 16, seconds), h2_target=True)),
+    Case("tls_memory", "memory (PSS) per idle TLS connection, of 2,000", {"most": 15_500}, secure_memory),
     Case("instructions", "user-space instructions per keep-alive request", {"most": 10_000}, instructions),
     Case("calls", "system calls per keep-alive request", {"most": 4.2}, system_calls),
     Case("memory", "memory (PSS) idle, and with 9,000 idle connections", {"idle": 14e6, "held": 16e6}, memory),
@@ -243,6 +299,7 @@ CASES = [
     Case("groups", "1,000 groups of 10 targets, load spread", {"ratio": 1.10}, groups),
     Case("probing", "probing 10,000 targets by HTTP every 5 s", {"most": 0.15}, probing),
     Case("apply", "10,000 targets in 1,000 groups applied, two workers", {"seconds": 1.0, "stall": 20.0}, big_apply),
+    Case("abuse", "four connections abuse HTTP/2 for 3 s, each attack by itself", {"p99": 30.0, "growth": 50e6}, abused),
     Case("log", "access log on", {"more": 1.0}, access_log),
 ]
 
@@ -254,11 +311,12 @@ class Bench:
         self.lab = Lab(seconds)
 
     @contextlib.contextmanager
-    def all_running(self):
+    def all_running(self, **options):
         running = {}
         try:
             for program in self.programs:
-                running[program.name] = self.lab.start(program)
+                with contextlib.suppress(NotImplementedError):
+                    running[program.name] = self.lab.start(program, **options)
             yield running
         finally:
             for one in running.values():

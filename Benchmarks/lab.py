@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,18 @@ import time
 
 LOAD_CPU, PROXY_CPU = 0, 1
 PAGES = {"/0": 0, "/1k": 1024, "/16k": 16384, "/1m": 1 << 20}
+HERE = pathlib.Path(__file__).parent
+# What every client of the laboratory offers, so that all programs do the same cryptography.
+OFFER = """openssl_conf = all
+[all]
+ssl_conf = sections
+[sections]
+system_default = offer
+[offer]
+MinProtocol = TLSv1.3
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = X25519
+"""
 
 
 def enter_namespace():
@@ -128,16 +141,25 @@ def ask(port, path="/1k", timeout=2.0, host="127.0.0.1"):
         return data
 
 
+def secure_context(protocols=("http/1.1",)):
+    """Of a client that believes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(list(protocols))
+    return context
+
+
 class Running:
     """A program under test, from its start to its end."""
 
-    def __init__(self, program, folder, target_port, prefix=(), **options):
+    def __init__(self, program, folder, values, prefix=(), **options):
         self.program, self.folder = program, pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
-        self.port, self.gen_port = free_port(), free_port()
-        self.values = {"HTTP_PORT": self.port, "GEN_PORT": self.gen_port, "ORIGIN_PORT": target_port, "WORKERS": 1,
-                       "DIR": self.folder, "GEN": 1}
+        self.port, self.gen_port, self.secure_port = free_port(), free_port(), free_port()
+        self.values = values | {"HTTP_PORT": self.port, "GEN_PORT": self.gen_port, "HTTPS_PORT": self.secure_port,
+                                "WORKERS": 1, "DIR": self.folder, "GEN": 1}
         self.config = self.folder / f"config.{program.extension}"
         self.options = options
         self.write()
@@ -187,8 +209,9 @@ class Lab:
             'function done(s, l, r)\n  io.write(string.format(\'RESULT {"requests":%d,"us":%d,"p50":%d,"p99":%d,"errors":%d}\\n\',\n'
             "    s.requests, s.duration, l:percentile(50), l:percentile(99),\n"
             "    s.errors.connect + s.errors.read + s.errors.write + s.errors.status + s.errors.timeout))\nend\n")
-        self.target_port = free_port()
+        self.target_port, self.target_h2_port = free_port(), free_port()
         self.target = self._start_target()
+        self.values = {"ORIGIN_PORT": self.target_port, "ORIGIN_H2_PORT": self.target_h2_port} | self._make_certificate()
         self.count = 0
 
     def _start_target(self):
@@ -207,7 +230,7 @@ worker_rlimit_nofile 20000; events {{ worker_connections 19000; }}
 http {{ access_log off; {temporary} keepalive_requests 1000000000; keepalive_timeout 600s; sendfile on; tcp_nopush on;
   default_type text/plain; open_file_cache max=10 inactive=600s;
   map $host $kib4 {{ default "{'x' * 4000}"; }}
-  server {{ listen 0.0.0.0:{self.target_port} backlog=4096; root {folder}/www;
+  server {{ listen 0.0.0.0:{self.target_port} backlog=4096; listen 0.0.0.0:{self.target_h2_port} http2 backlog=4096; root {folder}/www;
     location = /0 {{ return 200 ""; }} location = /1k {{ return 200 "{'x' * 1024}"; }}
     location = /16k {{ return 200 "${{kib4}}${{kib4}}${{kib4}}${{kib4}}{'x' * 384}"; }} location ~ ^/g {{ return 200 "{'x' * 1024}"; }} location / {{ }} }} }}
 """)
@@ -222,16 +245,33 @@ http {{ access_log off; {temporary} keepalive_requests 1000000000; keepalive_tim
             time.sleep(0.01)
         raise RuntimeError((folder / "output").read_text())
 
+    def _make_certificate(self):
+        """ECDSA P-256, self-signed: the same for all."""
+        certificate, key, both = (self.folder / name for name in ("certificate.pem", "key.pem", "both.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=bench", "-addext", "subjectAltName=DNS:bench,DNS:localhost,IP:127.0.0.1",
+                        "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        both.write_text(certificate.read_text() + key.read_text())
+        for file in (certificate, key, both):
+            file.chmod(0o644)
+        (self.folder / "offer.cnf").write_text(OFFER)
+        return {"CERT": certificate, "KEY": key, "PEM": both}
+
     def start(self, program, prefix=(), **options):
         self.count += 1
-        return Running(program, self.folder / f"{program.name}-{self.count}", self.target_port, prefix, **options)
+        return Running(program, self.folder / f"{program.name}-{self.count}", self.values, prefix, **options)
+
+    @property
+    def environment(self):
+        """Of load generators: wrk and h2load cannot be told every part of what they offer."""
+        return os.environ | {"OPENSSL_CONF": str(self.folder / "offer.cnf")}
 
     def close(self):
         self.target.terminate()
         self.target.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def load(self, port, path, connections, close=False, seconds=None, lua=None):
+    def load(self, port, path, connections, close=False, seconds=None, lua=None, scheme="http"):
         """wrk from the load core; whole seconds only."""
         script = self.script
         if lua:
@@ -240,25 +280,46 @@ http {{ access_log off; {temporary} keepalive_requests 1000000000; keepalive_tim
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds or self.seconds}s", "--timeout", "10s", "-s", str(script)]
         if close:
             command += ["-H", "Connection: close"]
-        done = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True,
-                              preexec_fn=pinned(LOAD_CPU))
+        return self._result([*command, f"{scheme}://127.0.0.1:{port}{path}"])
+
+    def _result(self, command):
+        """Runs a load generator of ours, or wrk with our script, to its end."""
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, preexec_fn=pinned(LOAD_CPU))
         match = re.search(r"RESULT (\{.*\})", done.stdout)
         if not match:
-            raise RuntimeError(f"wrk: {done.stdout}{done.stderr}"[-500:])
+            raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}"[-500:])
         return json.loads(match[1])
+
+    def handshakes(self, port, path, connections, resumed, seconds=None):
+        """Connections that carry one request each, with full or with resumed handshakes."""
+        tool = self.folder / "handshakes"
+        if not tool.exists():
+            subprocess.run(["gcc", "-O2", "-o", tool, HERE / "handshakes.c", "-lssl", "-lcrypto"], check=True)
+        return self._result([tool, str(port), path, str(connections), str(seconds or self.seconds),
+                             "resumed" if resumed else "new"])
 
     def steady_load(self, port, path, connections, rate):
         """A fixed rate over all connections (h2load), so that latencies compare at equal work."""
+        return self._h2load(["--h1", f"-c{connections}", "-m1", "--rps", str(rate // connections),
+                             f"http://127.0.0.1:{port}{path}"], self.seconds)
+
+    def streams(self, port, path, connections, streams, seconds=None):
+        """HTTP/2 over TLS, so many streams on each of so many connections."""
+        return self._h2load(["--npn-list=h2", f"-c{connections}", f"-m{streams}", "--window-bits=20",
+                             f"https://127.0.0.1:{port}{path}"], seconds or self.seconds)
+
+    def _h2load(self, arguments, seconds):
         log = self.folder / "latencies"
         log.unlink(missing_ok=True)
-        command = ["h2load", "--h1", "-t1", f"-c{connections}", "-m1", "-D", str(self.seconds),
-                   "--rps", str(rate // connections), "--log-file", str(log), f"http://127.0.0.1:{port}{path}"]
-        subprocess.run(command, capture_output=True, preexec_fn=pinned(LOAD_CPU))
-        rows = [line.split() for line in log.read_text().splitlines()]
+        done = subprocess.run(["h2load", "-t1", "-D", str(seconds), "--log-file", str(log), *arguments], capture_output=True,
+                              text=True, env=self.environment, preexec_fn=pinned(LOAD_CPU))
+        rows = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
         times = sorted(int(row[2]) for row in rows if row[1] == "200")
         if not times:
-            raise RuntimeError("h2load: no answer")
-        return {"requests": len(times), "us": self.seconds * 1e6, "p50": times[len(times) // 2],
+            raise RuntimeError(f"h2load: no answer: {done.stdout}{done.stderr}"[-500:])
+        if "--npn-list=h2" in arguments and "Application protocol: h2" not in done.stdout:
+            raise RuntimeError("h2load: another protocol was agreed upon")
+        return {"requests": len(times), "us": seconds * 1e6, "p50": times[len(times) // 2],
                 "p99": times[len(times) * 99 // 100], "errors": len(rows) - len(times)}
 
     def measure(self, running, load):

@@ -30,9 +30,12 @@ class Response:
 
 
 class Client(Stream):
-    """One connection to a listener: `Client(port)`, or an address and the source to come from."""
+    """One connection to a listener: `Client(port)`, or an address and the source to come from.
 
-    def __init__(self, where, source=None, receive_buffer=None):
+    `tls` is an SSL context; `server_name` is sent as SNI and looked for in the certificate, `session` is resumed.
+    """
+
+    def __init__(self, where, source=None, receive_buffer=None, tls=None, server_name=None, session=None):
         address = ("127.0.0.1", where) if isinstance(where, int) else where
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -42,6 +45,13 @@ class Client(Stream):
             sock.bind((source, 0))
         sock.settimeout(Deadline().left())
         sock.connect(address)
+        if tls:
+            try:
+                # A connection that ends without close_notify is one that was cut: RFC 8446 6.1
+                sock = tls.wrap_socket(sock, server_hostname=server_name, session=session, suppress_ragged_eofs=False)
+            except BaseException:
+                sock.close()
+                raise
         super().__init__(sock)
 
     def __enter__(self):

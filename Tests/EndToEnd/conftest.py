@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 
+import http2
 from deadline import SLOW
 from origin import Origin, answer
 from poise import BINARY, Poise
@@ -46,7 +47,12 @@ class Starter:
         return process.wait_ready() if wait else process
 
     def origin(self, handler=answer, **more):
-        origin = Origin(handler, **more)
+        return self._keep(Origin(handler, **more))
+
+    def h2_origin(self, handler=http2.answer, **more):
+        return self._keep(http2.Origin(handler, **more))
+
+    def _keep(self, origin):
         self.origins.append(origin)
         return origin
 

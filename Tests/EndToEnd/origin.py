@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import socket
+import ssl
 import threading
 import traceback
 
@@ -44,7 +45,8 @@ class Connection(Stream):
         super().__init__(sock)
         self.origin, self.number = origin, number
         self.requests = []
-        # How the connection ended, once its handler has returned: "fin", "reset" or "handler".
+        # How the connection ended, once its handler has returned: "fin", "reset", "cut" (see wire.py), "handshake" or
+        # "handler".
         self.how = None
         self.over = threading.Event()
 
@@ -115,10 +117,17 @@ def describe(request, conn, name=None):
 
 
 class Origin:
-    """Listens on a free port of 127.0.0.1 unless told otherwise, or on a unix socket, until `close`."""
+    """Listens on a free port of 127.0.0.1 unless told otherwise, or on a unix socket, until `close`.
 
-    def __init__(self, handler=answer, path=None, backlog=512, host="127.0.0.1", port=0):
-        self.handler = handler
+    `tls` is an SSL context that every connection shakes hands with first; one that fails is no error of the test, but
+    is told in `handshake_errors`.
+    """
+
+    connection = Connection
+
+    def __init__(self, handler=answer, path=None, backlog=512, host="127.0.0.1", port=0, tls=None):
+        self.handler, self.tls = handler, tls
+        self.handshake_errors = []
         self.path, self.host = path, host
         self.connections = []
         # What went wrong in handlers, beyond a connection that ended: the fixture fails the test with it.
@@ -170,7 +179,8 @@ class Origin:
         self.thread.join()
         for conn in self.connections:
             try:
-                conn.sock.shutdown(socket.SHUT_RDWR)
+                # Below TLS, whose own shutdown belongs to the handler's thread.
+                socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
             except OSError:
                 pass
         for conn in self.connections:
@@ -187,7 +197,7 @@ class Origin:
             if sock.family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.changed:
-                conn = Connection(self, sock, len(self.connections))
+                conn = self.connection(self, sock, len(self.connections))
                 self.connections.append(conn)
                 self.changed.notify_all()
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
@@ -195,11 +205,16 @@ class Origin:
     def _serve(self, conn):
         how = None
         try:
+            if self.tls and not self._shake_hands(conn):
+                how = "handshake"
+                return
             self.handler(conn)
         except Ended as end:
             how = end.how
         except ConnectionError:
             how = "reset"
+        except ssl.SSLEOFError:
+            how = "cut"  # while it was written to
         except OSError as error:
             if error.errno == errno.ENOTCONN:
                 how = "reset"  # the peer was quicker
@@ -208,14 +223,29 @@ class Origin:
         except Exception:
             self.errors.append(f"connection {conn.number}: {traceback.format_exc()}")
         finally:
-            try:
-                conn.sock.close()
-            except OSError:
-                pass
+            conn.close()
             with self.changed:
                 conn.how = how or conn.how or "handler"
                 conn.over.set()
                 self.changed.notify_all()
+
+
+    def _shake_hands(self, conn):
+        try:
+            conn.sock.settimeout(Deadline().left())
+            conn.sock = self.tls.wrap_socket(conn.sock, server_side=True, suppress_ragged_eofs=False)
+            return True
+        except OSError as error:  # of which an SSLError is one
+            with self.changed:
+                self.handshake_errors.append(error)
+                self.changed.notify_all()
+            return False
+
+    def wait_handshake_errors(self, count=1, seconds=None):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.handshake_errors) >= count, Deadline(seconds).left()), (
+                f"{len(self.handshake_errors)} handshakes failed, expected {count}")
+            return list(self.handshake_errors)
 
 
 def dead_port():

@@ -31,6 +31,16 @@ LISTENER = {
     "default": "default",
     "forward": "forward",
     "address": "address",
+    "protocol": "protocol",
+    "certificates": "tls.certificates",
+    "policy": "tls.policy",
+    "alpn": "tls.alpn_policy",
+    "ticket_keys": "tls.ticket_key_file",
+    "version_and_cipher": "tls.version_and_cipher_headers",
+    "strict_transport": "tls.strict_transport",
+    "streams": "http2.max_streams",
+    "window": "http2.window",
+    "ping_interval": "http2.ping_interval",
 }
 GROUP = {
     "protocol": "protocol",
@@ -58,6 +68,18 @@ GROUP = {
     "slow_start": "slow_start",
     "deregistration_delay": "deregistration_delay",
     "resolve_interval": "resolve_interval",
+    "protocol": "protocol",
+    "version": "version",
+    "verify": "tls.verify",
+    "authority": "tls.ca_file",
+    "certificate_name": "tls.name",
+    "server_name": "tls.server_name",
+    "certificate": "tls.certificate",
+    "policy": "tls.policy",
+    "h2_connections": "http2.max_connections",
+    "streams": "http2.max_streams",
+    "window": "http2.window",
+    "ping_interval": "http2.ping_interval",
 }
 PROCESS = {
     "workers": "process.workers",
@@ -90,7 +112,10 @@ def place(spelling, settings):
 
 
 def listener(name="web", **settings):
+    """Certificates make it one of protocol HTTPS."""
     settings.setdefault("address", "127.0.0.1:0")
+    if settings.get("certificates"):
+        settings.setdefault("protocol", "HTTPS")
     return {"name": name} | place(LISTENER, settings)
 
 

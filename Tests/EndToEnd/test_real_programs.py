@@ -2,23 +2,16 @@
 import asyncio
 import http.client
 import os
-import shutil
-import socket
 import subprocess
 import threading
 
 import pytest
 
+import real
 from client import Client, get, request
-from deadline import PATIENCE, eventually
+from deadline import PATIENCE
 from poise import BINARY
-
-
-def program(name):
-    """The path of a program that `make deps` installs."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    assert path, f"{name} is not installed: make deps"
-    return path
+from real import LARGE, program
 
 
 # Clients
@@ -97,38 +90,15 @@ def test_wrk_without_an_error(start, nginx):
 @pytest.fixture
 def nginx(start):
     """The port of an nginx that serves files."""
-    folder = start.folder / "nginx"
-    (folder / "www").mkdir(parents=True)
-    (folder / "www/small").write_bytes(b"x" * 1000)
-    (folder / "www/large").write_bytes(bytes(range(256)) * 40_000)
-    for place in (start.folder, folder, folder / "www"):
-        place.chmod(0o755)
-    # The port is free now; nginx itself cannot be asked for a free one.
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    temporary = " ".join(f"{k}_temp_path {folder}/{k};" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (folder / "conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error; events {{ }}\n"
-        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; root {folder}/www; }} }}\n")
-    process = subprocess.Popen([program("nginx"), "-p", folder, "-e", folder / "error", "-c", folder / "conf"],
-                               stderr=subprocess.DEVNULL)
-
-    def listens():
-        assert process.poll() is None, (folder / "error").read_text()
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-    eventually("nginx listens", listens)
-    yield port
-    process.terminate()
-    process.wait()
+    with real.nginx(start.folder / "nginx") as port:
+        yield port
 
 
 def test_nginx_as_target(start, nginx):
     poise = start.proxy(f"127.0.0.1:{nginx}")
     with Client(poise.port) as client:
         assert client.ask(request("/small")).body == b"x" * 1000
-        assert client.ask(request("/large")).body == bytes(range(256)) * 40_000
+        assert client.ask(request("/large")).body == LARGE
         part = client.ask(request("/large", fields=[("Range", "bytes=256-511")]))
         assert (part.status, part.body) == (206, bytes(range(256)))
         tag = client.ask(request("/small", method="HEAD")).get("ETag")

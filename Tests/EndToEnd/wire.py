@@ -2,9 +2,11 @@
 
 It accepts the grammar of RFC 9110 and RFC 9112 as a sender must write it, and nothing of what a recipient may forgive.
 """
+import contextlib
 import errno
 import re
 import socket
+import ssl
 
 from deadline import Deadline
 
@@ -19,7 +21,10 @@ class WireError(AssertionError):
 
 
 class Ended(Exception):
-    """The peer ended the connection where a message was expected; `how` is "fin" or "reset"."""
+    """The peer ended the connection where a message was expected.
+
+    `how` is "fin" or "reset"; with TLS "fin" comes with a close_notify, and "cut" is an end without one.
+    """
 
     def __init__(self, how, got=b""):
         super().__init__(f"connection ended by {how} after {len(got)} bytes: {got[:200]!r}")
@@ -62,6 +67,8 @@ class Stream:
             data = self.sock.recv(262144)
         except ConnectionError as error:
             raise Ended("reset", self.buffer) from error
+        except ssl.SSLEOFError as error:
+            raise Ended("cut", self.buffer) from error
         if not data:
             raise Ended("fin", self.buffer)
         self.buffer += data
@@ -131,7 +138,7 @@ class Stream:
             while True:
                 self.fill(deadline)
         except Ended as end:
-            if end.how == "reset":
+            if end.how != "fin":
                 raise
         data, self.buffer = self.buffer, b""
         return data
@@ -175,6 +182,16 @@ class Stream:
         self.sock.close()
 
     def close(self):
+        """Ends with FIN; with TLS a close_notify goes before it."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            # Without waiting for the peer's own.
+            with contextlib.suppress(OSError, ValueError):
+                self.sock.settimeout(0)
+                self.sock.unwrap()
+        self.sock.close()
+
+    def cut(self):
+        """Ends with FIN and, with TLS, without a close_notify."""
         self.sock.close()
 
 
