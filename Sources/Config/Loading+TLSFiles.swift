@@ -44,7 +44,9 @@ extension Loading {
         }
         contents.certificate = take(files.certificate, "certificate") ?? []
         contents.key = take(files.key, "key")
-        contents.passphrase = take(files.passphraseFile, "passphrase_file").map { CertificateContents.passphrase(in: $0) }
+        contents.passphrase = take(files.passphraseFile, "passphrase_file").map {
+            CertificateContents.passphrase(in: $0)
+        }
         contents.ocsp = take(files.ocspFile, "ocsp_file")
         guard isWhole else { return }
         for problem in check.certificate(contents) {
