@@ -70,7 +70,7 @@ let package = Package(
         room(
             "Control",
             [
-                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live", "TLS",
+                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live",
                 "HTTPService", "Proxy", "Config", "Telemetry",
             ]),
         .executableTarget(

@@ -70,6 +70,19 @@ public struct Origins: Sendable {
         return "\(files[Int(range.file)]):\(range.start.line)"
     }
 
+    /// `poise.yaml:12:7`, where the value of `path` was written or the nearest part around it; `nil` where no file wrote
+    /// anything.
+    public func place(of path: String) -> String? {
+        var path = path
+        while true {
+            if let range = places[path] ?? Loading.inherited(path).flatMap({ places[$0] }) {
+                return "\(files[Int(range.file)]):\(range.start.line):\(range.start.column)"
+            }
+            guard !path.isEmpty else { return nil }
+            path = Loading.parent(of: path)
+        }
+    }
+
     /// The text as written of a value that came from `${}` or `file:`, and must not be shown itself.
     public func reference(of path: String) -> String? {
         if let own = references[path] { return own }

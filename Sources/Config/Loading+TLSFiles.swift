@@ -44,9 +44,8 @@ extension Loading {
         }
         contents.certificate = take(files.certificate, "certificate") ?? []
         contents.key = take(files.key, "key")
-        contents.passphrase = take(files.passphraseFile, "passphrase_file").map { bytes in
-            let line = bytes.prefix { $0 != 0x0A }
-            return Array(line.last == 0x0D ? line.dropLast() : line)
+        contents.passphrase = take(files.passphraseFile, "passphrase_file").map {
+            CertificateContents.passphrase(in: $0)
         }
         contents.ocsp = take(files.ocspFile, "ocsp_file")
         guard isWhole else { return }

@@ -30,6 +30,12 @@ public struct CertificateContents: Sendable, Equatable {
     /// The first line of its file, without the line end.
     public var passphrase: [UInt8]?
     public var ocsp: [UInt8]?
+
+    /// The first line of a passphrase's file, without its end.
+    public static func passphrase(in bytes: [UInt8]) -> [UInt8] {
+        let line = bytes.prefix { $0 != 0x0A }
+        return Array(line.last == 0x0D ? line.dropLast() : line)
+    }
 }
 
 /// What is wrong with a certificate, or will be soon.

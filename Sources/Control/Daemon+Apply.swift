@@ -33,19 +33,18 @@ extension Daemon {
         let begin = Clock.monotonic
         try refuseWhenStopping()
         let new = proposal.configuration
-        let errors = new.validate()
-        guard errors.isEmpty else {
-            let texts = errors.map { refusal(.invalid, $0, proposal.origins).description }
-            throw ApplyRefusal(.invalid, texts.joined(separator: "\n"))
-        }
+        try refuse(new.validate(), proposal.origins)
         let restarts = restartsNeeded(for: new).map { refusal(.needsRestart, $0, proposal.origins).description }
         guard restarts.isEmpty else { throw ApplyRefusal(.needsRestart, restarts.joined(separator: "\n")) }
+        let certificates = await shelf.prepare(new, .apply)
+        try refuse(certificates.errors, proposal.origins)
         await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
         // The end may have begun meanwhile. From here to the commit nothing waits.
         try refuseWhenStopping()
 
         let plan = ListenerPlan(from: bound, to: new)
-        var builder = SnapshotBuilder(live: live, addresses: names.addresses, moved: plan.moved)
+        var builder = SnapshotBuilder(
+            live: live, addresses: names.addresses, moved: plan.moved, contexts: certificates.contexts)
         let snapshot: ProxySnapshot
         let sockets: [String: [ListenerBinder.Bound]]
         do throws(ConfigError) {
@@ -58,8 +57,10 @@ extension Daemon {
         var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
         summary.connectionsTouched = connections(of: plan)
         summary.warnings = proposal.warnings
+        summary.warnings += certificates.warnings.map { diagnostic("warning", $0, proposal.origins) + "\n" }.joined()
         let previous = self.snapshot
         commit(snapshot, builder, plan, sockets, new)
+        adopt(certificates)
         (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
@@ -83,7 +84,7 @@ extension Daemon {
         await takeTurn()
         defer { giveTurn() }
         guard let configuration, !isStopping else { return }
-        var builder = SnapshotBuilder(live: live, addresses: names.addresses)
+        var builder = SnapshotBuilder(live: live, addresses: names.addresses, contexts: shelf.contexts)
         guard let snapshot = try? builder.build(configuration, generation: generation + 1),
             // The answer may have come while an apply waited for it, and be part of that already.
             let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
@@ -97,6 +98,13 @@ extension Daemon {
 
     private func refuseWhenStopping() throws(ApplyRefusal) {
         if isStopping { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
+    }
+
+    /// Tells all of what is wrong.
+    private func refuse(_ errors: [ConfigError], _ origins: Origins) throws(ApplyRefusal) {
+        guard !errors.isEmpty else { return }
+        let texts = errors.map { refusal(.invalid, $0, origins).description }
+        throw ApplyRefusal(.invalid, texts.joined(separator: "\n"))
     }
 
     /// What only a new process can change. All of the file is refused then: half of a change is none that was asked for.
@@ -234,9 +242,12 @@ extension Daemon {
 
     /// As compilers print it, with the place in the file where it is known.
     public func refusal(_ kind: ApplyRefusal.Kind, _ error: ConfigError, _ origins: Origins) -> ApplyRefusal {
-        let place = origins.location(of: error.path) ?? error.path
-        return ApplyRefusal(
-            kind, "\(place.isEmpty ? "poise" : place): error: \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)"
-        )
+        ApplyRefusal(kind, diagnostic("error", error, origins))
+    }
+
+    func diagnostic(_ severity: String, _ error: ConfigError, _ origins: Origins) -> String {
+        let place = origins.place(of: error.path) ?? error.path
+        let start = place.isEmpty ? "poise" : place
+        return "\(start): \(severity): \(error.problem) [\(error.code.name)]\nhelp: \(error.fix)"
     }
 }

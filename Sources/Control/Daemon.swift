@@ -20,6 +20,7 @@ public final class Daemon {
     let prober: Prober
     let engine: HealthEngine
     let names: NameResolver
+    let shelf = CertificateShelf()
     let ticker: LoopTimer
     /// Told what happens to Poise itself: start, apply, transitions, fail-open.
     let log: (OperationalEvent) -> Void

@@ -93,21 +93,6 @@ final class WorkerPool {
         }
     }
 
-    /// Waits for what another thread gives to the closure that `ask` gets.
-    ///
-    /// It goes through a lock, and the continuation carries nothing: the concurrency runtime is not instrumented, so that
-    /// the thread sanitizer does not see the order that a continuation makes, and would call its value a race.
-    private func received<Value: Sendable>(_ ask: (@escaping @Sendable (Value) -> Void) -> Void) async -> Value {
-        let place = Lock<Value?>(nil)
-        await withCheckedContinuation { continuation in
-            ask { value in
-                place.withLock { $0 = value }
-                continuation.resume()
-            }
-        }
-        return place.withLock { $0! }
-    }
-
     /// Ends the loops and waits for the threads.
     func stop() {
         postToAll { worker in

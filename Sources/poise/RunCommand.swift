@@ -73,16 +73,17 @@ enum RunCommand {
         /// `nil` for the command line.
         var path: String? { if case .file(let path) = self { path } else { nil } }
 
+        /// Leaves certificates to the daemon: thousands are not loaded twice.
         func load() throws(ConfigReport) -> Proposal {
             switch self {
             case .file(let path):
                 Proposal(
                     try ConfigLoader.load(
-                        path: path, files: SystemFiles(), environment: { Environment[$0] }, tlsFiles: .ofSystem))
+                        path: path, files: SystemFiles(), environment: { Environment[$0] }))
             case .commandLine(let listen, let to, let tls):
                 Proposal(
                     try CommandLineForm.configuration(
-                        listen: listen, to: to, tls: tls, files: SystemFiles(), tlsFiles: .ofSystem))
+                        listen: listen, to: to, tls: tls, files: SystemFiles()))
             }
         }
     }
@@ -138,7 +139,7 @@ private final class Service {
         daemon.stop()
         // Last of all: the workers have told of everything now.
         log?.stop()
-        return failure == nil ? 0 : 1
+        return failure.map { $0.kind == .invalid ? 3 : 1 } ?? 0
     }
 
     /// - Returns: why nothing serves; `nil` when all does.

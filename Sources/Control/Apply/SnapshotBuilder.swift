@@ -14,10 +14,15 @@ struct SnapshotBuilder {
     let addresses: [String: [IPAddress]]
     /// Listeners that share no address with their former selves.
     let moved: Set<String>
+    let contexts: TLSContexts
     private var limits: [(TargetLimit, Int)] = []
 
-    init(live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = []) {
-        (self.live, self.addresses, self.moved) = (live, addresses, moved)
+    /// - Parameter contexts: one for each listener and group that speaks TLS.
+    init(
+        live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = [],
+        contexts: TLSContexts = TLSContexts()
+    ) {
+        (self.live, self.addresses, self.moved, self.contexts) = (live, addresses, moved, contexts)
     }
 
     /// - Returns: the snapshot; objects equal to those of the last one are the same references.
@@ -50,7 +55,9 @@ struct SnapshotBuilder {
     private mutating func compile(_ group: TargetGroup) -> CompiledGroup {
         var entry = live.groups[group.id] ?? live.newGroup()
         let hasNames = group.targets.contains { if case .name = $0.address { true } else { false } }
-        if let old = entry.compiled, old.settings == group, !hasNames { return old }
+        let tls = contexts.groups[group.id]
+        let old = entry.compiled.flatMap { $0.settings == group && $0.tls === tls ? $0 : nil }
+        if let old, !hasNames { return old }
         let known = entry.targets
         entry.targets = [:]
         var targets: [CompiledTarget] = []
@@ -62,9 +69,9 @@ struct SnapshotBuilder {
                 entry.targets[address] = cell
             }
         }
-        if let old = entry.compiled, old.settings == group, old.targets.elementsEqual(targets, by: ===) { return old }
+        if let old, old.targets.elementsEqual(targets, by: ===) { return old }
         let compiled = CompiledGroup(
-            slot: entry.slot, settings: group, targets: targets, counters: entry.counters,
+            slot: entry.slot, settings: group, targets: targets, tls: tls, counters: entry.counters,
             totalTime: entry.totalTime, targetTime: entry.targetTime,
             queue: group.limits.connectionsMax == nil ? nil : entry.queue)
         entry.compiled = compiled
@@ -126,7 +133,10 @@ struct SnapshotBuilder {
     private mutating func compile(_ listener: Listener) throws(ConfigError) -> CompiledListener {
         var entry = live.listeners[listener.id] ?? live.newListener()
         if moved.contains(listener.id) { live.move(&entry) }
-        if let old = entry.compiled, old.settings == listener, usesSameSlots(old, listener) { return old }
+        let tls = contexts.listeners[listener.id]
+        if let old = entry.compiled, old.tls === tls, old.settings == listener, usesSameSlots(old, listener) {
+            return old
+        }
         var actions: [CompiledAction] = []
         for (index, rule) in listener.rules.enumerated() {
             do { actions.append(try compile(rule.action)) } catch { throw error.under("rules[\(index)]") }
@@ -141,7 +151,7 @@ struct SnapshotBuilder {
         entry.rules = kept
         let compiled = CompiledListener(
             slot: entry.slot, settings: listener, actions: actions, defaultAction: fallback,
-            counters: entry.counters, ruleCounters: ids.map { kept[$0]! }, totalTime: entry.totalTime,
+            tls: tls, counters: entry.counters, ruleCounters: ids.map { kept[$0]! }, totalTime: entry.totalTime,
             targetTime: entry.targetTime)
         entry.compiled = compiled
         live.listeners[listener.id] = entry
