@@ -281,7 +281,7 @@ final class Exchange {
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }
-        pinnedHead = client.continueInput(large: !client.framesMessages)
+        pinnedHead = client.continueInput(large: true)
         if case .length(let count) = head.framing { requestBody.keepsInput = count <= BodyTransfer.keptBytesMax }
     }
 

@@ -118,16 +118,17 @@ final class HTTP2Lane {
             buffer.move(waitingStart, waitingStart + count, to: input, at: stream.inputEnd)
             waitingStart += count
             stream.inputEnd += count
-            if !hasWaiting { drop(loop) }
         } else {
             count = waitingEnd - waitingStart
             (stream.input, waiting) = (buffer, nil)
             (stream.inputStart, stream.inputCursor, stream.inputEnd) = (waitingStart, waitingStart, waitingEnd)
             (waitingStart, waitingEnd) = (0, 0)
         }
-        stream.mayHaveInput = mayHaveInput
+        // Heads come before content.
         let ofHeads = min(waitingHeadBytes, count)
         waitingHeadBytes -= ofHeads
+        if !hasWaiting { drop(loop) }
+        stream.mayHaveInput = mayHaveInput
         if count > ofHeads { session?.consumed(slot, count - ofHeads) }
         return .bytes
     }
