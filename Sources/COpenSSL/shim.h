@@ -40,6 +40,9 @@ static inline int poise_ssl_ctx_set_groups(SSL_CTX *ctx, const char *list) {
 static inline long poise_ssl_ctx_set_session_cache_mode(SSL_CTX *ctx, long mode) {
     return SSL_CTX_set_session_cache_mode(ctx, mode);
 }
+static inline int poise_ssl_ctx_set_signatures(SSL_CTX *ctx, const char *list) {
+    return (int)SSL_CTX_set1_sigalgs_list(ctx, list);
+}
 static inline void poise_ssl_ctx_set_dh_auto(SSL_CTX *ctx) { (void)SSL_CTX_set_dh_auto(ctx, 1); }
 static inline void poise_ssl_ctx_set_status_callback(SSL_CTX *ctx, int (*callback)(SSL *, void *), void *argument) {
     (void)SSL_CTX_set_tlsext_status_cb(ctx, callback);
@@ -57,6 +60,16 @@ static inline void poise_ssl_set_ocsp_response(SSL *ssl, unsigned char *response
 }
 static inline void *poise_openssl_malloc(size_t count) { return OPENSSL_malloc(count); }
 static inline void poise_openssl_free(void *block) { OPENSSL_free(block); }
+
+/* Parameters keep pointers to their names, which Swift's strings do not outlive. */
+static inline int poise_mac_set_hmac_sha256(EVP_MAC_CTX *context, const unsigned char *key, size_t count) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(context, parameters);
+}
 
 /* -- Errors -- */
 

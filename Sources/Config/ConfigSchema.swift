@@ -263,6 +263,7 @@ public enum ConfigSchema {
         case .choice(let names, _):
             let falseToo: [JSON] = names.contains("off") ? [.boolean(false)] : []
             choices.append(.object([("enum", .array(names.map { .string($0) } + falseToo))]))
+        case .name(_, let names): choices.append(.object([("enum", .array(names.map { .string($0) }))]))
         case .text, .path: return .object([("anyOf", .array([scalar]))])
         case .list: return .object(oneOrList(scalar))
         case .pairs: return .object([("type", .string("object")), ("additionalProperties", scalar)])

@@ -160,7 +160,7 @@ extension Loading {
         case .path: readPath(setting, node, into: &root, at: path)
         case .list: readList(setting, node, into: &root, at: path)
         case .pairs: readPairs(setting, node, into: &root, at: path)
-        case .duration, .size, .integer, .boolean, .choice, .text:
+        case .duration, .size, .integer, .boolean, .choice, .name, .text:
             guard let text = text(node, at: path, expected: setting.type.expected) else { return }
             do throws(ConfigError) {
                 let isUnset = setting.unset == text.value

@@ -41,20 +41,19 @@ enum SettingType: Sendable {
     /// `later` are the values that other versions of Poise have.
     case choice([String], later: [String])
     /// `form` says what is expected; the setter checks it.
+    /// One of many names; `noun` says of what.
+    case name(of: String, [String])
     case text(form: String)
     /// A file's path; relative ones are seen from the file that names them.
     case path(form: String)
     case list(form: String)
     case pairs(form: String)
 
-    /// Longer lists of names are not spelled out in an error.
-    private static let shownNamesMax = 12
-
     /// A list never inherits from `defaults`.
     var isInherited: Bool {
         switch self {
         case .list, .pairs: false
-        case .duration, .size, .integer, .boolean, .choice, .text, .path: true
+        case .duration, .size, .integer, .boolean, .choice, .name, .text, .path: true
         }
     }
 
@@ -65,8 +64,8 @@ enum SettingType: Sendable {
         case .size: "a size such as 64KiB"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
-        case .choice(let names, _) where names.count > Self.shownNamesMax: "one of \(names.count) names"
         case .choice(let names, _): names.joined(separator: " or ")
+        case .name(let noun, _): "the name of a \(noun)"
         case .text(let form), .path(let form), .list(let form), .pairs(let form): form
         }
     }
@@ -117,15 +116,16 @@ enum SettingType: Sendable {
                     code: .notAvailable, problem: "'\(text)' is not available in this version",
                     fix: "use \(names.joined(separator: ", "))")
             }
-            let problem =
-                switch names.count {
-                case 1: "'\(text)' is not '\(names[0])'"
-                case ...Self.shownNamesMax: "'\(text)' is not one of \(names.joined(separator: ", "))"
-                case let count: "'\(text)' is none of the \(count) names there are"
-                }
             throw ConfigError(
-                code: .invalid, problem: problem,
+                code: .invalid,
+                problem: names.count == 1
+                    ? "'\(text)' is not '\(names[0])'" : "'\(text)' is not one of \(names.joined(separator: ", "))",
                 fix: Suggestion.fix(for: text, among: names + (unset.map { [$0] } ?? []), noneKnown: ""))
+        case .name(let noun, let names):
+            guard !names.contains(text) else { return .text(text) }
+            throw ConfigError(
+                code: .unknownName, problem: "no \(noun) is called '\(text)'",
+                fix: Suggestion.fix(for: text, among: names, noneKnown: ""))
         case .text, .path, .list, .pairs: return .text(text)
         }
     }

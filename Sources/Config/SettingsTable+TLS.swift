@@ -77,7 +77,8 @@ extension SettingsTable {
         at path: Setting<Root>.Path<SecurityPolicy>, attribute: String?, _ summary: String
     ) -> Setting<Root> {
         Setting(
-            keys: ["policy"], type: .choice(SecurityPolicy.allNames, later: []), unset: nil, attribute: attribute,
+            keys: ["policy"], type: .name(of: "security policy", SecurityPolicy.allNames), unset: nil,
+            attribute: attribute,
             summary: summary, get: { .text($0[keyPath: path].name) },
             set: { root, value in
                 if case .text(let name)? = value, let policy = SecurityPolicy.named(name) {

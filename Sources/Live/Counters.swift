@@ -81,7 +81,7 @@ public enum ListenerCounter {
     public static let http2Open = http2Connections + 1
     /// HTTP/2 connections that Poise ended for a misbehaviour: a counter per kind, by its raw value.
     public static let firstMisbehaviour = http2Open + 1
-    public static let misbehaviourCount = 32
+    public static let misbehaviourCount = 64
     public static let width = firstMisbehaviour + misbehaviourCount
 }
 

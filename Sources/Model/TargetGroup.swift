@@ -37,7 +37,7 @@ public struct TargetGroup: Sendable, Equatable {
     public enum HostHeader: Sendable, Hashable {
         /// As the client sent it.
         case keep
-        /// The target's name or address, with its port unless 80.
+        /// The target's name or address, with its port unless it is the protocol's own.
         case target
         case fixed(String)
     }

@@ -18,6 +18,9 @@ public final class Worker {
     let limits: ProcessLimiter
     let neighbours: Neighbours
     let tls: TLSEngine
+    let http2 = RawCell(HTTP2Workspace())
+    /// Sessions with frames to send at the end of the wake-up.
+    private let unflushed = RawTable<HTTP2Session>()
     /// How long wake-ups last that had mail or many events: so long waits whoever comes meanwhile.
     public let turns = Histogram(workers: 1)
 
@@ -50,7 +53,12 @@ public final class Worker {
         self.neighbours = neighbours
         tls = TLSEngine(loop: loop)
         sequence = RandomSequence(seed: seed)
-        if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
+        let unflushed = self.unflushed
+        loop.endOfWakeUp = {
+            // Flushing may end streams, whose exchanges stage more.
+            while let session = unflushed.popLast() { session.flush() }
+            log?.endOfWakeUp()
+        }
         let turns = self.turns.row(0)
         loop.longTurnEnded = { turns.record(nanoseconds: $0.count) }
         neighbours.join(self)
@@ -155,6 +163,8 @@ public final class Worker {
         if !foundAny { noIdleTargetsAt = loop.now }
         return foundAny
     }
+
+    func flushAtEndOfWakeUp(_ session: HTTP2Session) { unflushed.append(session) }
 
     func takeExchange() -> Exchange { idleExchanges.popLast() ?? Exchange(worker: self) }
 

@@ -27,7 +27,9 @@ public enum CertificateLoader {
             let parts = [certificate, key ?? [], passphrase ?? [], ocspResponse ?? []]
             all.reserveCapacity(parts.reduce(32) { $0 + $1.count })
             for part in parts {
-                for shift in stride(from: 0, to: 64, by: 8) { all.append(UInt8(truncatingIfNeeded: part.count >> shift)) }
+                for shift in stride(from: 0, to: 64, by: 8) {
+                    all.append(UInt8(truncatingIfNeeded: part.count >> shift))
+                }
                 all += part
             }
             return SHA256.digest(of: all)

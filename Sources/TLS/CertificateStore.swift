@@ -7,6 +7,8 @@ import COpenSSL
 /// can verify.
 public final class CertificateStore: Sendable {
     /// Certificates that are offered together, at most one of each key family.
+    ///
+    /// SAFETY: contexts and sessions come from their owners, who hold them during the call.
     struct Entry: Sendable {
         let certificates: [Certificate]
 

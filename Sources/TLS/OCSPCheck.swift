@@ -1,6 +1,8 @@
 import COpenSSL
 
 /// Whether an OCSP response is fit to be stapled to a certificate. Its signature and age are the client's to judge.
+///
+/// SAFETY: OpenSSL reads within the bytes given, and what it allocates is freed in place.
 enum OCSPCheck {
     /// - Throws: where the response is not a successful one, or speaks of other certificates only (by serial number).
     static func check(_ response: [UInt8], of certificate: OpaquePointer) throws(CertificateProblem) {

@@ -16,7 +16,8 @@ enum PEMReader {
             }
             var place = content.baseAddress
             let isTrusted = name == "TRUSTED CERTIFICATE"
-            let parsed = unsafe isTrusted
+            let parsed =
+                unsafe isTrusted
                 ? d2i_X509_AUX(nil, &place, content.count) : d2i_X509(nil, &place, content.count)
             guard let parsed = unsafe parsed, unsafe poise_x509_stack_push(stack, parsed) > 0 else {
                 problem = CertificateProblem(.unreadableCertificate(index: index))

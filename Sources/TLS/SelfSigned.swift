@@ -35,7 +35,7 @@ public enum SelfSigned {
             unsafe X509_set_pubkey(leaf, key) == 1
         else { return false }
         let subject = unsafe X509_get_subject_name(leaf)
-        guard unsafe X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, "localhost", -1, -1, 0) == 1,
+        guard unsafe X509_NAME_add_entry_by_txt(subject, "CN", utf8Text, "localhost", -1, -1, 0) == 1,
             unsafe X509_set_issuer_name(leaf, subject) == 1
         else { return false }
         return [
@@ -48,5 +48,5 @@ public enum SelfSigned {
         }
     }
 
-    private static let MBSTRING_UTF8: CInt = 0x1000
+    private static let utf8Text: CInt = 0x1000
 }

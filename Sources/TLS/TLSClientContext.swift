@@ -3,6 +3,8 @@ import PoiseLoop
 import PoiseModel
 
 /// What the sessions towards the targets of a group share: policy, authorities, our certificate. Immutable.
+///
+/// SAFETY: `context` owns the SSL_CTX; sessions are handed in by ``TLSSession``, which owns them. OpenSSL copies names.
 public final class TLSClientContext: Sendable {
     public enum Verification: Sendable {
         /// The system's authorities.

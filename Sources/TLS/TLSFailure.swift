@@ -40,6 +40,8 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// OpenSSL's own code, 0 where there is none.
     let code: UInt
 
+    public init(_ reason: Reason) { self.init(reason, code: 0) }
+
     init(_ reason: Reason, code: UInt = 0, errno: CInt? = nil) {
         (self.reason, self.code, self.errno) = (reason, code, errno)
     }
@@ -55,6 +57,7 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     }
 }
 
+/// SAFETY: the session is handed in by ``TLSSession``, which owns it; its state is only read.
 extension TLSFailure {
     /// What OpenSSL's error queue says; empties it.
     static func takeFromQueue(_ ssl: OpaquePointer) -> TLSFailure {
@@ -89,7 +92,7 @@ extension TLSFailure {
         case SSL_R_CERTIFICATE_VERIFY_FAILED: return verification(unsafe SSL_get_verify_result(ssl))
         case alert(SSL_AD_BAD_CERTIFICATE), alert(SSL_AD_UNSUPPORTED_CERTIFICATE), alert(SSL_AD_CERTIFICATE_REVOKED),
             alert(SSL_AD_CERTIFICATE_EXPIRED), alert(SSL_AD_CERTIFICATE_UNKNOWN), alert(SSL_AD_UNKNOWN_CA),
-            alert(SSL_AD_ACCESS_DENIED), alert(SSL_AD_CERTIFICATE_REQUIRED), alert(SSL_AD_NO_CERTIFICATE):
+            alert(SSL_AD_ACCESS_DENIED), alert(SSL_AD_CERTIFICATE_REQUIRED), alert(noCertificateAlert):
             return .ourCertificateRefused
         case alert(SSL_AD_HANDSHAKE_FAILURE), alert(SSL_AD_INSUFFICIENT_SECURITY): return .handshakeFailure
         case SSL_AD_REASON_OFFSET..<SSL_AD_REASON_OFFSET + 256: return .alert
@@ -97,7 +100,7 @@ extension TLSFailure {
         }
     }
 
-    private static let SSL_AD_NO_CERTIFICATE: CInt = 41
+    private static let noCertificateAlert: CInt = 41
 
     /// An alert that came has its number, 1000 higher.
     private static func alert(_ number: CInt) -> CInt { SSL_AD_REASON_OFFSET + number }

@@ -33,7 +33,8 @@ public final class TLSServerContext: Sendable {
         unsafe poise_ssl_ctx_set_status_callback(raw, { ssl, _ in unsafe staple(ssl) }, nil)
         if !protocols.isEmpty {
             unsafe SSL_CTX_set_alpn_select_cb(
-                raw, { ssl, chosen, count, offered, offeredCount, _ in
+                raw,
+                { ssl, chosen, count, offered, offeredCount, _ in
                     unsafe selectProtocol(ssl, chosen, count, offered, offeredCount)
                 }, nil)
         }
@@ -65,6 +66,8 @@ private func current(_ ssl: OpaquePointer?) -> (TLSServerContext, UnsafeMutableP
 }
 
 /// Looks for the certificates of the name that the client asks for, before anything is chosen.
+///
+/// SAFETY: OpenSSL's pointers are valid during its callback; lengths are OpenSSL's own.
 private func clientHello(_ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CInt>?) -> CInt {
     let (server, wire) = unsafe current(ssl)
     var bytes: UnsafePointer<UInt8>?
@@ -85,8 +88,11 @@ private func clientHello(_ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CI
 }
 
 /// Our first protocol that the client offers; none in common ends the handshake. RFC 7301 §3.2
+///
+/// SAFETY: OpenSSL's pointers are valid during its callback; lengths are OpenSSL's own.
 private func selectProtocol(
-    _ ssl: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ count: UnsafeMutablePointer<UInt8>?,
+    _ ssl: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ count: UnsafeMutablePointer<UInt8>?,
     _ offered: UnsafePointer<UInt8>?, _ offeredCount: CUnsignedInt
 ) -> CInt {
     let (server, _) = unsafe current(ssl)
@@ -110,6 +116,8 @@ private func selectProtocol(
 }
 
 /// Seals or opens a ticket: the layout is OpenSSL's, the keys are ours.
+///
+/// SAFETY: OpenSSL's pointers are valid during its callback; lengths are OpenSSL's own.
 private func ticketKey(
     _ ssl: OpaquePointer?, _ name: UnsafeMutablePointer<UInt8>?, _ nonce: UnsafeMutablePointer<UInt8>?,
     _ cipher: OpaquePointer?, _ mac: OpaquePointer?, _ seals: CInt
@@ -133,6 +141,8 @@ private func ticketKey(
 }
 
 /// Adds the OCSP response of the certificate that was chosen.
+///
+/// SAFETY: OpenSSL's pointers are valid during its callback; lengths are OpenSSL's own.
 private func staple(_ ssl: OpaquePointer?) -> CInt {
     let (server, wire) = unsafe current(ssl)
     guard let ssl = unsafe ssl, let chosen = unsafe SSL_get_certificate(ssl) else { return SSL_TLSEXT_ERR_NOACK }

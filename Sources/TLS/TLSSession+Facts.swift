@@ -1,6 +1,8 @@
 import COpenSSL
 
 /// What a handshake agreed on. Read once per connection or exchange; nothing is stored.
+///
+/// SAFETY: `ssl` and `wire` live until ``free()``; after it there are no facts to be asked for.
 extension TLSSession {
     public enum ApplicationProtocol: Sendable {
         case http11

@@ -86,8 +86,8 @@ import PoiseLoop
             unsafe engine.select(wire)
             let result = unsafe SSL_do_handshake(ssl)
             if result == 1 { return established(channel) }
-            let want = unsafe SSL_want(ssl)
-            guard want == SSL_READING || want == SSL_WRITING else { return .failed(fail(channel)) }
+            let want = whatItWants()
+            guard want != SSL_NOTHING else { return .failed(fail(channel)) }
             switch flush(channel) {
             case .done: break
             case .blocked: return .blocked(wantsWritable: true)
@@ -124,6 +124,8 @@ import PoiseLoop
     /// block", or a failure (EPROTO with ``failure`` where TLS itself failed).
     public func receive(_ channel: Channel, into buffer: Buffer, _ start: Int, _ end: Int) -> IOResult {
         precondition(0 <= start && start < end && end <= buffer.capacity && !isFree)
+        if unsafe wire.pointee.hasEnded { return .endOfStream }
+        guard failure == nil else { return .failed(Self.protocolError) }
         unsafe engine.select(wire)
         var at = start
         var asked = false
@@ -159,7 +161,7 @@ import PoiseLoop
                 at += count
                 continue
             }
-            switch unsafe SSL_want(ssl) {
+            switch whatItWants() {
             case SSL_READING: continue
             case SSL_WRITING where unsafe wire.pointee.hasOutput:
                 // An answer to the peer finds no room until the kernel takes what is there.
@@ -245,7 +247,8 @@ import PoiseLoop
     }
 
     /// What fits into one large buffer, in whole records.
-    private static let chunkBytes = (BufferPool.largeBytes - recordOverhead) / (recordBytes + recordOverhead) * recordBytes
+    private static let chunkBytes =
+        (BufferPool.largeBytes - recordOverhead) / (recordBytes + recordOverhead) * recordBytes
 
     /// EPROTO.
     private static let protocolError: CInt = 71
@@ -363,6 +366,14 @@ import PoiseLoop
 
     // MARK: Underneath
 
+    /// After a call that got nowhere: SSL_READING, SSL_WRITING, or SSL_NOTHING for an end or a failure. An error in
+    /// the queue comes first, since OpenSSL leaves SSL_READING behind where a message does not arrive whole.
+    private func whatItWants() -> CInt {
+        guard ERR_peek_error() == 0 else { return SSL_NOTHING }
+        let want = unsafe SSL_want(ssl)
+        return want == SSL_READING || want == SSL_WRITING ? want : SSL_NOTHING
+    }
+
     /// One receive of ciphertext into the empty input buffer.
     private func fill(_ channel: Channel, large: Bool) -> IOResult {
         let loop = engine.loop
@@ -392,6 +403,9 @@ import PoiseLoop
     private func fail(_ found: TLSFailure) -> TLSFailure {
         failure = found
         ERR_clear_error()
+        unsafe wire.pointee.dropInput()
+        unsafe wire.pointee.dropOutput()
+        unsafe wire.pointee.isBlocked = false
         return found
     }
 }

@@ -59,6 +59,8 @@ public final class TicketKeys: Sendable {
     }
 
     /// The key of a ticket and whether it still seals; `nil` where it is unknown or too old.
+    ///
+    /// SAFETY: `name` is read within its bounds, during the call.
     func opening(_ name: UnsafeBufferPointer<UInt8>, at now: MonotonicTime) -> (key: Key, isCurrent: Bool)? {
         keys.withLock { keys in
             for (index, key) in keys.enumerated() where unsafe key.name.elementsEqual(name) {
@@ -70,6 +72,7 @@ public final class TicketKeys: Sendable {
 
     private static func random(until: MonotonicTime) -> Key? {
         var bytes = [UInt8](repeating: 0, count: 80)
+        // SAFETY: 80 bytes are written.
         guard unsafe RAND_bytes(&bytes, CInt(bytes.count)) == 1 else { return nil }
         return Key(
             name: Array(bytes[..<16]), mac: Array(bytes[16..<48]), cipher: Array(bytes[48...]), sealsUntil: until)

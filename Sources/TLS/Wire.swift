@@ -69,7 +69,7 @@ extension Wire {
     ///
     /// SAFETY: immutable after it was made.
     private nonisolated(unsafe) static let method: OpaquePointer = {
-        let type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK
+        let type = BIO_get_new_index() | sourceSink
         guard let method = unsafe BIO_meth_new(type, "loop") else { fatalError("out of memory") }
         unsafe BIO_meth_set_read_ex(method) { unsafe Wire.read($0, $1, $2, $3) }
         unsafe BIO_meth_set_write_ex(method) { unsafe Wire.write($0, $1, $2, $3) }
@@ -77,7 +77,7 @@ extension Wire {
         return unsafe method
     }()
 
-    private static let BIO_TYPE_SOURCE_SINK: CInt = 0x0400
+    private static let sourceSink: CInt = 0x0400
 
     /// SAFETY: `current` outlives the BIO.
     static func newBIO(_ current: UnsafeMutablePointer<UnsafeMutablePointer<Wire>?>) -> OpaquePointer {

@@ -11,7 +11,7 @@ enum ConfigFile {
     /// - Returns: `nil` for a file with errors.
     static func load(
         _ path: String, files: some FileReader = SystemFiles(),
-        environment: @escaping (String) -> String? = { Environment[$0] }, tlsFiles: TLSFileCheck? = .ofSystem
+        environment: @escaping (String) -> String? = { Environment[$0] }, tlsFiles: TLSFileCheck?
     ) -> LoadedConfiguration? {
         do {
             let loaded = try ConfigLoader.load(path: path, files: files, environment: environment, tlsFiles: tlsFiles)

@@ -16,16 +16,18 @@ import PoiseTLS
 final class ClientConnection: ClientStream {
     enum Phase { case preamble, handshake, reading, exchanging, lingering, multiplexed }
     /// What the one timer stands for.
-    private enum Wait { case none, head, idle, linger }
+    enum Wait { case none, head, idle, linger, signOfLife, goAway }
 
-    private(set) var phase = Phase.reading
-    private var wait = Wait.none
+    var phase = Phase.reading
+    var wait = Wait.none
     /// Holds the head that is being read, and then the exchange; `nil` between requests.
     private var exchange: Exchange?
     /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
     private var countedAddress: IPAddress?
+    /// Where it speaks HTTP/2.
+    var http2: HTTP2Session?
     private let openedAt: MonotonicTime
-    private var isOverClientLimit = false
+    private(set) var isOverClientLimit = false
     /// Index in the listener's list.
     var position = 0
     private(set) var requests = 0
@@ -80,7 +82,7 @@ final class ClientConnection: ClientStream {
         case .reading: readRequests()
         case .exchanging: exchange?.clientIsReady(readiness)
         case .lingering: linger()
-        case .multiplexed: break
+        case .multiplexed: multiplexedReady(readiness)
         }
     }
 
@@ -91,6 +93,7 @@ final class ClientConnection: ClientStream {
         }
         switch wait {
         case .none: break
+        case .idle where phase == .multiplexed, .signOfLife, .goAway: multiplexedTimedOut()
         case .idle, .linger: end(reset: false)
         case .head:
             // The request may be here, only not read yet.
@@ -146,8 +149,6 @@ final class ClientConnection: ClientStream {
         }
     }
 
-    private func multiplex() {}
-
     /// A client that speaks plain HTTP to the port of TLS can read an answer only in plain text.
     private func refusePlainText() {
         tls?.free()
@@ -193,6 +194,10 @@ final class ClientConnection: ClientStream {
 
     /// - Returns: true when more bytes are needed.
     private func parseHead() -> Bool {
+        if requests == 0, exchange == nil, tls == nil, let preface = beginsWithPreface() {
+            if preface { multiplex() }
+            return true
+        }
         let exchange = self.exchange ?? takeExchange()
         // Bound first: a span of an optional property's value makes the optimiser fail.
         guard let buffer = input else { return true }
@@ -268,7 +273,7 @@ final class ClientConnection: ClientStream {
 
     /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
     /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6
-    private func finish(requestIsRead: Bool) {
+    func finish(requestIsRead: Bool) {
         guard isOpen else { return }
         let isDrained = requestIsRead && unreadCount == 0 && !mayHaveInput
         dropInput()
@@ -282,7 +287,7 @@ final class ClientConnection: ClientStream {
     }
 
     /// As nginx: long enough for an upload whose sender looks for the answer only then.
-    private static var lingerTime: Nanoseconds { .seconds(30) }
+    static var lingerTime: Nanoseconds { .seconds(30) }
     /// Nobody waits that long for a listener that is gone, or for the end of the process.
     private static var lingerTimeOfRetired: Nanoseconds { .seconds(2) }
     /// Without a byte.
@@ -316,6 +321,12 @@ final class ClientConnection: ClientStream {
             self.exchange = nil
             exchange.clientVanished()
         }
+        if let http2 {
+            self.http2 = nil
+            http2.dropAll()
+            listener.counters.subtract(ListenerCounter.http2Open)
+        }
+        guard isOpen else { return }
         closeConnection(reset: reset)
         listener.leave(self)
         if let countedAddress {
@@ -329,11 +340,14 @@ final class ClientConnection: ClientStream {
     /// Calls `body` with each exchange whose answer is not over.
     func forEachExchange(_ body: (Exchange) -> Void) {
         if let exchangeInProgress { body(exchangeInProgress) }
+        http2?.forEachExchange(body)
     }
 
     /// The listener has had its time to drain: whatever is in progress is cut.
     func endByDeadline() {
         exchangeInProgress?.endByDeadline()
+        http2?.forEachExchange { $0.endByDeadline() }
+        http2?.flush()
         end(reset: false)
     }
 
@@ -344,6 +358,7 @@ final class ClientConnection: ClientStream {
             if mayHaveInput { readRequests() }
             if isOpen, phase == .reading, exchange == nil { end(reset: false) }
         }
+        if phase == .multiplexed { beginGoAway() }
         if phase == .lingering {
             lingersUntil = min(lingersUntil, loop.now + Self.lingerTimeOfRetired)
             waitForEnd()

@@ -155,6 +155,9 @@ final class Exchange {
         return head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
     }
 
+    /// The head came by a stream that tells otherwise whether its message goes on.
+    func endHead(hasContent: Bool) { head.endsHere(hasContent: hasContent) }
+
     /// The head's bytes were moved within their buffer.
     func shiftHead(by distance: Int) { head.shift(by: distance) }
 
@@ -312,6 +315,7 @@ final class Exchange {
         guard self.target === target else { return }
         if !target.isConnected, phase == .forwarding {
             if !readiness.isDisjoint(with: [.failed, .hungUp]) {
+                if let failure = target.handshakeFailure { return targetFailed(EndReason(failure)) }
                 return targetFailed(connectError(target.connectFailure()))
             }
             if readiness.contains(.writable) { markConnected(target) }

@@ -181,6 +181,10 @@ class Stream: Channel {
     /// - Parameter endsMessage: no content follows. An interim answer does not end its message.
     func commitHead(_ writer: BufferWriter, endsMessage: Bool) { commit(writer) }
 
+    /// Fields of the head that came, and of the one that goes, that no hop may index. RFC 7541 §7.1.3
+    var receivedNeverIndexed: UInt64 { 0 }
+    final var neverIndexedNext: UInt64 = 0
+
     /// What must leave before anything else, in bytes.
     var stagedCount: Int { outputEnd - outputStart }
 

@@ -2,10 +2,13 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// A connection to a target: carries one exchange at a time, or waits in its pool for the next.
 final class TargetConnection: TargetStream {
     var poolPosition = 0
+    /// TLS comes before the first request.
+    private var isShakingHands = false
     private(set) var isPooled = false
     /// What it is counted under until its end; `nil` where connections are not limited.
     private(set) var limit: TargetLimit?
@@ -20,6 +23,10 @@ final class TargetConnection: TargetStream {
     func start(_ socket: consuming FileDescriptor, for exchange: Exchange) {
         self.exchange = exchange
         open(socket)
+        if let session = pool.newSession(worker.tls) {
+            tls = session
+            (isShakingHands, canSend) = (true, false)
+        }
         pool.counters.add(TargetCounter.connections)
     }
 
@@ -84,11 +91,28 @@ final class TargetConnection: TargetStream {
             leavePool()
             return end()
         }
+        if isShakingHands { return shakeHands(readiness) }
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
         if readiness.contains(.peerClosed) { peerClosed = true }
         if readiness.contains(.writable) { canSend = true }
         guard let exchange else { return end() }
         exchange.targetIsReady(self, readiness)
+    }
+
+    private func shakeHands(_ readiness: Readiness) {
+        guard let tls, let exchange else { return end() }
+        switch tls.handshake(self) {
+        case .blocked(let wantsWritable):
+            if wantsWritable { watchWritable() }
+        case .failed(let failure):
+            // A refused connection shows itself at the first send.
+            if let code = failure.errno { self.failure = code } else { handshakeFailure = failure }
+            exchange.targetIsReady(self, .failed)
+        case .done:
+            isShakingHands = false
+            (canSend, mayHaveInput) = (true, true)
+            exchange.targetIsReady(self, .writable)
+        }
     }
 
     /// Whether an event of an idle connection says nothing new: that it may send, or that there are bytes, which were

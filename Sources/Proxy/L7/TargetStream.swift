@@ -1,6 +1,7 @@
 import PoiseLive
 import PoiseLoop
 import PoiseModel
+import PoiseTLS
 
 /// The target's end of an exchange: where the request goes and the answer comes from.
 ///
@@ -13,6 +14,10 @@ class TargetStream: Stream {
     final var isConnected = false
     /// Its connection has served an exchange before: a failure may be that the target closed it meanwhile.
     final var isReused = false
+    /// The target says that it has not processed anything of this: it may be sent again, whatever it is.
+    final var wasRefused = false
+    /// Why the TLS handshake failed; `nil` where it did not.
+    final var handshakeFailure: TLSFailure?
     /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
     final var announcedIdle: Nanoseconds?
 
@@ -22,6 +27,9 @@ class TargetStream: Stream {
     }
 
     final func markConnected() { isConnected = true }
+
+    /// Whether bytes of content have left: what a target refuses then can only be sent again if they were kept.
+    var tookContent: Bool { sentBytes > 0 }
 
     /// The exchange is over.
     ///

@@ -110,6 +110,8 @@ public final class CompiledTarget: Sendable {
     public let label: String
     /// What `Host` is with `host_header: target`.
     public let hostHeader: String
+    /// `nil` where the group speaks plain text.
+    public let tlsName: TLSName?
     /// Equal for equal addresses on every machine.
     public let identity: UInt64
     public let counters: CounterBlock
@@ -117,9 +119,10 @@ public final class CompiledTarget: Sendable {
     public let limit: TargetLimit?
 
     public init(
-        address: SocketAddress, settings: Target, label: String, hostHeader: String, identity: UInt64,
-        counters: CounterBlock, limit: TargetLimit?
+        address: SocketAddress, settings: Target, label: String, hostHeader: String, tlsName: TLSName? = nil,
+        identity: UInt64, counters: CounterBlock, limit: TargetLimit?
     ) {
+        self.tlsName = tlsName
         (self.address, self.settings, self.label, self.hostHeader) = (address, settings, label, hostHeader)
         (self.identity, self.counters, self.limit) = (identity, counters, limit)
     }
