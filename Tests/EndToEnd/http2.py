@@ -13,9 +13,12 @@
 What the peer sends is checked against RFC 9113 as it is read: lengths, windows, states of streams, fields. Field blocks
 are coded by `hpack` (PyPI), frames by frames.py; http2_peer.py is what both ends have in common. Every wait has a deadline.
 """
+import contextlib
 import dataclasses
 import json
 import re
+import socket
+import ssl
 import threading
 
 import client as http1
@@ -24,7 +27,7 @@ from client import Response
 from deadline import Deadline
 from frames import PREFACE, head_of
 from http2_peer import GoneAway, Message, Peer, StreamReset
-from wire import Fields, WireError
+from wire import Ended, Fields, WireError
 
 __all__ = ["Client", "Connection", "GoneAway", "Message", "Origin", "Peer", "Request", "StreamReset", "answer", "get"]
 
@@ -226,6 +229,19 @@ class Connection(Peer):
         if trailers is not None:
             self.headers(request.stream, trailers, end=True)
 
+    def linger(self):
+        """Ends the connection so that what was sent arrives: a close with unread bytes would be a reset."""
+        with contextlib.suppress(Ended, OSError, ValueError):
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.settimeout(0)
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    self.sock.unwrap()
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)
+            deadline = Deadline(1)
+            socket.socket.settimeout(self.sock, deadline.left())
+            while socket.socket.recv(self.sock, 1 << 18) and not deadline.passed():
+                pass
+
     wait_over = http1_origin.Connection.wait_over
 
 
@@ -252,5 +268,6 @@ class Origin(http1_origin.Origin):
                 raise WireError(f"ALPN agreed upon {conn.sock.selected_alpn_protocol()}")
             conn.greet()
             handler(conn)
+            conn.linger()
         super().__init__(greeted, **more)
 

@@ -54,7 +54,9 @@ class Peer(Stream):
         # Windows: how much this end may send, and how much the peer may.
         self.credit = collections.defaultdict(lambda: self.theirs[INITIAL_WINDOW_SIZE])
         self.credit[0] = self.window = WINDOW
-        # Whether what is read is given back to the peer's windows at once, and settings and pings are acknowledged.
+        # Bytes read and not yet given back: that is done once half of a window is used up, and not while `replenishes` is
+        # False. `acknowledges`: settings and pings.
+        self.owed = collections.Counter()
         self.replenishes, self.acknowledges = True, True
         # Streams that this end opened.
         self.opened = set()
@@ -184,13 +186,24 @@ class Peer(Stream):
         message.pieces.append(len(piece))
         if found.has(END_STREAM):
             self._end(found.stream, message)
-        if self.replenishes and size:
-            self.give_back(size)
-            if not message.ended:
-                self.give_back(size, found.stream)
+        for stream, window in ((0, WINDOW), (found.stream, self.initial)):
+            if stream == 0 or not message.ended:
+                self.owed[stream] += size
+                if self.replenishes and 2 * self.owed[stream] >= window:
+                    self.give_back(self.owed.pop(stream), stream)
+
+    def resume(self):
+        """Gives back what was held, and goes on giving back."""
+        self.replenishes = True
+        for stream, size in list(self.owed.items()):
+            if stream == 0 or not self.messages[stream].ended:
+                self.give_back(size, stream)
+        self.owed.clear()
 
     def give_back(self, size, stream=0):
         """Lets the peer send so much more."""
+        if size == 0:
+            return
         if stream:
             self.messages[stream].window += size
         else:
