@@ -162,7 +162,7 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoiseYAML", "PoiseConfig",
+                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoiseYAML", "PoiseConfig", "PoiseTLS",
             ],
             path: "Fuzz", exclude: ["README.md", "Seeds", "build.sh", "run.sh"], swiftSettings: house),
     ]

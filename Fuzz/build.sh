@@ -9,7 +9,7 @@ rooms=$(sed -n '1s|^// rooms: ||p' "$source")
 build=out/fuzz/build
 mkdir -p "$build"
 
-flags="-D FUZZER -swift-version 6 -O -wmo -parse-as-library -strict-memory-safety -warnings-as-errors
+flags="-D FUZZER -swift-version 6 -O -wmo -parse-as-library -package-name poise -strict-memory-safety -warnings-as-errors
   -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
   -sanitize=fuzzer,address -I $build -Xcc -fmodule-map-file=Sources/CBytes/module.modulemap"
 libraries=
@@ -18,6 +18,16 @@ for room in $rooms; do
     if [ "$room" = YAML ]; then
         flags="$flags -Xcc -fmodule-map-file=Sources/CYAML/module.modulemap $(pkg-config --cflags yaml-0.1)"
         libraries=$(pkg-config --libs yaml-0.1)
+    fi
+    if [ "$room" = Platform ]; then
+        flags="$flags -I Sources/CPoise/include -Xcc -fmodule-map-file=$build/CPoise.modulemap"
+        printf 'module CPoise { header "%s/Sources/CPoise/include/cpoise.h"\n export * }\n' "$PWD" >"$build/CPoise.modulemap"
+        clang -O1 -g -fsanitize=address -I Sources/CPoise/include -c Sources/CPoise/cpoise.c -o "$build/cpoise.o"
+        objects="$objects $build/cpoise.o"
+    fi
+    if [ "$room" = TLS ]; then
+        flags="$flags -Xcc -fmodule-map-file=Sources/COpenSSL/module.modulemap $(pkg-config --cflags openssl)"
+        libraries="$libraries $(pkg-config --libs openssl)"
     fi
     object=$build/Poise$room.o
     # Built again only when a source of the room, or the compiler call, is newer.

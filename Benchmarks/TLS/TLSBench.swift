@@ -4,7 +4,7 @@ import PoiseModel
 import PoisePlatform
 import PoiseTLS
 
-/// What TLS costs without a network: `swift run -c release tls-bench idle|handshake|data|certificates [count]`.
+/// What TLS costs without a network: `swift run -c release tls-bench MODE [count]`.
 ///
 /// `handshake` and `data` are to be counted with `valgrind --tool=callgrind`, as the difference of two counts.
 @main
@@ -13,14 +13,15 @@ enum TLSBench {
         let arguments = CommandLine.arguments
         let mode = arguments.count > 1 ? arguments[1] : "idle"
         let count = arguments.count > 2 ? Int(arguments[2]) ?? 2000 : 2000
-        if mode == "idle" || mode == "certificates" { CountedMemory.install() }
+        if mode == "idle" || mode == "certificate-memory" { CountedMemory.install() }
         switch mode {
         case "idle": try idle(count)
         case "handshake": try handshakes(count, version: .tls13)
         case "handshake12": try handshakes(count, version: .tls12)
         case "data": try data(count)
-        case "certificates": try certificates(count)
-        default: print("idle, handshake, handshake12, data or certificates")
+        case "certificates": try certificates(count, threads: 1)
+        case "certificate-memory": try certificates(count, threads: 0)
+        default: print("idle, handshake, handshake12, data, certificates or certificate-memory")
         }
     }
 
@@ -132,18 +133,21 @@ enum TLSBench {
     }
 
     /// From memory: what a disk costs is not counted.
-    private static func certificates(_ count: Int) throws {
+    private static func certificates(_ count: Int, threads: Int) throws {
         let inputs = try BenchCertificates.make(count)
         let before = CountedMemory.bytes
         let start = Clock.monotonic
-        let loaded = inputs.map { CertificateLoader.load($0, now: Int64(time(nil))).certificate! }
+        let now = Int64(time(nil))
+        let loaded = CertificateLoader.load(inputs, now: now, threads: threads).map { $0.certificate! }
         let middle = Clock.monotonic
         let store = CertificateStore(loaded)
         let end = Clock.monotonic
         print("\(count) certificates: loaded in \((middle - start).count / 1_000_000) ms, indexed in")
-        print("  \((end - middle).count / 1_000_000) ms, \((CountedMemory.bytes - before) / count) bytes of OpenSSL's each")
+        print(
+            "  \((end - middle).count / 1_000_000) ms, \((CountedMemory.bytes - before) / count) bytes of OpenSSL's each"
+        )
         let again = Clock.monotonic
-        let reused = inputs.map { CertificateLoader.load($0, now: Int64(time(nil)), reusing: store).certificate! }
+        let reused = CertificateLoader.load(inputs, now: now, reusing: store, threads: threads).map { $0.certificate! }
         let rebuilt = CertificateStore(reused)
         print("  reused by content in \((Clock.monotonic - again).count / 1_000_000) ms")
         precondition(rebuilt.certificates.count == store.certificates.count)

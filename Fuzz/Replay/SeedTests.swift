@@ -3,7 +3,8 @@ import Testing
 
 /// By the name of the file in `Targets`, which is also that of the folder in `Seeds`.
 private let targets: [String: @Sendable ([UInt8]) -> CInt] = [
-    "chunked": { unsafe call(chunked, $0) }, "proxy-protocol": { unsafe call(proxyProtocol, $0) },
+    "chunked": { unsafe call(chunked, $0) }, "pem-loading": { unsafe call(pemLoading, $0) },
+    "proxy-protocol": { unsafe call(proxyProtocol, $0) },
     "request-head": { unsafe call(requestHead, $0) }, "response-head": { unsafe call(responseHead, $0) },
     "uri": { unsafe call(uri, $0) }, "yaml": { unsafe call(yaml, $0) },
 ]
@@ -31,7 +32,7 @@ struct SeedTests {
 
     @Test(
         "every seed, and every shorter beginning of it",
-        arguments: ["chunked", "proxy-protocol", "request-head", "response-head", "uri", "yaml"])
+        arguments: ["chunked", "pem-loading", "proxy-protocol", "request-head", "response-head", "uri", "yaml"])
     func seeds(target: String) throws {
         let run = try #require(targets[target])
         let seeds = try names(in: "Seeds/\(target)")
@@ -39,8 +40,8 @@ struct SeedTests {
         for seed in seeds {
             FileHandle.standardError.write(Data("seed \(target)/\(seed) and its beginnings\n".utf8))
             let bytes = [UInt8](try Data(contentsOf: fuzz.appending(path: "Seeds/\(target)/\(seed)")))
-            // A configuration takes a millisecond: only a few of its beginnings.
-            let step = target == "yaml" ? max(1, bytes.count / 8) : max(1, bytes.count / 256)
+            // A configuration or a key takes a millisecond: only a few of its beginnings.
+            let step = target == "yaml" || target == "pem-loading" ? max(1, bytes.count / 8) : max(1, bytes.count / 256)
             for count in Array(stride(from: 0, to: bytes.count, by: step)) + [bytes.count] {
                 #expect(run(Array(bytes[..<count])) == 0)
             }

@@ -18,8 +18,10 @@ enum X509Facts {
             let text = unsafe Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
             if type == GEN_DNS {
                 found.append(String(decoding: text, as: UTF8.self).lowercased())
-            } else if let address = IPAddress(ipv4Or6: text.span) {
-                found.append(address.description)
+            } else if count == 4 {
+                found.append(IPAddress(v4: text.reduce(0) { $0 << 8 | UInt32($1) }).description)
+            } else if count == 16 {
+                found.append(IPAddress(v6: text.reduce(0) { $0 << 8 | UInt128($1) }).description)
             }
         }
         return found

@@ -93,7 +93,8 @@ struct FailureTests {
     @Test(
         "what is no TLS is told from plain HTTP, and only the former is answered with an alert",
         arguments: [
-            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", TLSFailure.Reason.plainHTTP), ("POST /x HTTP/1.1\r\n\r\n", .plainHTTP),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", TLSFailure.Reason.plainHTTP),
+            ("POST /x HTTP/1.1\r\n\r\n", .plainHTTP),
             ("HEAD / HTTP/1.0\r\n\r\n", .plainHTTP), ("PUT /x HTTP/1.1\r\n\r\n", .plainHTTP),
             ("CONNECT a:1 HTTP/1.1\r\n\r\n", .plainHTTP),
             ("\u{0}\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}", .notTLS), ("SSH-2.0-OpenSSH_9.2\r\n", .notTLS),
