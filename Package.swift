@@ -56,21 +56,27 @@ let package = Package(
         room("Loop", ["Model", "Platform"], ["CPoise"]),
         room("Live", ["Model", "Platform"], ["CPoise"]),
 
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        room("TLS", ["Model", "Platform", "Loop"], ["COpenSSL"]),
+
         room("HTTPService", ["Model", "HTTP", "Platform", "Loop"]),
-        room("Proxy", ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live"]),
+        room(
+            "Proxy",
+            ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
         room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "Live", "Proxy"]),
         room(
             "Control",
             [
-                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live",
+                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "Live", "TLS",
                 "HTTPService", "Proxy", "Config", "Telemetry",
             ]),
         .executableTarget(
             name: "poise",
             dependencies: [
-                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseConfig",
+                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseTLS", "PoiseHTTPService", "PoiseConfig",
                 "PoiseTelemetry", "PoiseControl",
             ],
             path: "Sources/poise",
@@ -102,6 +108,10 @@ let package = Package(
             name: "log-bench",
             dependencies: ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLive", "PoiseProxy", "PoiseTelemetry"],
             path: "Benchmarks/Log", swiftSettings: house),
+        // Memory, handshakes, records and certificates of TLS: `swift run -c release tls-bench`.
+        .executableTarget(
+            name: "tls-bench", dependencies: ["COpenSSL", "PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS"],
+            path: "Benchmarks/TLS", swiftSettings: house),
         // A loop on a thread of its own, for tests of `async` code.
         .target(
             name: "PoiseLoopSupport", dependencies: ["PoisePlatform", "PoiseLoop"], path: "Tests/LoopSupport",
@@ -123,6 +133,7 @@ let package = Package(
         tests("Platform", ["PoiseModel", "PoisePlatform"]),
         tests("Loop", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseLoopSupport"]),
         tests("Live", ["PoisePlatform", "PoiseLive"]),
+        tests("TLS", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS", "COpenSSL"]),
         tests(
             "HTTPService",
             ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseLoopSupport"]),
@@ -130,7 +141,7 @@ let package = Package(
             "Control",
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
             ]),
         tests(
             "Telemetry",

@@ -11,14 +11,14 @@ public func yaml(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe input(start, count)
     let loaded: LoadedConfiguration
     do {
-        loaded = try ConfigLoader.load(text: bytes, name: "fuzz.yaml")
+        loaded = try ConfigLoader.load(text: bytes, name: "/fuzz.yaml")
     } catch {
         precondition(error.hasErrors && !error.render().isEmpty)
         return 0
     }
     let text = CanonicalForm.render(loaded.configuration, origins: loaded.origins)
     do {
-        let again = try ConfigLoader.load(text: Array(text.utf8), name: "canonical.yaml")
+        let again = try ConfigLoader.load(text: Array(text.utf8), name: "/canonical.yaml")
         precondition(again.configuration == loaded.configuration, "the canonical form means something else")
     } catch {
         preconditionFailure("the canonical form is refused: \(error.render())")

@@ -19,8 +19,8 @@ public enum CanonicalForm {
 
 struct CanonicalWriter {
     private(set) var text = ""
-    private let origins: Origins
-    private let includingDefaults: Bool
+    let origins: Origins
+    let includingDefaults: Bool
     /// What a group has that writes nothing: Poise's defaults, or those that the groups in place have.
     private var baseGroup = TargetGroup(id: "", targets: [])
     /// Groups in place: id -> index.
@@ -84,6 +84,7 @@ struct CanonicalWriter {
         }
         let base = Listener(id: "", addresses: [], rules: [], defaultAction: nil)
         settings(SettingsTable.listener, listener, base, indent + 1, path)
+        if let tls = listener.tls { writeListenerTLS(tls, at: "\(path).tls", indent: indent + 1) }
         section(indent + 1, "rules") { writer in
             for (index, rule) in listener.rules.enumerated() {
                 writer.write(rule, at: "\(path).rules[\(index)]", configuration, indent: indent + 2)
@@ -189,7 +190,12 @@ struct CanonicalWriter {
 
     private mutating func writeSettings(_ group: TargetGroup, at path: String, indent: Int, listsToo: Bool) {
         let base = listsToo ? baseGroup : TargetGroup(id: "", targets: [])
-        settings(SettingsTable.targetGroup, group, base, indent, path, listsToo: listsToo)
+        settings(
+            SettingsTable.targetGroup, group, base, indent, path, listsToo: listsToo,
+            without: group.version == .http1 ? ["http2"] : [])
+        if let tls = group.tls {
+            writeTargetTLS(tls, base.tls ?? TargetTLS(), at: "\(path).tls", indent: indent)
+        }
         writeHealthCheck(
             group.healthCheck, base.healthCheck, at: "\(path).health_check", indent: indent, listsToo: listsToo)
         section(indent, "passive_checks") {
@@ -214,17 +220,18 @@ struct CanonicalWriter {
         }
         // A base that is off says nothing about the check that follows it.
         let draft = HealthDraft(check)
+        let kind = draft.chosen ?? .tcp
         let baseDraft = HealthDraft(base ?? HealthCheck())
         section(indent, "health_check", always: base == nil) { writer in
             if base == nil, !writer.includingDefaults {
                 // One key at least, or the section would be empty.
-                writer.line(indent + 1, "protocol: \(draft.isHTTP ? "HTTP" : "TCP")", at: "\(path).protocol")
+                writer.line(indent + 1, "protocol: \(kind.rawValue)", at: "\(path).protocol")
                 writer.settings(
                     SettingsTable.healthCheck, draft, baseDraft, indent + 1, path, without: ["protocol"])
             } else {
                 writer.settings(SettingsTable.healthCheck, draft, baseDraft, indent + 1, path)
             }
-            guard draft.isHTTP else { return }
+            guard kind.asks else { return }
             writer.settings(SettingsTable.httpProbe, draft.probe, baseDraft.probe, indent + 1, path, listsToo: listsToo)
         }
     }
@@ -232,7 +239,7 @@ struct CanonicalWriter {
     // MARK: - Rows
 
     /// - Parameter base: what is there when nothing is written; `nil` writes everything but unset texts.
-    private mutating func settings<Root>(
+    mutating func settings<Root>(
         _ place: SettingsPlace<Root>, _ root: Root, _ base: Root?, _ indent: Int, _ path: String, listsToo: Bool = true,
         without: Set<String> = []
     ) {
@@ -283,7 +290,7 @@ struct CanonicalWriter {
     // MARK: - Lines
 
     /// A key with lines below it; without any line, nothing at all.
-    private mutating func section(
+    mutating func section(
         _ indent: Int, _ key: String, always: Bool = false, _ body: (inout CanonicalWriter) -> Void
     ) {
         let before = text.utf8.count
@@ -295,7 +302,7 @@ struct CanonicalWriter {
     }
 
     /// - Parameter isSetting: says `default` where no file wrote the value.
-    private mutating func line(_ indent: Int, _ content: String, at path: String? = nil, isSetting: Bool = false) {
+    mutating func line(_ indent: Int, _ content: String, at path: String? = nil, isSetting: Bool = false) {
         text += String(repeating: "  ", count: indent) + content
         if let path, origins.isKnown {
             if let location = origins.location(of: path) {
@@ -308,7 +315,7 @@ struct CanonicalWriter {
     }
 
     /// A value as YAML: in quotes unless it is plain beyond doubt; the reference where the value must not be shown.
-    private func scalar(_ value: String, _ path: String) -> String {
+    func scalar(_ value: String, _ path: String) -> String {
         if let reference = origins.reference(of: path) { return Self.quoted(reference) }
         let isPlain =
             !value.isEmpty && value != "null"

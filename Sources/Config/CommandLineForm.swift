@@ -1,17 +1,26 @@
 import PoiseModel
 import PoiseYAML
 
-/// `poise run --listen :8080 --to 127.0.0.1:7001,127.0.0.1:7002`: a configuration without any file.
+/// `poise run --listen :8080 --to 127.0.0.1:7001,127.0.0.1:7002`: a configuration without any file. With `--tls`, the
+/// listener's protocol is HTTPS.
 ///
 /// The same Model, checked in the same way, with errors that point into the command line.
 public enum CommandLineForm {
     /// One listener on all of `listen`, which forwards to one group of all of `to`.
     ///
-    /// - Parameters: values of the two options in written order; each may hold several, separated by commas.
+    /// - Parameters:
+    ///   - listen: in written order; each value may hold several addresses, separated by commas.
+    ///   - to: likewise, of targets.
+    ///   - tls: one certificate each: `self-signed`, `BUNDLE.pem` or `CERTIFICATE.pem,KEY.pem`.
+    ///   - files: knows the folder that paths are seen from.
+    ///   - tlsFiles: looks into the certificates; without it they are not opened.
     /// - Throws: ``ConfigReport`` with every error.
-    public static func configuration(listen: [String], to: [String]) throws(ConfigReport) -> Configuration {
-        let loading = Loading(reader: NoFiles(), environment: { _ in nil })
-        let line = Line(listen: listen, to: to)
+    public static func configuration(
+        listen: [String], to: [String], tls: [String] = [], files: some FileReader = NoFiles(),
+        tlsFiles: TLSFileCheck? = nil
+    ) throws(ConfigReport) -> Configuration {
+        let loading = Loading(reader: files, environment: { _ in nil }, tlsFiles: tlsFiles)
+        let line = Line(listen: listen, to: to, tls: tls)
         let file = loading.add(name: "command line", text: SourceText(line.text))
         func value(_ part: Line.Part) -> Text {
             let range = SourceRange(
@@ -40,22 +49,43 @@ public enum CommandLineForm {
                 targets.append(Target(address: .unix(path: "(unreadable \(path))")))
             }
         }
-        let id = Identity.listener(name: nil, protocolKind: .http, addresses: addresses)
+        let certificates = line.tls.enumerated().map { index, parts in
+            readCertificate(parts.map(value), at: "listeners[0].tls.certificates[\(index)]", loading)
+        }
+        let protocolKind: Listener.ListenerProtocol = certificates.isEmpty ? .http : .https
+        let id = Identity.listener(name: nil, protocolKind: protocolKind, addresses: addresses)
         let groupID = Identity.inPlaceGroup(listener: id, rule: Identity.defaultRule)
+        var listener = Listener(
+            id: id, addresses: addresses, rules: [],
+            defaultAction: .forward(Forward(shares: [.init(group: groupID)])))
+        listener.protocolKind = protocolKind
+        if !certificates.isEmpty { listener.tls = ListenerTLS(certificates: certificates) }
         let configuration = Configuration(
-            listeners: [
-                Listener(
-                    id: id, addresses: addresses, rules: [],
-                    defaultAction: .forward(Forward(shares: [.init(group: groupID)])))
-            ],
-            targetGroups: [TargetGroup(id: groupID, targets: targets)])
+            listeners: [listener], targetGroups: [TargetGroup(id: groupID, targets: targets)])
         for error in configuration.validate() { loading.add(error, severity: .error) }
+        loading.checkTLSFiles(of: configuration)
         let report = loading.report()
         guard !report.hasErrors else { throw report }
         return configuration
     }
 
-    /// The two options as one line, with the place of each value in it.
+    private static func readCertificate(_ parts: [Text], at path: String, _ loading: Loading) -> CertificateFiles {
+        loading.note(path, at: parts[0].range)
+        if parts.count == 1, parts[0].value == Loading.selfSigned { return .selfSigned }
+        let paths = zip(parts, ["certificate", "key"]).map { part, key in
+            loading.note("\(path).\(key)", at: part.range)
+            return loading.path(part, at: "\(path).\(key)", beside: "", expected: "the path of a PEM file")
+        }
+        if parts.count > 2 {
+            loading.error(
+                .invalid, at: parts[2].range, path: path, "'\(parts[2].value)' is one file too many",
+                fix: "write --tls CERTIFICATE.pem,KEY.pem, and --tls again for another certificate")
+        }
+        return CertificateFiles(
+            certificate: paths[0] ?? "(unreadable \(path))", key: paths.count > 1 ? paths[1] : nil)
+    }
+
+    /// The options as one line, with the place of each value in it.
     private struct Line {
         struct Part {
             var text: String
@@ -65,9 +95,12 @@ public enum CommandLineForm {
         var text = ""
         var listen: [Part] = []
         var to: [Part] = []
+        /// By option: a certificate is one or two files.
+        var tls: [[Part]] = []
 
-        init(listen: [String], to: [String]) {
+        init(listen: [String], to: [String], tls: [String]) {
             self.listen = add("--listen", listen)
+            self.tls = tls.map { add("--tls", [$0]) }
             self.to = add("--to", to)
         }
 

@@ -8,11 +8,12 @@ public enum ConfigLoader {
     /// - Parameters:
     ///   - files: how files are read; `include` and `file:` paths are relative to the file that names them.
     ///   - environment: the value of an environment variable, `nil` where it is not set.
+    ///   - tlsFiles: looks into what TLS settings name; without it those files are not opened.
     /// - Throws: ``ConfigReport`` with every error, and the warnings too.
     public static func load(
-        path: String, files: some FileReader, environment: @escaping (String) -> String?
+        path: String, files: some FileReader, environment: @escaping (String) -> String?, tlsFiles: TLSFileCheck? = nil
     ) throws(ConfigReport) -> LoadedConfiguration {
-        let loading = Loading(reader: files, environment: environment)
+        let loading = Loading(reader: files, environment: environment, tlsFiles: tlsFiles)
         loading.readMainFile(path)
         return try finish(loading)
     }
@@ -22,9 +23,9 @@ public enum ConfigLoader {
     /// - Parameter name: what errors call the text; `include` and `file:` paths are relative to it.
     public static func load(
         text: [UInt8], name: String, files: some FileReader = NoFiles(),
-        environment: @escaping (String) -> String? = { _ in nil }
+        environment: @escaping (String) -> String? = { _ in nil }, tlsFiles: TLSFileCheck? = nil
     ) throws(ConfigReport) -> LoadedConfiguration {
-        let loading = Loading(reader: files, environment: environment)
+        let loading = Loading(reader: files, environment: environment, tlsFiles: tlsFiles)
         loading.readMainFile(name, bytes: text)
         return try finish(loading)
     }

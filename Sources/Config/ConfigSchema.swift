@@ -55,7 +55,13 @@ public enum ConfigSchema {
                 closed(
                     ObjectKeys.defaults,
                     [
-                        ("listener", object(SettingsTable.listener, emptyListener, inDefaults: true)),
+                        (
+                            "listener",
+                            closed(
+                                [],
+                                properties(SettingsTable.listener, emptyListener, inDefaults: true)
+                                    + [("tls", listenerTLS(inDefaults: true))])
+                        ),
                         ("target_group", closed([], groupSettings(inDefaults: true))),
                     ])
             ),
@@ -76,10 +82,25 @@ public enum ConfigSchema {
                     [
                         ("name", reference("name")),
                         ("address", .object(oneOrList(scalar))),
+                        ("tls", listenerTLS(inDefaults: false)),
                         ("rules", .object(list("rule"))),
                         ("default", closed(ObjectKeys.actions, actions)),
                     ] + actions + properties(SettingsTable.listener, emptyListener),
                     required: ["address"])
+            ),
+            (
+                "certificate",
+                .object([
+                    (
+                        "anyOf",
+                        .array([
+                            scalar,
+                            closed(
+                                [], properties(SettingsTable.certificate, CertificateFiles(certificate: "")),
+                                required: ["certificate"]),
+                        ])
+                    )
+                ])
             ),
             (
                 "rule_set",
@@ -160,12 +181,25 @@ public enum ConfigSchema {
         ObjectKeys.actions.map { ($0.key, reference($0.key)) }
     }
 
+    private static let off: JSON = .object([("enum", .array([.string("off"), .boolean(false)]))])
+
+    private static func orOff(_ schema: JSON) -> JSON { .object([("anyOf", .array([schema, off]))]) }
+
+    private static func listenerTLS(inDefaults: Bool) -> JSON {
+        let certificates: [(key: String, value: JSON)] =
+            inDefaults ? [] : [("certificates", .object(oneOrList(reference("certificate"))))]
+        return closed(
+            ObjectKeys.listenerTLS,
+            certificates + properties(SettingsTable.listenerTLS, ListenerTLS(certificates: []), inDefaults: inDefaults)
+                + [("strict_transport", orOff(object(SettingsTable.strictTransport, StrictTransport())))])
+    }
+
     private static func groupSettings(inDefaults: Bool) -> [(key: String, value: JSON)] {
         let check = properties(SettingsTable.healthCheck, HealthDraft(), inDefaults: inDefaults)
         let probe = properties(SettingsTable.httpProbe, HTTPProbe(), inDefaults: inDefaults)
-        let off: JSON = .object([("enum", .array([.string("off"), .boolean(false)]))])
-        func orOff(_ schema: JSON) -> JSON { .object([("anyOf", .array([schema, off]))]) }
+        let tls = properties(SettingsTable.targetTLS, TargetTLS(), inDefaults: inDefaults)
         return properties(SettingsTable.targetGroup, TargetGroup(id: "", targets: []), inDefaults: inDefaults) + [
+            ("tls", closed(ObjectKeys.targetTLS, tls + [("certificate", orOff(reference("certificate")))])),
             ("health_check", orOff(closed([], check + probe))),
             ("passive_checks", object(SettingsTable.passiveChecks, PassiveChecks(), inDefaults: inDefaults)),
             ("sorry_response", orOff(object(SettingsTable.fixedResponse, FixedResponse(status: 503)))),
@@ -229,7 +263,8 @@ public enum ConfigSchema {
         case .choice(let names, _):
             let falseToo: [JSON] = names.contains("off") ? [.boolean(false)] : []
             choices.append(.object([("enum", .array(names.map { .string($0) } + falseToo))]))
-        case .text: return .object([("anyOf", .array([scalar]))])
+        case .name(_, let names): choices.append(.object([("enum", .array(names.map { .string($0) }))]))
+        case .text, .path: return .object([("anyOf", .array([scalar]))])
         case .list: return .object(oneOrList(scalar))
         case .pairs: return .object([("type", .string("object")), ("additionalProperties", scalar)])
         }

@@ -4,6 +4,14 @@ public protocol FileReader {
     ///
     /// - Parameter bytesMax: a longer file is refused, with ``FileReadError/tooLarge``; the loader passes its bounds.
     func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8]
+
+    /// The folder that relative paths are seen from; empty where there is none. Paths that a configuration keeps, and
+    /// that somebody else opens later, are made absolute with it.
+    var workingFolder: String { get }
+}
+
+extension FileReader {
+    public var workingFolder: String { "" }
 }
 
 /// Why a file could not be read.
@@ -40,6 +48,16 @@ enum FilePath {
     /// Everything up to the last slash, and that; empty where there is none.
     static func folder(of file: String) -> String {
         file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
+    }
+
+    /// `path` of a file that `file` names, from the root on. A `..` stays: behind a link it leads elsewhere.
+    ///
+    /// - Returns: `nil` where nothing says from which folder a relative path is seen.
+    static func absolute(_ path: String, beside file: String, from folder: String) -> String? {
+        let resolved = resolve(path, beside: file)
+        guard resolved.hasPrefix("/") || folder.hasPrefix("/") else { return nil }
+        let whole = resolved.hasPrefix("/") ? resolved : "\(folder)/\(resolved)"
+        return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     /// Without `.`, `//` and `folder/..`: equal texts mean the same file, links aside.

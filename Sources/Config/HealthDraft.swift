@@ -2,7 +2,15 @@ import PoiseModel
 
 /// A health check while it is read: what `defaults` and the group say, before they make one policy.
 struct HealthDraft: Sendable {
-    enum Kind: Sendable { case tcp, http }
+    enum Kind: String, Sendable, CaseIterable {
+        case tcp = "TCP"
+        case tls = "TLS"
+        case http = "HTTP"
+        case https = "HTTPS"
+
+        /// Whether a request is sent.
+        var asks: Bool { self == .http || self == .https }
+    }
 
     var isOff = false
     /// What `protocol` says; `nil` where it is not written.
@@ -13,8 +21,6 @@ struct HealthDraft: Sendable {
     var check = HealthCheck()
     var probe = HTTPProbe()
 
-    var isHTTP: Bool { chosen.map { $0 == .http } ?? hasProbeKeys }
-
     init() {}
 
     /// The draft that gives `check` back: for the canonical form.
@@ -22,17 +28,33 @@ struct HealthDraft: Sendable {
         isOff = check == nil
         guard let check else { return }
         self.check = check
-        if case .http(let probe) = check.kind { (chosen, self.probe) = (.http, probe) } else { chosen = .tcp }
+        switch check.kind {
+        case .tcp: chosen = .tcp
+        case .tls: chosen = .tls
+        case .http(let probe): (chosen, self.probe) = (probe.isSecure ? .https : .http, probe)
+        }
         (isTimeoutSet, isEdgeSet) = (true, true)
     }
 
-    /// Values that nobody wrote follow a shorter interval.
-    func finished() -> HealthCheck? {
+    /// Values that nobody wrote follow a shorter interval, and a check that asks follows the group's protocol.
+    func finished(isSecureGroup: Bool) -> HealthCheck? {
         guard !isOff else { return nil }
         var check = self.check
-        check.kind = isHTTP ? .http(probe) : .tcp
+        let asking = isSecureGroup ? Kind.https : .http
+        switch chosen ?? (hasProbeKeys ? asking : .tcp) {
+        case .tcp: check.kind = .tcp
+        case .tls: check.kind = .tls
+        case .http: check.kind = .http(probe(isSecure: false))
+        case .https: check.kind = .http(probe(isSecure: true))
+        }
         if !isTimeoutSet { check.timeout = min(check.timeout, check.interval) }
         if !isEdgeSet { check.edgeInterval = min(check.edgeInterval, check.interval) }
         return check
+    }
+
+    private func probe(isSecure: Bool) -> HTTPProbe {
+        var probe = self.probe
+        probe.isSecure = isSecure
+        return probe
     }
 }

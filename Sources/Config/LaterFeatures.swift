@@ -2,8 +2,9 @@
 /// is read by nothing for one that works.
 enum LaterFeatures {
     static let listenerProtocols = [
-        "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "HTTP2", "HTTP3",
+        "TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "HTTP3",
     ]
+    static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
     static let algorithms = [
         "random", "weighted_random", "least_outstanding_requests", "least_time", "ewma", "peak_ewma", "ip_hash",
@@ -13,22 +14,25 @@ enum LaterFeatures {
         "sh", "fo", "ovf", "mh", "twos", "first", "sticky",
     ]
     static let healthCheckProtocols = [
-        "HTTPS", "HTTP2", "GRPC", "TLS", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",
+        "HTTP2", "GRPC", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",
         "LDAP", "AGENT",
     ]
 
     static let top: Set<String> = [
-        "certificates", "tls", "discovery", "dns", "vrrp", "failover", "scaling", "cluster", "store", "acme", "geoip",
+        "certificates", "discovery", "dns", "vrrp", "failover", "scaling", "cluster", "store", "acme", "geoip",
         "waf",
         "hooks", "traces", "nameserver",
     ]
     static let process: Set<String> = ["cpu_affinity", "chroot", "upgrade"]
     static let logs: Set<String> = ["error", "traces", "syslog", "health"]
     static let listener: Set<String> = [
-        "certificates", "certificate", "tls", "ssl_policy", "tls_policy", "alpn", "alpn_policy",
-        "mutual_authentication", "http2",
-        "http3", "compression", "cache", "rate_limit", "transforms", "stickiness", "headers", "hsts", "waf",
+        "mutual_authentication", "http3", "compression", "cache", "rate_limit", "transforms", "stickiness", "headers",
+        "waf",
         "tcp_idle_timeout",
+    ]
+    static let listenerTLS: Set<String> = [
+        "client_ca", "client_certificate", "mutual_authentication", "trust_store", "revocations", "acme", "ech",
+        "early_data", "session_timeout", "session_cache",
     ]
     static let loadBalancer: Set<String> = [
         "scheme", "subnets", "security_groups", "cross_zone", "addresses", "ip_address_type", "deletion_protection",
@@ -46,11 +50,35 @@ enum LaterFeatures {
     ]
     static let forward: Set<String> = ["stickiness", "timeouts", "fallback", "mirror"]
     static let targetGroup: Set<String> = [
-        "stickiness", "protocol", "protocol_version", "tls", "http2", "discovery", "scaling", "anomaly_mitigation",
+        "stickiness", "discovery", "scaling", "anomaly_mitigation",
         "cross_zone",
         "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "tiers", "hash_key", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
     static let target: Set<String> = ["zone", "max_connections", "tier", "name", "tls", "slow_start"]
+
+    /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.
+    static let listenerElsewhere = [
+        "certificates": "tls.certificates", "certificate": "tls.certificates", "ssl_certificate": "tls.certificates",
+        "ssl_certificate_key": "tls.certificates[].key", "ssl_policy": "tls.policy", "tls_policy": "tls.policy",
+        "ssl_protocols": "tls.policy", "ssl_ciphers": "tls.policy", "alpn": "tls.alpn_policy",
+        "alpn_policy": "tls.alpn_policy", "hsts": "tls.strict_transport", "strict_transport": "tls.strict_transport",
+        "ssl": "protocol: HTTPS",
+    ]
+    static let listenerTLSElsewhere = [
+        "certificate": "certificates", "ssl_policy": "policy", "min_version": "policy", "protocols": "policy",
+        "ciphers": "policy", "alpn": "alpn_policy", "hsts": "strict_transport", "key": "certificates[].key",
+        "ocsp_file": "certificates[].ocsp_file", "passphrase_file": "certificates[].passphrase_file",
+        "session_ticket_key": "ticket_key_file", "stapling": "certificates[].ocsp_file",
+    ]
+    static let targetGroupElsewhere = [
+        "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
+        "server_name": "tls.server_name", "sni": "tls.server_name",
+    ]
+    static let targetTLSElsewhere = [
+        "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",
+        "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
+    ]
+    static let topElsewhere = ["tls": "listeners[].tls"]
 }

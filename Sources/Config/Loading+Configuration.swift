@@ -43,6 +43,7 @@ extension Loading {
 
     private func check(_ configuration: Configuration) {
         configuration.validate().forEach { add($0, severity: .error) }
+        checkTLSFiles(of: configuration)
         // With errors, what looks unused or unreachable may only be misspelt.
         guard !hasErrors else { return }
         configuration.warnings().forEach { add($0, severity: .warning) }
@@ -59,10 +60,13 @@ extension Loading {
         else { return }
         if let node = section["listener"],
             let listener = self.section(
-                node, at: "defaults.listener", "the default of listeners", keys: SettingsTable.listener.keys,
-                later: LaterFeatures.listener)
+                node, at: "defaults.listener", "the default of listeners", keys: SettingsTable.listener.keys + ["tls"],
+                later: LaterFeatures.listener, elsewhere: LaterFeatures.listenerElsewhere)
         {
             read(SettingsTable.listener, from: listener, into: &listenerDefaults, inDefaults: true)
+            if let node = listener["tls"] {
+                readListenerTLS(node, at: listener.path("tls"), into: &tlsDefaults, inDefaults: true)
+            }
         }
         if let node = section["target_group"] { readGroupDefaults(node, at: "defaults.target_group") }
     }

@@ -77,7 +77,8 @@ extension Loading {
         let once = ["process", "logs", "defaults"]
         guard
             let section = section(
-                root, at: "", "the file", keys: ObjectKeys.top.names, later: LaterFeatures.top, allowsExtensions: true)
+                root, at: "", "the file", keys: ObjectKeys.top.names, later: LaterFeatures.top,
+                elsewhere: LaterFeatures.topElsewhere, allowsExtensions: true)
         else {
             isIncomplete = true
             return

@@ -6,7 +6,11 @@ extension Loading {
 
     func readListener(_ node: YAMLNode, at path: String, balancer: String) -> Listener {
         let keys = ObjectKeys.listener.names + Self.actionKeys + SettingsTable.listener.keys
-        guard let section = section(node, at: path, "a listener", keys: keys, later: LaterFeatures.listener) else {
+        guard
+            let section = section(
+                node, at: path, "a listener", keys: keys, later: LaterFeatures.listener,
+                elsewhere: LaterFeatures.listenerElsewhere)
+        else {
             return Listener(id: "(unreadable \(path))", addresses: [], rules: [], defaultAction: nil)
         }
         var listener = listenerDefaults
@@ -16,6 +20,7 @@ extension Loading {
             // The target is a part of the head: who lowers only the head's limit means both.
             listener.limits.uriBytesMax = min(listener.limits.uriBytesMax, listener.limits.headBytesMax)
         }
+        readTLS(section, into: &listener)
         listener.name = section["name"].flatMap { name($0, at: section.path("name")) }
         listener.addresses = readAddresses(section)
         listener.id = Identity.listener(
@@ -25,6 +30,25 @@ extension Loading {
         }
         listener.defaultAction = readDefaultAction(section, listener: listener.id)
         return listener
+    }
+
+    private func readTLS(_ section: Section, into listener: inout Listener) {
+        let path = section.path("tls")
+        guard listener.protocolKind == .https else {
+            guard section["tls"] != nil, !isRefused(section.path("protocol")) else { return }
+            error(
+                .conflict, at: section.keyRange("tls"), path: path, "a listener of protocol HTTP speaks no TLS",
+                fix: "add 'protocol: HTTPS', or remove 'tls'")
+            return
+        }
+        var tls = tlsDefaults
+        if let node = section["tls"] {
+            readListenerTLS(node, at: path, into: &tls, inDefaults: false)
+        } else {
+            // Where the missing certificates are asked for.
+            note(path, at: section["protocol"]?.range ?? section.range)
+        }
+        listener.tls = tls
     }
 
     private func readAddresses(_ section: Section) -> [ListenAddress] {

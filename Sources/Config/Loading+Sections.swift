@@ -30,10 +30,11 @@ extension Loading {
     /// - Parameters:
     ///   - noun: what the mapping describes, "a listener".
     ///   - later: keys of features that this version does not have.
+    ///   - elsewhere: other words for settings, and where those are written.
     /// - Returns: `nil` after an error that leaves nothing to read.
     func section(
         _ node: YAMLNode, at path: String, _ noun: String, keys: [String], later: Set<String> = [],
-        allowsExtensions: Bool = false
+        elsewhere: [String: String] = [:], allowsExtensions: Bool = false
     ) -> Section? {
         note(path, at: node.range)
         guard case .mapping(let written) = node.content else {
@@ -59,10 +60,36 @@ extension Loading {
                 continue
             } else {
                 hasRefusedKeys = true
-                unknown(entry, before: index > 0 ? written[index - 1] : nil, at: entryPath, in: path, noun, keys, later)
+                if let place = elsewhere[entry.key] {
+                    misplaced(entry, at: entryPath, in: path, noun, place, keys)
+                } else {
+                    unknown(
+                        entry, before: index > 0 ? written[index - 1] : nil, at: entryPath, in: path, noun, keys, later)
+                }
             }
         }
         return Section(path: path, range: node.range, hasRefusedKeys: hasRefusedKeys, entries: known)
+    }
+
+    /// A word that another product, or another place, has for `place`: a key, a path of keys, or `key: value`.
+    private func misplaced(
+        _ entry: YAMLEntry, at entryPath: String, in path: String, _ noun: String, _ place: String, _ keys: [String]
+    ) {
+        // What the other key would have said is unknown now, and not missing.
+        let first = String(place.prefix { $0 != "." && $0 != "[" && $0 != ":" })
+        let meant = keys.contains(first) ? (path.isEmpty ? first : "\(path).\(first)") : entryPath
+        error(
+            .unknownKey, at: entry.keyRange, path: meant, "\(noun) has no key '\(entry.key)'",
+            fix: "write '\(Self.written(place[...]))'")
+    }
+
+    /// `tls.certificates[].key` -> `tls: { certificates: [{ key: … }] }`
+    private static func written(_ place: Substring) -> String {
+        guard !place.contains(":") else { return String(place) }
+        guard let dot = place.firstIndex(of: ".") else { return "\(place): …" }
+        let inner = "{ \(written(place[place.index(after: dot)...])) }"
+        let key = place[..<dot]
+        return key.hasSuffix("[]") ? "\(key.dropLast(2)): [\(inner)]" : "\(key): \(inner)"
     }
 
     private func unknown(
@@ -130,9 +157,10 @@ extension Loading {
             return
         }
         switch setting.type {
+        case .path: readPath(setting, node, into: &root, at: path)
         case .list: readList(setting, node, into: &root, at: path)
         case .pairs: readPairs(setting, node, into: &root, at: path)
-        case .duration, .size, .integer, .boolean, .choice, .text:
+        case .duration, .size, .integer, .boolean, .choice, .name, .text:
             guard let text = text(node, at: path, expected: setting.type.expected) else { return }
             do throws(ConfigError) {
                 let isUnset = setting.unset == text.value
@@ -140,6 +168,19 @@ extension Loading {
             } catch {
                 refused(error, text, at: path, expected: setting.type.expected)
             }
+        }
+    }
+
+    private func readPath<Root>(_ setting: Setting<Root>, _ node: YAMLNode, into root: inout Root, at path: String) {
+        do throws(ConfigError) {
+            if let unset = setting.unset, case .scalar(let scalar) = node.content, scalar.text == unset {
+                note(path, at: node.range)
+                try setting.set(&root, nil)
+            } else if let file = self.path(node, at: path, expected: setting.type.expected) {
+                try setting.set(&root, .text(file))
+            }
+        } catch {
+            self.error(error, at: node.range, path: path)
         }
     }
 

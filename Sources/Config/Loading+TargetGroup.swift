@@ -5,24 +5,29 @@ import PoiseYAML
 struct GroupDraft: Sendable {
     var group = TargetGroup(id: "", targets: [])
     var health = HealthDraft()
+    /// What `tls` says; the group's own is there exactly where its protocol is HTTPS.
+    var tls = TargetTLS()
 
+    /// Settings that the group's protocol and version have no use for are not carried along.
     func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
         var group = self.group
         (group.id, group.name, group.targets) = (id, name, targets)
-        group.healthCheck = health.finished()
+        if group.tls != nil { group.tls = tls }
+        if group.version == .http1 { group.http2 = HTTP2Settings() }
+        group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
         return group
     }
 }
 
 extension Loading {
-    private static let groupSections = ["health_check", "passive_checks", "sorry_response"]
+    private static let groupSections = ["tls", "health_check", "passive_checks", "sorry_response"]
 
     func readGroupDefaults(_ node: YAMLNode, at path: String) {
         guard
             let section = section(
                 node, at: path, "the default of target groups",
                 keys: SettingsTable.targetGroup.keys + Self.groupSections,
-                later: LaterFeatures.targetGroup)
+                later: LaterFeatures.targetGroup, elsewhere: LaterFeatures.targetGroupElsewhere)
         else { return }
         readSettings(section, into: &groupDefaults, inDefaults: true)
     }
@@ -36,7 +41,10 @@ extension Loading {
 
     private func readTargetGroup(_ node: YAMLNode, at path: String) -> TargetGroup {
         let keys = ObjectKeys.targetGroup.names + SettingsTable.targetGroup.keys
-        guard let section = section(node, at: path, "a target group", keys: keys, later: LaterFeatures.targetGroup)
+        guard
+            let section = section(
+                node, at: path, "a target group", keys: keys, later: LaterFeatures.targetGroup,
+                elsewhere: LaterFeatures.targetGroupElsewhere)
         else {
             isIncomplete = true
             return TargetGroup(id: "(unreadable \(path))", targets: [])
@@ -52,6 +60,7 @@ extension Loading {
         if name == nil { isIncomplete = true }
         var draft = groupDefaults
         readSettings(section, into: &draft, inDefaults: false)
+        refuseUnused(section, draft.group)
         var targets: [Target] = []
         if let node = section["targets"] {
             if let items = list(node, at: section.path("targets"), of: "targets") {
@@ -77,6 +86,9 @@ extension Loading {
 
     private func readSettings(_ section: Section, into draft: inout GroupDraft, inDefaults: Bool) {
         read(SettingsTable.targetGroup, from: section, into: &draft.group, inDefaults: inDefaults)
+        if let node = section["tls"] {
+            readTargetTLS(node, at: section.path("tls"), into: &draft.tls, inDefaults: inDefaults)
+        }
         if let node = section["health_check"] {
             readHealthCheck(node, at: section.path("health_check"), into: &draft.health, inDefaults: inDefaults)
         }
@@ -88,6 +100,20 @@ extension Loading {
         }
         if let node = section["sorry_response"] {
             readSorryResponse(node, at: section.path("sorry_response"), into: &draft.group)
+        }
+    }
+
+    /// Sections that the group's own protocol or version has no use for; what `defaults` says is for those that have.
+    private func refuseUnused(_ section: Section, _ group: TargetGroup) {
+        if section["tls"] != nil, group.tls == nil, !isRefused(section.path("protocol")) {
+            error(
+                .conflict, at: section.keyRange("tls"), path: section.path("tls"),
+                "a target group of protocol HTTP speaks no TLS", fix: "add 'protocol: HTTPS', or remove 'tls'")
+        }
+        if section["http2"] != nil, group.version == .http1, !isRefused(section.path("version")) {
+            error(
+                .conflict, at: section.keyRange("http2"), path: section.path("http2"),
+                "a target group of version http1 speaks no HTTP/2", fix: "add 'version: http2', or remove 'http2'")
         }
     }
 
@@ -105,13 +131,16 @@ extension Loading {
         else { return }
         draft.isOff = false
         let ownProbeKeys = section.written(probeKeys)
-        if !ownProbeKeys.isEmpty { (draft.hasProbeKeys, draft.chosen) = (true, nil) }
+        if !ownProbeKeys.isEmpty {
+            draft.hasProbeKeys = true
+            if draft.chosen?.asks == false { draft.chosen = nil }
+        }
         read(SettingsTable.healthCheck, from: section, into: &draft, inDefaults: inDefaults)
-        if draft.chosen == .tcp, let key = ownProbeKeys.first {
+        if let kind = draft.chosen, !kind.asks, let key = ownProbeKeys.first {
             error(
                 .conflict, at: section.keyRange(key), path: section.path(key),
-                "a TCP check sends no request, so it has no '\(key)'",
-                fix: "remove '\(key)', or write 'protocol: HTTP'")
+                "a \(kind.rawValue) check sends no request, so it has no '\(key)'",
+                fix: "remove '\(key)', or write 'protocol: \(kind == .tls ? "HTTPS" : "HTTP")'")
         }
         read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
     }
@@ -131,7 +160,7 @@ extension Loading {
     }
 
     /// The word `off`, which turns a whole section off.
-    private func isOff(_ node: YAMLNode) -> Bool {
+    func isOff(_ node: YAMLNode) -> Bool {
         if case .scalar(let scalar) = node.content { scalar.text == "off" } else { false }
     }
 

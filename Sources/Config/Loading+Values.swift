@@ -63,7 +63,7 @@ extension Loading {
     }
 
     /// The folder of a file as the main file would write it, with its slash; empty for the same folder.
-    private func folderFromMain(_ range: SourceRange) -> Substring {
+    func folderFromMain(_ range: SourceRange) -> Substring {
         let own = FilePath.folder(of: name(of: range))
         let main = FilePath.folder(of: files[0].name)
         return own.hasPrefix(main) ? own.dropFirst(main.count) : own[...]

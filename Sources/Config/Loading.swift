@@ -20,8 +20,10 @@ final class Loading {
 
     let reader: any FileReader
     let environment: (String) -> String?
+    let tlsFiles: TLSFileCheck?
     /// Prototypes that `defaults` changes.
     var listenerDefaults = Listener(id: "", addresses: [], rules: [], defaultAction: nil)
+    var tlsDefaults = ListenerTLS(certificates: [])
     var groupDefaults = GroupDraft()
     var ruleSets: [String: RuleSet] = [:]
     /// The index that the next group written in place will have, and those there are.
@@ -39,8 +41,8 @@ final class Loading {
         var problem: String
     }
 
-    init(reader: any FileReader, environment: @escaping (String) -> String?) {
-        (self.reader, self.environment) = (reader, environment)
+    init(reader: any FileReader, environment: @escaping (String) -> String?, tlsFiles: TLSFileCheck? = nil) {
+        (self.reader, self.environment, self.tlsFiles) = (reader, environment, tlsFiles)
     }
 
     // MARK: - Files
@@ -159,6 +161,11 @@ final class Loading {
         return ConfigReport(files: files, diagnostics: sorted.map(\.element))
     }
 
+    /// Whether this value, or a part of it, is reported already.
+    func isRefused(_ path: String) -> Bool {
+        aroundFailed.contains(path) || Self.inherited(path).map { aroundFailed.contains($0) } ?? false
+    }
+
     var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
     private func add(_ diagnostic: Diagnostic) {
@@ -182,7 +189,7 @@ final class Loading {
     }
 
     /// The reference that a path, or the one value that it is a part of, was read from.
-    private func reference(under path: String) -> String? {
+    func reference(under path: String) -> String? {
         if let address = references["\(path).address"] { return address }
         var outer = path
         while !outer.isEmpty {

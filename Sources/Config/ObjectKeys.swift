@@ -44,10 +44,27 @@ enum ObjectKeys {
         .init(
             "address", "address or list", "Port",
             "`:8080` (IPv4 and IPv6), `127.0.0.1:8080`, `\"[::1]:8080\"`, `unix:/path`; port 0 is a free one."),
+        .init("tls", "mapping", "How a listener of protocol HTTPS speaks TLS."),
         .init("rules", "list", "First match in written order wins."),
         .init(
             "default", "mapping with one action", "DefaultActions", "What is done when no rule matches; without it 404."
         ),
+    ]
+
+    static let listenerTLS: [ObjectKey] = [
+        .init(
+            "certificates", "one or a list", "Certificates",
+            "Mappings with `certificate`, or paths of files that hold certificate, chain and key. One is chosen by the "
+                + "name that the client asks for; the first is for all others. `self-signed` makes one at start."),
+        .init(
+            "strict_transport", "mapping or `off`", "routing.http.response.strict_transport_security.header_value",
+            "Send Strict-Transport-Security (RFC 6797); off without it."),
+    ]
+
+    static let targetTLS: [ObjectKey] = [
+        .init(
+            "certificate", "mapping, path or `off`",
+            "Shown to targets that ask for one; as in `certificates` of a listener.")
     ]
 
     static let actions: [ObjectKey] = [
@@ -83,6 +100,7 @@ enum ObjectKeys {
     static let targetGroup: [ObjectKey] = [
         .init("name", "name", "Name", "What rules call it."),
         .init("targets", "list of targets", "Targets", "Addresses, or mappings with `address`."),
+        .init("tls", "mapping", "How a group of protocol HTTPS speaks TLS."),
         .init(
             "health_check", "mapping or `off`", "HealthCheckEnabled",
             "Active checks: TCP, or HTTP where one of its keys is set."),

@@ -41,7 +41,11 @@ enum SettingType: Sendable {
     /// `later` are the values that other versions of Poise have.
     case choice([String], later: [String])
     /// `form` says what is expected; the setter checks it.
+    /// One of many names; `noun` says of what.
+    case name(of: String, [String])
     case text(form: String)
+    /// A file's path; relative ones are seen from the file that names them.
+    case path(form: String)
     case list(form: String)
     case pairs(form: String)
 
@@ -49,7 +53,7 @@ enum SettingType: Sendable {
     var isInherited: Bool {
         switch self {
         case .list, .pairs: false
-        case .duration, .size, .integer, .boolean, .choice, .text: true
+        case .duration, .size, .integer, .boolean, .choice, .name, .text, .path: true
         }
     }
 
@@ -61,7 +65,8 @@ enum SettingType: Sendable {
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
         case .choice(let names, _): names.joined(separator: " or ")
-        case .text(let form), .list(let form), .pairs(let form): form
+        case .name(let noun, _): "the name of a \(noun)"
+        case .text(let form), .path(let form), .list(let form), .pairs(let form): form
         }
     }
 
@@ -116,7 +121,12 @@ enum SettingType: Sendable {
                 problem: names.count == 1
                     ? "'\(text)' is not '\(names[0])'" : "'\(text)' is not one of \(names.joined(separator: ", "))",
                 fix: Suggestion.fix(for: text, among: names + (unset.map { [$0] } ?? []), noneKnown: ""))
-        case .text, .list, .pairs: return .text(text)
+        case .name(let noun, let names):
+            guard !names.contains(text) else { return .text(text) }
+            throw ConfigError(
+                code: .unknownName, problem: "no \(noun) is called '\(text)'",
+                fix: Suggestion.fix(for: text, among: names, noneKnown: ""))
+        case .text, .path, .list, .pairs: return .text(text)
         }
     }
 
@@ -240,5 +250,25 @@ extension Setting {
                 try check(text)
                 root[keyPath: path] = text
             })
+    }
+
+    /// The value that is set is absolute already.
+    static func path(
+        _ keys: String..., at path: Path<String>, form: String, attribute: String? = nil, _ summary: String
+    ) -> Setting {
+        Setting(
+            keys: keys, type: .path(form: form), unset: nil, attribute: attribute, summary: summary,
+            get: { .text($0[keyPath: path]) },
+            set: { if case .text(let text)? = $1 { $0[keyPath: path] = text } })
+    }
+
+    static func path(
+        _ keys: String..., at path: Path<String?>, form: String, unset: String? = nil, attribute: String? = nil,
+        _ summary: String
+    ) -> Setting {
+        Setting(
+            keys: keys, type: .path(form: form), unset: unset, attribute: attribute, summary: summary,
+            get: { $0[keyPath: path].map { .text($0) } },
+            set: { if case .text(let text)? = $1 { $0[keyPath: path] = text } else { $0[keyPath: path] = nil } })
     }
 }

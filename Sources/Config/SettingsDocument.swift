@@ -12,6 +12,11 @@ public enum SettingsDocument {
         page += objects("load_balancers[]", ObjectKeys.loadBalancer)
         page += objects("listeners[]", ObjectKeys.listener + ObjectKeys.actions)
         page += rows(SettingsTable.listener, Listener(id: "", addresses: [], rules: [], defaultAction: nil))
+        page += objects("tls of listeners[]", ObjectKeys.listenerTLS)
+        page += rows(SettingsTable.listenerTLS, ListenerTLS(certificates: []))
+        page += settings("strict_transport", SettingsTable.strictTransport, StrictTransport())
+        page += settings(
+            "certificate", SettingsTable.certificate, CertificateFiles(certificate: ""), required: ["certificate"])
         page += objects("rule_sets[]", ObjectKeys.ruleSet)
         page += objects("rules[]", ObjectKeys.rule + ObjectKeys.actions)
         page += objects("when", ObjectKeys.conditions)
@@ -21,6 +26,8 @@ public enum SettingsDocument {
             "fixed_response", SettingsTable.fixedResponse, FixedResponse(status: 200), required: ["status"])
         page += objects("target_groups[]", ObjectKeys.targetGroup)
         page += rows(SettingsTable.targetGroup, TargetGroup(id: "", targets: []))
+        page += objects("tls of target_groups[]", ObjectKeys.targetTLS)
+        page += rows(SettingsTable.targetTLS, TargetTLS())
         page += objects("targets[]", ObjectKeys.target)
         page += rows(SettingsTable.target, Target(address: .unix(path: "")))
         page += settings("health_check", SettingsTable.healthCheck, HealthDraft())
@@ -77,8 +84,8 @@ public enum SettingsDocument {
             case .size(let range): "size, \(SizeText.format(range.lowerBound)) to \(SizeText.format(range.upperBound))"
             case .integer(let range): "\(range.lowerBound) to \(range.upperBound)"
             case .boolean: "`true`, `false`"
-            case .choice(let names, _): names.map { "`\($0)`" }.joined(separator: ", ")
-            case .text(let form), .list(let form), .pairs(let form): form
+            case .choice(let names, _), .name(_, let names): names.map { "`\($0)`" }.joined(separator: ", ")
+            case .text(let form), .path(let form), .list(let form), .pairs(let form): form
             }
         return setting.unset.map { "\(text), or `\($0)`" } ?? text
     }

@@ -5,13 +5,24 @@ extension SettingsTable {
         "listeners[]",
         [
             .init(
-                keys: ["protocol"], type: .choice(["HTTP"], later: LaterFeatures.listenerProtocols), unset: nil,
-                attribute: "Protocol", summary: "What clients speak.", get: { .text($0.protocolKind.rawValue) },
+                keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.listenerProtocols),
+                unset: nil,
+                attribute: "Protocol", summary: "What clients speak; HTTPS needs `tls`.",
+                get: { .text($0.protocolKind.rawValue) },
                 set: { root, value in
                     if case .text(let text)? = value, let kind = Listener.ListenerProtocol(rawValue: text) {
                         root.protocolKind = kind
                     }
                 }),
+            .integer(
+                "http2", "max_streams", at: \.http2.streamsMax, in: 1...10_000,
+                "Requests that a client may have open at once on an HTTP/2 connection."),
+            .size(
+                "http2", "window", at: \.http2.windowBytesMax, in: 65_535...1 << 24,
+                "Bytes of request bodies that an HTTP/2 connection may hold unread."),
+            .duration(
+                "http2", "ping_interval", at: \.http2.pingInterval, in: .zero ... .seconds(3600),
+                "A silent HTTP/2 client with open streams is asked for a sign of life after this; 0s turns it off."),
             .choice(
                 "proxy_protocol", at: \.proxyProtocol,
                 "Whether every connection must start with a PROXY protocol head, v1 or v2."),

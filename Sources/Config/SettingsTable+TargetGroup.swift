@@ -4,6 +4,29 @@ extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
         "target_groups[]",
         [
+            .init(
+                keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
+                attribute: "Protocol", summary: "What targets speak; HTTPS verifies them, see `tls`.",
+                get: { .text($0.tls == nil ? "HTTP" : "HTTPS") },
+                set: { root, value in
+                    guard case .text(let text)? = value else { return }
+                    root.tls = text == "HTTPS" ? root.tls ?? TargetTLS() : nil
+                }),
+            .choice(
+                "version", at: \.version, attribute: "ProtocolVersion",
+                "The version of HTTP that targets speak; http2 is by ALPN with HTTPS, by prior knowledge with HTTP."),
+            .integer(
+                "http2", "max_connections", at: \.http2.connectionsMax, in: 1...1000,
+                "http2: connections per target and worker, which clients share."),
+            .integer(
+                "http2", "max_streams", at: \.http2.streamsMax, in: 1...10_000,
+                "http2: requests that are open at once on a connection, where the target allows as many."),
+            .size(
+                "http2", "window", at: \.http2.windowBytesMax, in: 65_535...1 << 24,
+                "http2: bytes of answers that a connection may hold unread."),
+            .duration(
+                "http2", "ping_interval", at: \.http2.pingInterval, in: .zero ... .seconds(3600),
+                "http2: a silent target with open streams is asked for a sign of life after this; 0s turns it off."),
             .choice(
                 "algorithm", at: \.algorithm, later: LaterFeatures.algorithms,
                 attribute: "load_balancing.algorithm.type",
@@ -100,12 +123,15 @@ extension SettingsTable {
         "target_groups[].health_check",
         [
             .init(
-                keys: ["protocol"], type: .choice(["TCP", "HTTP"], later: LaterFeatures.healthCheckProtocols),
+                keys: ["protocol"],
+                type: .choice(HealthDraft.Kind.allCases.map(\.rawValue), later: LaterFeatures.healthCheckProtocols),
                 unset: nil,
                 attribute: "HealthCheckProtocol",
-                summary: "TCP connects; HTTP sends a request. HTTP where one of its keys is set.",
-                get: { .text($0.isHTTP ? "HTTP" : "TCP") },
-                set: { root, value in if case .text(let text)? = value { root.chosen = text == "HTTP" ? .http : .tcp } }
+                summary:
+                    "TCP connects, TLS shakes hands, HTTP and HTTPS send a request. Where one of their keys is set, "
+                    + "the group's protocol.",
+                get: { .text($0.chosen?.rawValue ?? ($0.hasProbeKeys ? "HTTP" : "TCP")) },
+                set: { root, value in if case .text(let text)? = value { root.chosen = .init(rawValue: text) } }
             ),
             .duration(
                 "interval", at: \.check.interval, in: .milliseconds(100) ... .seconds(3600),

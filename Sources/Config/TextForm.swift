@@ -173,6 +173,33 @@ enum TextForm {
             fix: "percent-encode spaces and other special characters")
     }
 
+    // MARK: - TLS
+
+    static func filePath(_ text: String) throws(ConfigError) {
+        try require(!text.isEmpty, "the path is empty", fix: "write the path of a file")
+        try require(
+            isPrintable(text) && text.utf8.count <= 4095, "'\(text)' is not a path",
+            fix: "write the path of a file in one line, at most 4095 bytes")
+        try require(!text.hasSuffix("/"), "'\(text)' is a folder", fix: "name a file in it")
+    }
+
+    /// What a certificate may name: a host, or an address without a port.
+    static func certificateName(_ text: String) throws(ConfigError) {
+        try require(
+            HostName.isValid(text) || IPAddress(parsing: text) != nil, "'\(text)' is not a name that a certificate has",
+            fix: "write a host name such as app.internal, or an address, without a port")
+    }
+
+    /// No address: RFC 6066 §3.
+    static func serverName(_ text: String) throws(ConfigError) {
+        try require(
+            IPAddress(parsing: text) == nil, "'\(text)' is an address, and SNI names hosts only",
+            fix: "write a host name, or auto")
+        try require(
+            HostName.isValid(text), "'\(text)' is not a host name",
+            fix: "write a name such as app.internal, without a scheme and without a port")
+    }
+
     // MARK: - Patterns of conditions
 
     static func hostPattern(_ text: String) throws(ConfigError) {

@@ -70,7 +70,19 @@ public enum ListenerCounter {
     /// Why messages were refused, by the raw value of the codec's reason.
     public static let firstRefusal = firstReason + reasonCount
     public static let refusalCount = 64
-    public static let width = firstRefusal + refusalCount
+    /// TLS handshakes that succeeded.
+    public static let fullHandshakes = firstRefusal + refusalCount
+    public static let resumedHandshakes = fullHandshakes + 1
+    /// TLS handshakes that failed: a counter per reason, in the order of the data plane's reasons.
+    public static let firstHandshakeFailure = resumedHandshakes + 1
+    public static let handshakeFailureCount = 24
+    /// Connections that spoke HTTP/2, and those that do. The second is a gauge.
+    public static let http2Connections = firstHandshakeFailure + handshakeFailureCount
+    public static let http2Open = http2Connections + 1
+    /// HTTP/2 connections that Poise ended for a misbehaviour: a counter per kind, by its raw value.
+    public static let firstMisbehaviour = http2Open + 1
+    public static let misbehaviourCount = 64
+    public static let width = firstMisbehaviour + misbehaviourCount
 }
 
 /// What is counted per rule.

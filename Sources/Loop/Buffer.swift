@@ -15,6 +15,9 @@ import PoiseModel
         self.capacity = capacity
     }
 
+    /// The memory itself, for rooms that hand it to C: `capacity` bytes, valid while the loop lives.
+    @unsafe @inlinable public var address: UnsafeMutableRawPointer { unsafe base }
+
     /// The bytes `start..<end`. Keep the buffer in a local while the span is used.
     @inlinable @inline(__always)
     @_lifetime(borrow self)

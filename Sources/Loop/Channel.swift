@@ -14,7 +14,7 @@ import PoisePlatform
 /// memory is never unmapped while its loop lives.
 open class Channel {
     public let loop: EventLoop
-    /// -1 when closed.
+    /// -1 when closed, -2 when open without a socket.
     final var descriptor: CInt = -1
     final var generation: UInt32 = 0
     private final var interest: Readiness = []
@@ -24,10 +24,10 @@ open class Channel {
     public init(loop: EventLoop) { self.loop = loop }
 
     deinit {
-        precondition(descriptor < 0 && timer == .none, "a channel was dropped while open")
+        precondition(descriptor == -1 && timer == .none, "a channel was dropped while open")
     }
 
-    public final var isOpen: Bool { descriptor >= 0 }
+    public final var isOpen: Bool { descriptor != -1 }
 
     /// Called by the loop. `readiness` may hold several causes at once.
     open func ready(_ readiness: Readiness) {}
@@ -38,11 +38,18 @@ open class Channel {
 
     /// Takes the descriptor over without registering it: a first receive or send usually comes before that.
     public final func open(_ socket: consuming FileDescriptor) {
-        precondition(descriptor < 0, "the channel is open already")
+        precondition(descriptor == -1, "the channel is open already")
         descriptor = socket.release()
         // A channel may be opened again after a close: the kernel has forgotten the old descriptor's interest.
         interest = []
         loop.enter(self)
+    }
+
+    /// Opens for turns and a timer only. Its owner must keep it alive, and moves its bytes: it has no socket to receive
+    /// from, to send to or to watch.
+    public final func openWithoutSocket() {
+        precondition(descriptor == -1, "the channel is open already")
+        descriptor = -2
     }
 
     /// Registers with epoll, or adds to what is watched already: a send that was refused before this call has
@@ -57,7 +64,7 @@ open class Channel {
 
     /// Adds writability to what is watched; a second call costs nothing.
     public final func watchWritable() {
-        guard !interest.contains(.writable), isOpen else { return }
+        guard !interest.contains(.writable), descriptor >= 0 else { return }
         let isFirst = interest.isEmpty
         interest.formUnion(isFirst ? [.readable, .writable, .peerClosed, .edgeTriggered] : .writable)
         loop.backend.watch(descriptor, interest, token: loop.token(of: self), again: !isFirst)
@@ -65,17 +72,20 @@ open class Channel {
 
     /// Closes, releases the timer and forgets pending events. Idempotent.
     public final func close() {
-        guard descriptor >= 0 else { return }
+        guard isOpen else { return }
         releaseTimer()
-        loop.leave(self)
-        loop.backend.close(descriptor)
+        if descriptor >= 0 {
+            loop.leave(self)
+            loop.backend.close(descriptor)
+        } else {
+            loop.keepUntilEndOfWakeUp(self)
+        }
         descriptor = -1
     }
 
     /// Closes with RST: the peer learns that the stream was cut.
     public final func reset() {
-        guard descriptor >= 0 else { return }
-        loop.backend.resetOnClose(descriptor)
+        if descriptor >= 0 { loop.backend.resetOnClose(descriptor) }
         close()
     }
 

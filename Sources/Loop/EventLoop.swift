@@ -227,6 +227,9 @@ import PoisePlatform
         unsafe graveyard.append(reference)
     }
 
+    /// Methods of a channel that was closed may be up the stack still.
+    func keepUntilEndOfWakeUp(_ channel: Channel) { unsafe graveyard.append(Unmanaged.passRetained(channel)) }
+
     func queueAgain(_ channel: Channel) { waiting.append(channel) }
 
     func allocateTimer(owner: Channel) -> TimerID {

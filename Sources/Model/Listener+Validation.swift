@@ -35,7 +35,20 @@ extension Listener {
                     problem: "a URI of \(limits.uriBytesMax) bytes does not fit a head of \(limits.headBytesMax)",
                     fix: "lower max_uri_size or raise max_head_size", related: "limits.max_head_size"))
         }
-        return errors
+        return errors + tlsErrors()
+    }
+
+    private func tlsErrors() -> [ConfigError] {
+        switch (protocolKind, tls) {
+        case (.http, nil): return []
+        case (.http, _?):
+            return [
+                ConfigError(
+                    code: .conflict, path: "tls", problem: "a listener of protocol HTTP speaks no TLS",
+                    fix: "write 'protocol: HTTPS', or remove 'tls'")
+            ]
+        case (.https, let tls): return (tls ?? ListenerTLS(certificates: [])).validate().map { $0.under("tls") }
+        }
     }
 
     private func duplicateRules() -> [ConfigError] {
@@ -64,8 +77,10 @@ extension Listener {
         return errors
     }
 
-    /// Rules behind one that always matches, and shares of nothing.
-    func warnings() -> [ConfigError] { unreachableRules() + emptyShares() }
+    /// Rules behind one that always matches, shares of nothing, promises that no browser takes.
+    func warnings() -> [ConfigError] {
+        unreachableRules() + emptyShares() + (tls?.warnings().map { $0.under("tls") } ?? [])
+    }
 
     private func emptyShares() -> [ConfigError] {
         let actions =

@@ -3,16 +3,18 @@ public enum Suggestion {
     /// The candidate nearest to `word`, if it is near enough to be a slip of the hand.
     ///
     /// Distance counts letters inserted, removed, replaced, or swapped with their neighbour (Damerau's four slips);
-    /// up to a third of the word's length, at least 1. Ties go to the first candidate.
+    /// up to a third of the word's length, at least 1. Ties go to a candidate of the word's own length (`HTTSP` is
+    /// `HTTPS` and not `HTTP`), then to the first.
     public static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
         let letters = Array(normalised(word).prefix(64))
         let limit = max(1, letters.count / 3)
-        var best: (candidate: String, distance: Int)?
+        var best: (candidate: String, rank: Int)?
         for candidate in candidates where candidate != word {
             let other = Array(normalised(candidate).prefix(64))
             guard abs(other.count - letters.count) <= limit else { continue }
             let distance = distance(letters, other)
-            if distance <= limit, best.map({ distance < $0.distance }) ?? true { best = (candidate, distance) }
+            let rank = 2 * distance + (other.count == letters.count ? 0 : 1)
+            if distance <= limit, best.map({ rank < $0.rank }) ?? true { best = (candidate, rank) }
         }
         return best?.candidate
     }

@@ -31,7 +31,7 @@ public struct CertificateFiles: Sendable, Hashable {
         (self.passphraseFile, self.ocspFile) = (passphraseFile, ocspFile)
     }
 
-    /// Made at start, for this process only: `poise run --tls self-signed`.
+    /// Made at start, for this process only: `poise run --tls self-signed`, `certificates: [self-signed]`.
     public static var selfSigned: CertificateFiles { CertificateFiles(certificate: "") }
     public var isSelfSigned: Bool { certificate.isEmpty }
 }
@@ -50,6 +50,7 @@ public enum ALPNPolicy: String, Sendable, CaseIterable {
 
 /// `Strict-Transport-Security`. RFC 6797
 public struct StrictTransport: Sendable, Equatable {
+    /// Whole seconds. Zero tells browsers to forget.
     public var maxAge: Nanoseconds = .seconds(31_536_000)
     public var includesSubdomains = false
     public var preload = false

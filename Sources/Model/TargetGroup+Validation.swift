@@ -25,7 +25,15 @@ extension TargetGroup {
                         fix: "list it once; a weight gives it a greater share", related: "targets[\(earlier)]"))
             }
         }
+        errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
         errors += (healthCheck?.validate(targets: targets) ?? []).map { $0.under("health_check") }
+        if tls == nil, let check = healthCheck, check.kind.isSecure {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "health_check.protocol",
+                    problem: "a check over TLS goes by the TLS settings of its group, and this group speaks HTTP",
+                    fix: "write 'protocol: HTTPS' for the group, or check with HTTP or TCP"))
+        }
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
         return errors

@@ -37,7 +37,7 @@ public struct TargetGroup: Sendable, Equatable {
     public enum HostHeader: Sendable, Hashable {
         /// As the client sent it.
         case keep
-        /// The target's name or address, with its port unless 80.
+        /// The target's name or address, with its port unless it is the protocol's own.
         case target
         case fixed(String)
     }
@@ -103,7 +103,18 @@ public struct RetryPolicy: Sendable, Equatable {
 public struct HealthCheck: Sendable, Equatable {
     public enum Kind: Sendable, Hashable {
         case tcp
+        /// A TLS handshake with the group's settings, and nothing behind it.
+        case tls
         case http(HTTPProbe)
+
+        /// Over TLS, with the group's settings.
+        public var isSecure: Bool {
+            switch self {
+            case .tcp: false
+            case .tls: true
+            case .http(let probe): probe.isSecure
+            }
+        }
     }
     public var kind: Kind = .tcp
     public var interval: Nanoseconds = .seconds(5)

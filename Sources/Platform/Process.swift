@@ -64,3 +64,14 @@ public enum Environment {
         return unsafe String(cString: value)
     }
 }
+
+extension Environment {
+    /// Where relative paths start; empty where the folder is gone.
+    public static var workingFolder: String {
+        // SAFETY: with NULL, getcwd allocates what it returns.
+        guard let path = unsafe getcwd(nil, 0) else { return "" }
+        // SAFETY: it is ours and is freed once.
+        defer { unsafe free(path) }
+        return unsafe String(cString: path)
+    }
+}

@@ -121,6 +121,7 @@ public enum Errno {
     public static let timedOut: CInt = 110
     public static let noBuffers: CInt = 105
     public static let noMemory: CInt = 12
+    public static let protocolNotSupported: CInt = 93
 
     /// The process or the machine has nothing left to make a socket of.
     public static func isShortage(_ code: CInt) -> Bool {

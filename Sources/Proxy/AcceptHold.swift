@@ -31,12 +31,15 @@ public enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case clientLimit
     /// The PROXY protocol header that the listener demands is faulty or did not come in time.
     case preamble
+    /// The TLS handshake took longer than a request's head may.
+    case handshakeTimeout
 
     /// As in `reason=` of metrics.
     public var name: String {
         switch self {
         case .clientLimit: "client_limit"
         case .preamble: "preamble"
+        case .handshakeTimeout: "handshake_timeout"
         }
     }
 }

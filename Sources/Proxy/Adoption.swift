@@ -169,6 +169,6 @@ struct Renumbering {
 
     func apply(_ worker: Worker) {
         guard !targets.isEmpty || !rules.isEmpty else { return }
-        worker.forEachConnection { $0.exchangeInProgress?.renumber(self) }
+        worker.forEachConnection { $0.forEachExchange { $0.renumber(self) } }
     }
 }

@@ -4,6 +4,7 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// One worker: an event loop with its own listening sockets, its own target connections, and its own runtime of
 /// every listener and group. It shares with others the snapshot, counters of which it alone writes its rows, and the
@@ -16,6 +17,10 @@ public final class Worker {
     let log: AccessLog?
     let limits: ProcessLimiter
     let neighbours: Neighbours
+    let tls: TLSEngine
+    let http2 = RawCell(HTTP2Workspace())
+    /// Sessions with frames to send at the end of the wake-up.
+    private let unflushed = RawTable<HTTP2Session>()
     /// How long wake-ups last that had mail or many events: so long waits whoever comes meanwhile.
     public let turns = Histogram(workers: 1)
 
@@ -46,8 +51,14 @@ public final class Worker {
     ) {
         (self.index, self.loop, self.events, self.log, self.limits) = (index, loop, events, log, limits)
         self.neighbours = neighbours
+        tls = TLSEngine(loop: loop)
         sequence = RandomSequence(seed: seed)
-        if let log { loop.endOfWakeUp = { log.endOfWakeUp() } }
+        let unflushed = self.unflushed
+        loop.endOfWakeUp = {
+            // Flushing may end streams, whose exchanges stage more.
+            while let session = unflushed.popLast() { session.flush() }
+            log?.endOfWakeUp()
+        }
         let turns = self.turns.row(0)
         loop.longTurnEnded = { turns.record(nanoseconds: $0.count) }
         neighbours.join(self)
@@ -94,8 +105,9 @@ public final class Worker {
     /// connections, so that drains cost the path of a request nothing.
     public func endFlows(at target: CounterBlock) {
         forEachConnection { connection in
-            guard connection.exchangeInProgress?.target?.pool.target.counters === target else { return }
-            connection.endByDeadline()
+            connection.forEachExchange { exchange in
+                if exchange.target?.pool.target.counters === target { exchange.endByDeadline() }
+            }
         }
     }
 
@@ -151,6 +163,8 @@ public final class Worker {
         if !foundAny { noIdleTargetsAt = loop.now }
         return foundAny
     }
+
+    func flushAtEndOfWakeUp(_ session: HTTP2Session) { unflushed.append(session) }
 
     func takeExchange() -> Exchange { idleExchanges.popLast() ?? Exchange(worker: self) }
 

@@ -1,9 +1,16 @@
 import PoiseModel
 
 /// `2026-11-20T23:20:40`: the part of RFC 3339 that changes once a second, kept from one record to the next.
-struct UTCText {
+public struct UTCText: Sendable {
     private var second = Int64.min
     private var text: [UInt8] = []
+
+    /// `2026-11-20`, in UTC.
+    public static func day(_ unixSeconds: Int64) -> String {
+        var text = UTCText()
+        text.write(unixSeconds, UInt8(ascii: "T"))
+        return String(decoding: text.text.prefix(10), as: UTF8.self)
+    }
 
     /// Appends date and time with milliseconds, in UTC: 24 bytes. RFC 3339 §5.6
     ///

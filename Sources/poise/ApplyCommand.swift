@@ -8,7 +8,8 @@ enum ApplyCommand {
         poise apply FILE
 
         Reads FILE, what it includes, and what its 'file:' and '${}' stand for, as you and in your environment, and
-        sends it to the running Poise, which takes all of it or nothing. Connections that the change does not concern
+        sends it to the running Poise, which takes all of it or nothing. Certificates and keys are not sent: the running
+        Poise opens them by their paths, as it does when they are renewed. Connections that the change does not concern
         are not disturbed.
         """
 
@@ -23,7 +24,9 @@ enum ApplyCommand {
         }
         let recorder = BundleRecorder()
         // A mistake is shown here, with colours, and never sent.
-        guard ConfigFile.load(path, files: recorder, environment: recorder.variable) != nil else { return 3 }
+        guard ConfigFile.load(path, files: recorder, environment: recorder.variable, tlsFiles: nil) != nil else {
+            return 3
+        }
         return try AdminClient(verb: "apply", reader)
             .run("POST", "/apply", type: ConfigBundle.contentType, body: recorder.bundle.bytes)
     }

@@ -6,7 +6,7 @@ enum CheckCommand {
     private static let usage = """
         poise check FILE
 
-        No network, no name is resolved, nothing is bound. Status 3 when the file has errors.
+        No network, no name is resolved, nothing is bound. Certificates are opened: key, chain, names and expiry. Status 3 when the file has errors.
         """
 
     static func run(_ arguments: [String]) throws(UsageError) -> Int32 {
@@ -18,8 +18,10 @@ enum CheckCommand {
         guard let path = reader.positionals.first else {
             throw UsageError(problem: "no configuration file", fix: "poise check FILE")
         }
-        guard let loaded = ConfigFile.load(path) else { return 3 }
-        Console.print("\(path) is valid\n" + summary(of: loaded.configuration))
+        let survey = CertificateSurvey()
+        guard let loaded = ConfigFile.load(path, tlsFiles: survey.check) else { return 3 }
+        let lines = ["\(path) is valid", summary(of: loaded.configuration)] + survey.lines
+        Console.print(lines.joined(separator: "\n"))
         return 0
     }
 
@@ -34,15 +36,27 @@ enum CheckCommand {
             let addresses = listener.addresses.map(\.description).joined(separator: " ")
             let fallback = listener.defaultAction == nil ? "no default: 404 where no rule matches" : "a default"
             lines.append(
-                "  listener \(listener.name ?? listener.id) on \(addresses): "
+                "  listener \(listener.name ?? listener.id) on \(addresses): \(tls(of: listener))"
                     + "\(count(listener.rules.count, "rule")), \(fallback)")
         }
         for group in configuration.targetGroups {
             lines.append(
                 "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
-                    + "\(group.algorithm.rawValue), \(health(of: group))")
+                    + "\(wire(of: group))\(group.algorithm.rawValue), \(health(of: group))")
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// What is said of HTTPS and HTTP/2; nothing of plain HTTP/1.1.
+    private static func tls(of listener: Listener) -> String {
+        guard let tls = listener.tls else { return "" }
+        return "HTTPS (\(tls.policy.name), \(tls.alpn.rawValue)), \(count(tls.certificates.count, "certificate")), "
+    }
+
+    private static func wire(of group: TargetGroup) -> String {
+        let version = group.version == .http2 ? "HTTP/2" : "HTTP/1.1"
+        guard let tls = group.tls else { return group.version == .http2 ? "\(version) in plain text, " : "" }
+        return "\(version) over TLS, \(tls.verifies ? "verified" : "not verified"), "
     }
 
     private static func health(of group: TargetGroup) -> String {
@@ -53,7 +67,8 @@ enum CheckCommand {
         let probe =
             switch check.kind {
             case .tcp: "TCP"
-            case .http(let http): "\(http.method) \(http.path)"
+            case .tls: "TLS"
+            case .http(let http): "\(http.isSecure ? "HTTPS " : "")\(http.method) \(http.path)"
             }
         return "\(probe) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
     }

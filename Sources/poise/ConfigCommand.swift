@@ -23,7 +23,7 @@ enum ConfigCommand {
         guard reader.positionals.count == 2 else {
             throw UsageError(problem: "no configuration file", fix: "poise config show --effective FILE")
         }
-        guard let loaded = ConfigFile.load(reader.positionals[1]) else { return 3 }
+        guard let loaded = ConfigFile.load(reader.positionals[1], tlsFiles: nil) else { return 3 }
         var text = CanonicalForm.render(
             loaded.configuration, origins: loaded.origins, includingDefaults: reader.has("effective"))
         if text.hasSuffix("\n") { text.removeLast() }

@@ -1,4 +1,5 @@
 import PoiseConfig
+import PoiseControl
 import PoiseModel
 import PoisePlatform
 
@@ -6,13 +7,14 @@ import PoisePlatform
 enum ConfigFile {
     /// Prints what is wrong or doubtful to standard error, with colours on a terminal.
     ///
+    /// - Parameter tlsFiles: `nil` leaves certificates and keys unopened.
     /// - Returns: `nil` for a file with errors.
     static func load(
         _ path: String, files: some FileReader = SystemFiles(),
-        environment: @escaping (String) -> String? = { Environment[$0] }
+        environment: @escaping (String) -> String? = { Environment[$0] }, tlsFiles: TLSFileCheck?
     ) -> LoadedConfiguration? {
         do {
-            let loaded = try ConfigLoader.load(path: path, files: files, environment: environment)
+            let loaded = try ConfigLoader.load(path: path, files: files, environment: environment, tlsFiles: tlsFiles)
             show(loaded.warnings)
             return loaded
         } catch {

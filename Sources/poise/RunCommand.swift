@@ -10,12 +10,15 @@ enum RunCommand {
     private static let options = [
         CommandOption("listen", value: "ADDRESS", help: "without a file: where to listen, as :8080", mayRepeat: true),
         CommandOption(
+            "tls", value: "CERTIFICATE",
+            help: "without a file: HTTPS with self-signed, BUNDLE.pem or CERTIFICATE.pem,KEY.pem", mayRepeat: true),
+        CommandOption(
             "to", value: "TARGETS", help: "without a file: targets, as 127.0.0.1:7001,127.0.0.1:7002", mayRepeat: true),
     ]
 
     private static let usage = """
         poise run FILE
-        poise run --listen ADDRESS --to TARGET[,TARGET…]
+        poise run --listen ADDRESS [--tls CERTIFICATE] --to TARGET[,TARGET…]
 
         HUP applies the file again, TERM drains and stops, a second TERM stops at once, USR1 reopens the logs.
         """
@@ -49,13 +52,16 @@ enum RunCommand {
     /// Where the configuration comes from, the first time and with each HUP.
     enum Source: Sendable {
         case file(String)
-        case commandLine(listen: [String], to: [String])
+        case commandLine(listen: [String], to: [String], tls: [String])
 
         init(_ reader: ArgumentReader) throws(UsageError) {
-            let (listen, to) = (reader.strings("listen"), reader.strings("to"))
+            let (listen, to, tls) = (reader.strings("listen"), reader.strings("to"), reader.strings("tls"))
+            if reader.positionals.first != nil, !tls.isEmpty {
+                throw UsageError(problem: "a file and --tls", fix: "name the certificates in the file")
+            }
             switch (reader.positionals.first, listen.isEmpty, to.isEmpty) {
             case (let path?, true, true): self = .file(path)
-            case (nil, false, false): self = .commandLine(listen: listen, to: to)
+            case (nil, false, false): self = .commandLine(listen: listen, to: to, tls: tls)
             case (_?, _, _):
                 throw UsageError(problem: "a file and --listen or --to", fix: "give one or the other")
             case (nil, false, true): throw UsageError(problem: "nowhere to send to", fix: "add --to 127.0.0.1:7001")
@@ -70,9 +76,13 @@ enum RunCommand {
         func load() throws(ConfigReport) -> Proposal {
             switch self {
             case .file(let path):
-                Proposal(try ConfigLoader.load(path: path, files: SystemFiles(), environment: { Environment[$0] }))
-            case .commandLine(let listen, let to):
-                Proposal(try CommandLineForm.configuration(listen: listen, to: to))
+                Proposal(
+                    try ConfigLoader.load(
+                        path: path, files: SystemFiles(), environment: { Environment[$0] }, tlsFiles: .ofSystem))
+            case .commandLine(let listen, let to, let tls):
+                Proposal(
+                    try CommandLineForm.configuration(
+                        listen: listen, to: to, tls: tls, files: SystemFiles(), tlsFiles: .ofSystem))
             }
         }
     }
@@ -194,12 +204,5 @@ private final class Service {
         } catch {
             Console.error("\(error.message)poise: error: not applied, the running configuration stays")
         }
-    }
-}
-
-/// Files of the system for the configuration loader.
-struct SystemFiles: FileReader {
-    func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
-        do { return try Files.read(path, limit: bytesMax) } catch { throw FileReadError(error, bytesMax: bytesMax) }
     }
 }

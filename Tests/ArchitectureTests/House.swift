@@ -7,16 +7,17 @@ enum House {
         "CYAML", "YAML",
         "Balancing", "Health", "HTTP", "Routing", "Packets",
         "CPoise", "Platform", "Loop", "Live",
+        "COpenSSL", "TLS",
         "HTTPService", "Proxy",
         "Config", "Telemetry", "Control",
         "poise",
     ]
 
     /// C modules: headers and module maps, no Swift and no README of their own.
-    static let bindingsInC: Set = ["CBytes", "CYAML", "CPoise"]
+    static let bindingsInC: Set = ["CBytes", "CYAML", "CPoise", "COpenSSL"]
 
     /// Where all danger is held: bindings and mechanism.
-    static let mayBeUnsafe: Set = ["Bytes", "YAML", "Platform", "Loop", "Live"]
+    static let mayBeUnsafe: Set = ["Bytes", "YAML", "Platform", "Loop", "Live", "TLS"]
 
     /// The module of a room, `PoiseModel`; C modules and the command line are called as their folder.
     static func module(of room: String) -> String {

@@ -94,7 +94,8 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     /// Values of the variables below, and of `files/token`, that may appear nowhere.
     static let secrets = ["s3cr3t-value", "hunter2"]
     static let environment = [
-        "DIR": "/srv/shop", "PORT": "8080", "HOST": "shop.test", "WEIGHT": "7", "HEAVY": "999", "EMPTY": "",
+        "DIR": "/srv/shop", "CERTS": "files/tls", "PORT": "8080", "HOST": "shop.test", "WEIGHT": "7", "HEAVY": "999",
+        "EMPTY": "",
         "SECRET": "s3cr3t-value", "APP": "127.0.0.1:7001", "GROUP": "web",
     ]
 
@@ -102,17 +103,46 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     var showsDefaults: Bool { name.contains("all-settings") }
 
     func load(text: [UInt8]? = nil) -> Result<LoadedConfiguration, ConfigReport> {
-        let files = FolderReader(folder: Self.folder)
+        let files = FolderReader(folder: Self.folder, workingFolder: "/etc/poise")
+        let tlsFiles = TLSFileCheck(reader: files, certificate: Self.problems, authorities: Self.problems)
         do throws(ConfigReport) {
             if let text {
                 return .success(
                     try ConfigLoader.load(
-                        text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
+                        text: text, name: "\(name).yaml", files: files, environment: { Self.environment[$0] },
+                        tlsFiles: tlsFiles))
             }
             return .success(
-                try ConfigLoader.load(path: "\(name).yaml", files: files, environment: { Self.environment[$0] }))
+                try ConfigLoader.load(
+                    path: "\(name).yaml", files: files, environment: { Self.environment[$0] }, tlsFiles: tlsFiles))
         } catch {
             return .failure(error)
+        }
+    }
+
+    /// Stands for those who understand certificates: a file says by itself what is wrong with it.
+    private static func problems(_ contents: CertificateContents) -> [TLSFileProblem] {
+        let parts: [(TLSFileProblem.Part, [UInt8])] = [
+            (.certificate, contents.certificate), (.key, contents.key ?? contents.certificate),
+            (.passphrase, contents.passphrase ?? []), (.ocsp, contents.ocsp ?? []),
+        ]
+        return parts.flatMap { part, bytes in problems(part, bytes) }
+    }
+
+    private static func problems(_ authorities: [UInt8]) -> [TLSFileProblem] { problems(.certificate, authorities) }
+
+    private static func problems(_ part: TLSFileProblem.Part, _ bytes: [UInt8]) -> [TLSFileProblem] {
+        let words = [
+            "certificate": TLSFileProblem.Part.certificate, "key": .key, "passphrase": .passphrase, "ocsp": .ocsp,
+        ]
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
+            // error key: the key is that of another certificate
+            let sides = line.split(separator: ": ", maxSplits: 1).map(String.init)
+            let head = sides[0].split(separator: " ").map(String.init)
+            guard sides.count == 2, head.count == 2, let severity = Diagnostic.Severity(rawValue: head[0]),
+                words[head[1]] == part
+            else { return nil }
+            return TLSFileProblem(part, severity, problem: sides[1], fix: "take another file")
         }
     }
 
@@ -140,8 +170,12 @@ struct Fixture: CustomTestStringConvertible, Sendable {
 /// Reads below one folder of the sources, and nothing else.
 struct FolderReader: FileReader {
     let folder: String
+    /// What the folder is called from the root on.
+    var workingFolder = ""
 
     func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
+        let isBelow = !workingFolder.isEmpty && path.hasPrefix("\(workingFolder)/")
+        let path = isBelow ? String(path.dropFirst(workingFolder.count + 1)) : path
         guard let data = FileManager.default.contents(atPath: "\(folder)/\(path)") else {
             throw FileReadError(reason: "No such file or directory")
         }

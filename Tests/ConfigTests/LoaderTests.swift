@@ -8,7 +8,7 @@ struct LoaderFuzzTests {
     func mutations() throws {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
-        let files = FolderReader(folder: Fixture.folder)
+        let files = FolderReader(folder: Fixture.folder, workingFolder: "/etc/poise")
         let (good, bad) = (
             Fixture.all.filter { $0.name.hasPrefix("ok-") }, Fixture.all.filter { !$0.name.hasPrefix("ok-") }
         )
@@ -19,6 +19,7 @@ struct LoaderFuzzTests {
         let words = [
             "${APP}", "file:files/token", "*a", "&a ", "<<: *a\n", "{", "}", "[", "]", ": ", "- ", "\n", "#", "\"",
             "\t", "\u{0}", "é", "99999999999999999999", "-1", "null",
+            "HTTPS", "TLS", "tls: ", "self-signed", "http2: ", "certificates: ",
         ]
         var accepted = 0
         for _ in 0..<2_000 {
@@ -176,6 +177,78 @@ struct LoaderBoundsTests {
     }
 }
 
+@Suite("Files that TLS settings name")
+struct TLSFileTests {
+    private let text = """
+        listeners:
+          - address: ":8443"
+            protocol: HTTPS
+            tls: { certificates: [{ certificate: files/tls/shop.pem, key: files/tls/shop.key,
+                     passphrase_file: files/tls/shop.pass, ocsp_file: files/tls/shop.ocsp }, files/tls/bundle.pem] }
+            forward: app
+        target_groups:
+          - { name: app, targets: ["127.0.0.1:1"], protocol: HTTPS, tls: { ca_file: files/tls/ca.pem } }
+        """
+
+    @Test("are read whole and once, and given to whoever understands them")
+    func contents() throws {
+        final class Seen {
+            var certificates: [CertificateContents] = []
+            var authorities: [[UInt8]] = []
+        }
+        let seen = Seen()
+        let files = FolderReader(folder: Fixture.folder, workingFolder: "/etc/poise")
+        let check = TLSFileCheck(
+            reader: files,
+            certificate: {
+                seen.certificates.append($0)
+                return []
+            },
+            authorities: {
+                seen.authorities.append($0)
+                return []
+            })
+        let loaded = try ConfigLoader.load(text: Array(text.utf8), name: "x.yaml", files: files, tlsFiles: check)
+        #expect(seen.certificates.map(\.files) == loaded.configuration.listeners[0].tls?.certificates)
+        let (first, second) = (try #require(seen.certificates.first), try #require(seen.certificates.last))
+        #expect(first.certificate == Array("certificate, chain\n".utf8))
+        #expect(first.key == Array("key\n".utf8))
+        // Its first line, without the line end of another system.
+        #expect(first.passphrase == Array("correct horse".utf8))
+        #expect(first.ocsp == Array("response\n".utf8))
+        #expect(second.certificate == Array("certificate, chain, key\n".utf8))
+        #expect(second.key == nil && second.passphrase == nil && second.ocsp == nil)
+        #expect(seen.authorities == [Array("authorities\n".utf8)])
+    }
+
+    @Test("are not opened unless somebody asks")
+    func unopened() throws {
+        let nowhere = FolderReader(folder: "/nowhere", workingFolder: "/etc/poise")
+        let loaded = try ConfigLoader.load(text: Array(text.utf8), name: "x.yaml", files: nowhere)
+        #expect(loaded.configuration.targetGroups[0].tls?.authorityFile == "/etc/poise/files/tls/ca.pem")
+    }
+
+    @Test("are relative to the file that names them, and to nothing else")
+    func relative() throws {
+        func problems(_ name: String, folder: String) throws -> [String] {
+            let files = FolderReader(folder: "/nowhere", workingFolder: folder)
+            do throws(ConfigReport) {
+                let loaded = try ConfigLoader.load(text: Array(text.utf8), name: name, files: files)
+                return loaded.configuration.listeners[0].tls?.certificates.last.map { [$0.certificate] } ?? []
+            } catch {
+                return error.diagnostics.map(\.problem)
+            }
+        }
+        #expect(try problems("x.yaml", folder: "/etc/poise") == ["/etc/poise/files/tls/bundle.pem"])
+        #expect(try problems("./conf/x.yaml", folder: "/etc/poise") == ["/etc/poise/conf/files/tls/bundle.pem"])
+        #expect(try problems("../x.yaml", folder: "/etc/poise") == ["/etc/poise/../files/tls/bundle.pem"])
+        #expect(try problems("/srv//x.yaml", folder: "") == ["/srv/files/tls/bundle.pem"])
+        let refused = try problems("conf/x.yaml", folder: "")
+        #expect(refused.count == 6)
+        #expect(refused.allSatisfy { $0.hasSuffix("is relative, and this text lies in no folder") })
+    }
+}
+
 @Suite("The report of errors")
 struct ConfigReportTests {
     private func report(_ text: String) throws -> ConfigReport {
@@ -265,6 +338,60 @@ struct CommandLineFormTests {
                 command line:1:45: note: the other one is here
                 --listen :808x --listen :80,0.0.0.0:80 --to 127.0.0.1:1,web --to 127.0.0.1:1
                                                             ^~~~~~~~~~~
+
+                """)
+    }
+
+    @Test("with certificates its protocol is HTTPS, and paths are seen from the caller's folder")
+    func tls() throws {
+        let file = """
+            listeners:
+              - address: ":8443"
+                protocol: HTTPS
+                tls: { certificates: [{ certificate: certs/a.pem, key: /b.key }, self-signed, c.pem] }
+                forward: [127.0.0.1:7001]
+            """
+        let files = FolderReader(folder: "/nowhere", workingFolder: "/srv/me")
+        let fromFile = try ConfigLoader.load(text: Array(file.utf8), name: "x.yaml", files: files).configuration
+        let configuration = try CommandLineForm.configuration(
+            listen: [":8443"], to: ["127.0.0.1:7001"], tls: ["certs/a.pem,/b.key", "self-signed", "./c.pem"],
+            files: files)
+        #expect(configuration == fromFile)
+        #expect(configuration.listeners[0].id == "HTTPS :8443")
+        #expect(
+            configuration.listeners[0].tls?.certificates == [
+                CertificateFiles(certificate: "/srv/me/certs/a.pem", key: "/b.key"), .selfSigned,
+                CertificateFiles(certificate: "/srv/me/c.pem"),
+            ])
+    }
+
+    @Test("a certificate that cannot be is an error in the command line")
+    func tlsErrors() throws {
+        let files = FolderReader(folder: Fixture.folder, workingFolder: "/etc/poise")
+        let report = try #require(throws: ConfigReport.self) {
+            try CommandLineForm.configuration(
+                listen: [":1"], to: ["127.0.0.1:1"], tls: ["a,b,c", "", "no.pem", "files/tls/shop.pem,no.key"],
+                files: files, tlsFiles: TLSFileCheck(reader: files))
+        }
+        let line = "--listen :1 --tls a,b,c --tls  --tls no.pem --tls files/tls/shop.pem,no.key --to 127.0.0.1:1"
+        #expect(
+            report.render() == """
+                command line:1:23: error: 'c' is one file too many [invalid]
+                \(line)
+                                      ^
+                help: write --tls CERTIFICATE.pem,KEY.pem, and --tls again for another certificate
+                command line:1:31: error: the path is empty [invalid]
+                \(line)
+                                              ^
+                help: write the path of a file
+                command line:1:38: error: the file '/etc/poise/no.pem' cannot be read: No such file or directory [unreadable]
+                \(line)
+                                                     ^~~~~~
+                help: check the path and its permissions
+                command line:1:70: error: the file '/etc/poise/no.key' cannot be read: No such file or directory [unreadable]
+                \(line)
+                                                                                     ^~~~~~
+                help: check the path and its permissions
 
                 """)
     }

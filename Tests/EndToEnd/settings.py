@@ -3,6 +3,9 @@ import yaml
 
 # What a test calls a setting, and where it stands in the file.
 LISTENER = {
+    "protocol": "protocol",
+    "tls": "tls",
+    "http2": "http2",
     "head": "timeouts.head",
     "idle": "timeouts.idle",
     "age": "timeouts.connection_age",
@@ -40,6 +43,10 @@ LISTENER = {
     "ping_interval": "http2.ping_interval",
 }
 GROUP = {
+    "protocol": "protocol",
+    "version": "version",
+    "tls": "tls",
+    "http2": "http2",
     "targets": "targets",
     "algorithm": "algorithm",
     "health_check": "health_check",

@@ -44,6 +44,19 @@ def test_an_example_fits(validator, path):
 
 
 @pytest.mark.parametrize("text", [
+    "listeners: [{address: ':8443', protocol: HTTPS, tls: {certificates: a.pem}, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8443', protocol: HTTPS, forward: [127.0.0.1:1],"
+    " tls: {certificates: [a.pem, {certificate: b.pem, key: '${KEY}'}], strict_transport: off}}]",
+    "defaults: {listener: {tls: {policy: intermediate, strict_transport: {max_age: 30d}}},"
+    " target_group: {tls: {ca_file: ca.pem, certificate: off}, http2: {max_streams: 7}}}",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], protocol: HTTPS, version: http2, http2: {window: 65535B},"
+    " tls: {certificate: {certificate: a.pem, key: a.key}, name: a.test}, health_check: {protocol: TLS}}]",
+])
+def test_settings_of_tls_and_http2_fit(validator, text):
+    validator.validate(yaml.load(text, Loader))
+
+
+@pytest.mark.parametrize("text", [
     "listeners: [{address: ':8080', forwrad: [127.0.0.1:1]}]",
     "listenres: []",
     "listeners: {}",
@@ -51,6 +64,14 @@ def test_an_example_fits(validator, path):
     "listeners: [{address: ':8080', protocol: FTP, forward: [127.0.0.1:1]}]",
     "listeners: [{address: ':8080', forward: web}]\ntarget_groups: [{name: web, targets: [], algorithm: fastest}]",
     "listeners: [{address: ':8080', forward: web, rules: [{when: {pth: [/a]}, forward: web}]}]",
+    "listeners: [{address: ':8443', protocol: HTTPS, tls: {certificate: a.pem}, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8443', protocol: HTTPS, tls: {certificates: [{key: a.key}]}, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8443', protocol: HTTPS, tls: {alpn_policy: h2}, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8443', protocol: HTTPS, tls: {policy: none}, forward: [127.0.0.1:1]}]",
+    "listeners: [{address: ':8080', http2: {max_streams: 0}, forward: [127.0.0.1:1]}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], version: http3}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], protocol: HTTPS, tls: {verify: often}}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: SMTP}}]",
 ])
 def test_a_mistake_does_not_fit(validator, text):
     assert list(validator.iter_errors(yaml.load(text, Loader)))

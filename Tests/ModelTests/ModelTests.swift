@@ -56,6 +56,9 @@ struct SuggestionTests {
         #expect(Suggestion.nearest(to: "web-v3", among: ["web-v1", "web-v2"]) == "web-v1")
         #expect(Suggestion.nearest(to: "web-v3", among: ["web-v3", "web-v2"]) == "web-v2")
         #expect(Suggestion.nearest(to: "wbe-v2", among: ["web-v1", "web-v2"]) == "web-v2")
+        // Of equals, one that is as long as the word.
+        #expect(Suggestion.nearest(to: "HTTSP", among: ["HTTP", "HTTPS"]) == "HTTPS")
+        #expect(Suggestion.nearest(to: "HTPT", among: ["HTTPS", "HTTP"]) == "HTTP")
     }
 }
 
@@ -151,6 +154,48 @@ struct ConfigurationValidationTests {
         #expect(errors[3].fix == "did you mean 'app'?")
     }
 
+    @Test("TLS settings stand exactly where the protocol is HTTPS, and with a certificate")
+    func listenerTLS() {
+        func errors(_ kind: Listener.ListenerProtocol, _ tls: ListenerTLS?) -> [String] {
+            Self.configuration { ($0.listeners[0].protocolKind, $0.listeners[0].tls) = (kind, tls) }.validate().map {
+                "\($0.path) \($0.code.name) \($0.related ?? "")"
+            }
+        }
+        let one = CertificateFiles(certificate: "/a.pem", key: "/a.key")
+        #expect(errors(.https, ListenerTLS(certificates: [one, .selfSigned])) == [])
+        #expect(errors(.http, ListenerTLS(certificates: [one])) == ["listeners[0].tls conflict "])
+        #expect(errors(.https, nil) == ["listeners[0].tls.certificates missing "])
+        #expect(errors(.https, ListenerTLS(certificates: [])) == ["listeners[0].tls.certificates missing "])
+        #expect(
+            errors(.https, ListenerTLS(certificates: [one, .selfSigned, one])) == [
+                "listeners[0].tls.certificates[2] duplicate listeners[0].tls.certificates[0]"
+            ])
+    }
+
+    @Test("a target is verified by something, and checks over TLS need a group that speaks it")
+    func targetTLS() {
+        func errors(_ change: (inout TargetGroup) -> Void) -> [String] {
+            Self.configuration { change(&$0.targetGroups[0]) }.validate().map { "\($0.path) \($0.code.name)" }
+        }
+        var probe = HTTPProbe()
+        probe.isSecure = true
+        let checks: [HealthCheck.Kind] = [.tls, .http(probe)]
+        for kind in checks {
+            var check = HealthCheck()
+            check.kind = kind
+            #expect(errors { $0.healthCheck = check } == ["target_groups[0].health_check.protocol conflict"])
+            #expect(errors { ($0.healthCheck, $0.tls) = (check, TargetTLS()) } == [])
+        }
+        #expect(errors { $0.tls = TargetTLS() } == [])
+        var unverified = TargetTLS()
+        unverified.verifies = false
+        let socket = Target(address: .unix(path: "/run/app.sock"))
+        #expect(errors { ($0.targets, $0.tls) = ([socket], TargetTLS()) } == ["target_groups[0].tls.name missing"])
+        #expect(errors { ($0.targets, $0.tls) = ([socket], unverified) } == [])
+        unverified.authorityFile = "/ca.pem"
+        #expect(errors { $0.tls = unverified } == ["target_groups[0].tls.ca_file conflict"])
+    }
+
     @Test("all kinds of nonsense are found at once")
     func everything() {
         let errors = Self.configuration {
@@ -179,6 +224,18 @@ struct ConfigurationValidationTests {
                 "target_groups[0].passive_checks.ejection_time",
             ])
         #expect(errors.count == 13)
+    }
+}
+
+@Suite("Security policies")
+struct SecurityPolicyNameTests {
+    @Test("every policy is found by its name, and by nothing else")
+    func names() {
+        for policy in SecurityPolicy.all { #expect(SecurityPolicy.named(policy.name) == policy) }
+        #expect(Set(SecurityPolicy.allNames).count == SecurityPolicy.all.count)
+        #expect(SecurityPolicy.named("intermediate") == .intermediate)
+        #expect(SecurityPolicy.named("Intermediate") == nil)
+        #expect(SecurityPolicy.named("") == nil)
     }
 }
 

@@ -107,6 +107,8 @@ struct AccessLogFormatTests {
         var text: [UInt8] = []
         time.append(nanoseconds, to: &text)
         #expect(String(decoding: text, as: UTF8.self) == expected)
+        // The second that a nanosecond before 1970 lies in is the one before.
+        #expect(UTCText.day((nanoseconds - (nanoseconds < 0 ? 999_999_999 : 0)) / 1_000_000_000) == expected.prefix(10))
     }
 }
 

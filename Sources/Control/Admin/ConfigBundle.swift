@@ -8,14 +8,18 @@ import PoisePlatform
 /// `include` and `file:` are read, and `${}` is looked up, by whoever calls `poise apply`, with that user's rights and
 /// environment. The daemon gets the bytes and opens nothing, so nobody reads through it what is not theirs.
 ///
+/// Files of TLS settings are not in it: the daemon opens those itself, by absolute paths.
+///
 /// Format: entries of a line `file <bytes of name> <bytes of content>` or `env …`, then name and content. The first
-/// file is the configuration.
+/// file is the configuration. `folder …` has the caller's folder as its name, and no content.
 public struct ConfigBundle: Sendable, Equatable, FileReader {
     public static let contentType = "application/vnd.poise.bundle"
 
     /// Names with their contents, in the order they were read.
     public private(set) var files: [(name: String, content: [UInt8])] = []
     private var environment: [String: String] = [:]
+    /// The caller's.
+    public private(set) var workingFolder = ""
 
     public static func == (a: Self, b: Self) -> Bool { a.bytes == b.bytes }
 
@@ -29,6 +33,8 @@ public struct ConfigBundle: Sendable, Equatable, FileReader {
         files.append((name, content))
     }
 
+    mutating func add(folder name: String) { workingFolder = name }
+
     mutating func add(variable name: String, _ value: String) { environment[name] = value }
 
     // MARK: Loading
@@ -41,11 +47,13 @@ public struct ConfigBundle: Sendable, Equatable, FileReader {
         return file.content
     }
 
+    /// - Parameter tlsFiles: looks into certificates and keys, which are not in the bundle.
     /// - Throws: ``ConfigReport``; places are those of the caller's files.
-    public func load() throws(ConfigReport) -> LoadedConfiguration {
+    public func load(tlsFiles: TLSFileCheck? = nil) throws(ConfigReport) -> LoadedConfiguration {
         guard let main = files.first else { return try ConfigLoader.load(text: [], name: "configuration") }
         let environment = self.environment
-        return try ConfigLoader.load(path: main.name, files: self, environment: { environment[$0] })
+        return try ConfigLoader.load(
+            path: main.name, files: self, environment: { environment[$0] }, tlsFiles: tlsFiles)
     }
 
     // MARK: Bytes
@@ -57,6 +65,7 @@ public struct ConfigBundle: Sendable, Equatable, FileReader {
             bytes += content
         }
         for file in files { add("file", file.name, file.content) }
+        if !workingFolder.isEmpty { add("folder", workingFolder, []) }
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) { add("env", name, Array(value.utf8)) }
         return bytes
     }
@@ -78,6 +87,7 @@ public struct ConfigBundle: Sendable, Equatable, FileReader {
             rest = rest.dropFirst(count)
             switch words[0] {
             case "file": add(file: name, content)
+            case "folder": add(folder: name)
             case "env": add(variable: name, String(decoding: content, as: UTF8.self))
             default: return nil
             }
@@ -90,7 +100,9 @@ public struct ConfigBundle: Sendable, Equatable, FileReader {
 public final class BundleRecorder: FileReader {
     public private(set) var bundle = ConfigBundle()
 
-    public init() {}
+    public init() { bundle.add(folder: Environment.workingFolder) }
+
+    public var workingFolder: String { bundle.workingFolder }
 
     public func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
         do {
@@ -106,12 +118,5 @@ public final class BundleRecorder: FileReader {
         guard let value = Environment[name] else { return nil }
         bundle.add(variable: name, value)
         return value
-    }
-}
-
-extension FileReadError {
-    /// What ``Files/read(_:limit:)`` says, for the loader.
-    public init(_ error: SystemError, bytesMax: Int) {
-        self = error.code == Errno.fileTooLarge ? .tooLarge(bytesMax: bytesMax) : FileReadError(reason: error.reason)
     }
 }

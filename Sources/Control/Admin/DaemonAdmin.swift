@@ -67,7 +67,9 @@ public final class DaemonAdmin: AdminSource {
 
     public func apply(_ bundle: ConfigBundle) async throws(AdminRefusal) -> ApplySummary {
         try await apply(by: "apply") { () throws(AdminRefusal) in
-            do throws(ConfigReport) { return Proposal(try bundle.load()) } catch { throw AdminRefusal(error) }
+            do throws(ConfigReport) { return Proposal(try bundle.load(tlsFiles: .ofSystem)) } catch {
+                throw AdminRefusal(error)
+            }
         }
     }
 

@@ -94,23 +94,30 @@ struct SnapshotBuilder {
         } else {
             cell.limit = nil
         }
-        if let old = cell.compiled, old.settings == target, old.limit === cell.limit { return old }
+        let hostHeader = Self.hostHeader(of: target.address, isSecure: group.tls != nil)
+        let tlsName = group.tls.map { TLSName($0, for: target.address) }
+        if let old = cell.compiled, old.settings == target, old.limit === cell.limit, old.hostHeader == hostHeader,
+            old.tlsName == tlsName
+        {
+            return old
+        }
         let text = Array(label.utf8)
         let compiled = CompiledTarget(
-            address: address, settings: target, label: label, hostHeader: Self.hostHeader(of: target.address),
+            address: address, settings: target, label: label, hostHeader: hostHeader, tlsName: tlsName,
             identity: hash64(text.span), counters: cell.counters, limit: cell.limit)
         cell.compiled = compiled
         return compiled
     }
 
-    /// The name or address, with the port unless it is HTTP's own.
-    static func hostHeader(of address: TargetAddress) -> String {
+    /// The name or address, with the port unless it is the protocol's own. RFC 9110 §4.2.1, §4.2.2
+    static func hostHeader(of address: TargetAddress, isSecure: Bool = false) -> String {
+        let own: UInt16 = isSecure ? 443 : 80
         switch address {
         case .unix: return "localhost"
-        case .name(let name, let port): return port == 80 ? name : "\(name):\(port)"
+        case .name(let name, let port): return port == own ? name : "\(name):\(port)"
         case .ip(let ip, let port):
             let host = ip.family == .v6 ? "[\(ip)]" : "\(ip)"
-            return port == 80 ? host : "\(host):\(port)"
+            return port == own ? host : "\(host):\(port)"
         }
     }
 

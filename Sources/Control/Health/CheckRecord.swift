@@ -7,7 +7,7 @@ struct ProbeSpec: Equatable {
     /// With the check's own port, where it has one.
     let address: SocketAddress
     let check: HealthCheck
-    /// `Host` of an HTTP probe; empty for TCP.
+    /// `Host` of an HTTP probe; empty for TCP and TLS.
     let host: String
 
     /// - Parameter hostHeader: of the target, for checks without a host of their own.
@@ -18,7 +18,7 @@ struct ProbeSpec: Equatable {
         default: self.address = address
         }
         switch check.kind {
-        case .tcp: host = ""
+        case .tcp, .tls: host = ""
         case .http(let probe): host = probe.host ?? hostHeader
         }
     }

@@ -37,7 +37,7 @@ final class Probe: Channel {
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
         switch check.spec.check.kind {
-        case .tcp: (request, matcher, method) = ([], nil, "")
+        case .tcp, .tls: (request, matcher, method) = ([], nil, "")
         case .http(let probe):
             request = ProbeRequest.bytes(probe, host: check.spec.host)
             (matcher, method) = (ProbeMatcher(probe), probe.method)
@@ -72,6 +72,8 @@ final class Probe: Channel {
         (sent, filled, isLate, peerClosed) = (0, 0, false, false)
         check.state.probeStarted(at: loop.now)
         phase = matcher == nil ? .connecting : .asking
+        // Plain text is no answer to the question whether a target speaks TLS.
+        guard !check.spec.check.kind.isSecure else { return fail(Errno.protocolNotSupported) }
         do {
             open(try loop.connect(to: check.spec.address, forOneRequest: phase == .asking))
         } catch {

@@ -106,6 +106,11 @@ public struct RequestHead: Sendable {
         return outcome
     }
 
+    /// For a head that HTTP/2 brought: content without a length ends with its stream. RFC 9113 §8.1
+    public mutating func endsHere(hasContent: Bool) {
+        if hasContent, framing == .none { framing = .untilClose }
+    }
+
     /// The bytes moved within their buffer, or to another one: moves all positions, of a partial head too.
     public mutating func shift(by distance: Int) {
         methodRange.shift(by: distance)

@@ -33,7 +33,7 @@ final class BodyTransfer {
     }
 
     private(set) var source = Source.none
-    private(set) var sink = Sink.asIs
+    var sink = Sink.asIs
     /// Content bytes that the sink has taken, or that were dropped.
     private(set) var bytes = 0
     /// The whole body was read and staged; only sending may be left.
@@ -91,17 +91,18 @@ final class BodyTransfer {
     private var isBulk: Bool { source == .length && remaining > BufferPool.standardBytes }
 
     /// Moves what can be moved now.
-    func pump(from: Connection, to: Connection) -> Outcome {
+    func pump(from: Stream, to: Stream) -> Outcome {
         let stopAt = bytes &+ Self.turnBytes
         while true {
             // Content is taken in before anything is sent, so that a head leaves together with it.
             if pendingStart == pendingEnd, !sourceIsDone {
                 if case .refused(let refusal) = readSource(from, to) { return .refused(refusal) }
             }
-            if to.hasOutput || pendingEnd > pendingStart {
+            if to.hasOutput || pendingEnd > pendingStart || (sourceIsDone && to.owesEnd) {
                 guard to.canSend else { return .sinkBlocked }
                 let mayCopy = !guardsUnsent || keepsInput || to.sentBytes > 0
-                let (count, flush) = to.send(from.input, pendingStart, pendingEnd, mayCopy: mayCopy)
+                let (count, flush) = to.send(
+                    from.input, pendingStart, pendingEnd, mayCopy: mayCopy, isLast: sourceIsDone)
                 pendingStart += count
                 bytes += count
                 if !keepsInput, count > 0 { consume(from) }
@@ -126,23 +127,23 @@ final class BodyTransfer {
                 stageLineEnd(to)
             case .failed: return .sourceFailed
             case .endOfStream:
-                guard source == .untilClose else { return .sourceEnded }
+                guard source == .untilClose, !from.isTruncated else { return .sourceEnded }
                 sourceIsDone = true
-                if sink == .chunked { stageEnd(to) }
+                endSource(from, to)
             case .full: preconditionFailure("room was made before")
             }
         }
     }
 
     /// Unread input that another turn can use. Chunked content may wait for the rest of its trailer section.
-    private func sourceHasMore(_ from: Connection) -> Bool {
+    private func sourceHasMore(_ from: Stream) -> Bool {
         from.inputCursor < from.inputEnd && !(source == .chunked && waitsForMore)
     }
 
     private enum Read { case staged, empty, refused(Refusal) }
 
     /// Takes the next content out of the source's input: small pieces into the sink's output, a large one as pending.
-    private func readSource(_ from: Connection, _ to: Connection) -> Read {
+    private func readSource(_ from: Stream, _ to: Stream) -> Read {
         guard from.inputCursor < from.inputEnd, let buffer = from.input else { return .empty }
         switch source {
         case .none: return .empty
@@ -170,7 +171,7 @@ final class BodyTransfer {
         }
     }
 
-    private func decode(_ buffer: Buffer, _ from: Connection, _ to: Connection) -> Read {
+    private func decode(_ buffer: Buffer, _ from: Stream, _ to: Stream) -> Read {
         waitsForMore = false
         let input = buffer.bytes(0, from.inputEnd)
         while true {
@@ -200,7 +201,7 @@ final class BodyTransfer {
                 from.inputCursor = position
                 sourceIsDone = true
                 stageLineEnd(to)
-                if sink == .chunked { stageTrailers(buffer, to) }
+                if sink == .chunked || to.framesMessages { stageTrailers(buffer, to) }
                 if !keepsInput { from.inputStart = position }
                 return .staged
             case .refused(let refusal):
@@ -209,12 +210,12 @@ final class BodyTransfer {
         }
     }
 
-    private func isSmall(_ count: Int, _ to: Connection) -> Bool {
+    private func isSmall(_ count: Int, _ to: Stream) -> Bool {
         count <= Self.smallPiece && to.outputRoom >= count + 64
     }
 
     /// Stages a small piece whole: it leaves in one send with its framing and with what stands before it.
-    private func copy(_ buffer: Buffer, _ start: Int, _ count: Int, _ to: Connection) {
+    private func copy(_ buffer: Buffer, _ start: Int, _ count: Int, _ to: Stream) {
         stageLineEnd(to)
         if sink == .chunked { stageSize(count, to) }
         var writer = to.stage(room: count + 2)
@@ -225,13 +226,13 @@ final class BodyTransfer {
         bytes += count
     }
 
-    private func takePending(_ from: Connection, _ count: Int) {
+    private func takePending(_ from: Stream, _ count: Int) {
         (pendingStart, pendingEnd) = (from.inputCursor, from.inputCursor + count)
         from.inputCursor += count
     }
 
     /// Frees what was sent; an emptied buffer is used from its start again.
-    private func consume(_ from: Connection) {
+    private func consume(_ from: Stream) {
         from.inputStart = pendingStart
         if pendingStart == pendingEnd, from.inputCursor == from.inputEnd {
             (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
@@ -240,14 +241,14 @@ final class BodyTransfer {
     }
 
     /// Whoever waits holds no buffer: so the next to receive takes the one that is still in the processor's cache.
-    private func giveBackEmptyInput(_ from: Connection) {
+    private func giveBackEmptyInput(_ from: Stream) {
         guard !keepsInput, pendingStart == pendingEnd else { return }
         (pendingStart, pendingEnd) = (0, 0)
         from.releaseInputIfEmpty()
     }
 
     /// Receives into the source's input, making room first.
-    private func receive(_ from: Connection) -> Connection.Fill {
+    private func receive(_ from: Stream) -> Stream.Fill {
         if !keepsInput {
             if from.inputCursor == from.inputEnd {
                 if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
@@ -271,7 +272,7 @@ final class BodyTransfer {
     /// Reads on without a sink, in place of ``pump(from:to:)`` from now on: nobody wants the rest.
     ///
     /// - Returns: `.complete`, `.needInput`, `.tooLarge` once it was not worth it, or how the source failed.
-    func drop(from: Connection) -> Outcome {
+    func drop(from: Stream) -> Outcome {
         (pendingStart, pendingEnd, owesLineEnd, keepsInput) = (0, 0, false, false)
         while true {
             if let refusal = skip(from) { return .refused(refusal) }
@@ -288,7 +289,7 @@ final class BodyTransfer {
         }
     }
 
-    private func skip(_ from: Connection) -> Refusal? {
+    private func skip(_ from: Stream) -> Refusal? {
         defer { from.inputStart = from.inputCursor }
         guard source == .chunked else {
             let count = min(remaining, from.unreadCount)
@@ -322,7 +323,7 @@ final class BodyTransfer {
 
     // MARK: Chunk framing of ours
 
-    private func stageSize(_ count: Int, _ to: Connection) {
+    private func stageSize(_ count: Int, _ to: Stream) {
         var writer = to.stage(room: 20)
         writer.appendHex(UInt64(count))
         writer.append(0x0D)
@@ -330,7 +331,7 @@ final class BodyTransfer {
         to.commit(writer)
     }
 
-    private func stageLineEnd(_ to: Connection) {
+    private func stageLineEnd(_ to: Stream) {
         guard owesLineEnd else { return }
         owesLineEnd = false
         var writer = to.stage(room: 2)
@@ -339,14 +340,34 @@ final class BodyTransfer {
         to.commit(writer)
     }
 
-    private func stageEnd(_ to: Connection) {
+    private func stageEnd(_ to: Stream) {
         stageLineEnd(to)
         var writer = to.stage(room: 5)
         writer.append(text: "0\r\n\r\n")
         to.commit(writer)
     }
 
-    private func stageTrailers(_ buffer: Buffer, _ to: Connection) {
+    /// The source framed its message itself, and its end has come.
+    private func endSource(_ from: Stream, _ to: Stream) {
+        let trailers = from.framesMessages ? from.receivedTrailers : []
+        if to.framesMessages {
+            if !trailers.isEmpty { to.stageTrailers(trailers.span) }
+        } else if sink == .chunked {
+            trailers.isEmpty ? stageEnd(to) : stageEnd(to, trailers)
+        }
+    }
+
+    private func stageEnd(_ to: Stream, _ trailers: [UInt8]) {
+        stageLineEnd(to)
+        var writer = to.stage(room: trailers.count + 5)
+        writer.append(text: "0\r\n")
+        writer.append(trailers.span)
+        writer.append(text: "\r\n")
+        to.commit(writer)
+    }
+
+    private func stageTrailers(_ buffer: Buffer, _ to: Stream) {
+        if to.framesMessages { return passTrailers(buffer, to) }
         var room = 5
         for field in decoder.value.trailers { room += field.name.count + field.value.count + 4 }
         var writer = to.stage(room: room)
@@ -359,5 +380,16 @@ final class BodyTransfer {
         }
         writer.append(text: "\r\n")
         to.commit(writer)
+    }
+
+    private func passTrailers(_ buffer: Buffer, _ to: Stream) {
+        var lines: [UInt8] = []
+        for field in decoder.value.trailers where !field.isHopByHop {
+            lines.append(buffer.bytes(field.name.start, field.name.end))
+            lines.append(text: ": ")
+            lines.append(buffer.bytes(field.value.start, field.value.end))
+            lines.append(text: "\r\n")
+        }
+        if !lines.isEmpty { to.stageTrailers(lines.span) }
     }
 }

@@ -4,35 +4,30 @@ import PoiseLoop
 import PoiseModel
 import PoisePackets
 import PoisePlatform
+import PoiseTLS
 
 /// A client's connection: reads requests one after another and runs one exchange at a time.
 ///
-///     reading --head complete--> exchanging --answer sent--> reading | lingering | closed
-///                                    `--101--> (the exchange is a tunnel) --> closed
+///     preamble --> handshake --> reading --head complete--> exchanging --answer sent--> reading | lingering | closed
+///                      |            `--preface of HTTP/2--> multiplexed    `--101--> (the exchange is a tunnel) --> closed
+///                      `--ALPN h2--> multiplexed
 ///
 /// Pipelined requests wait in the input buffer, so answers are in order by construction.
-final class ClientConnection: Connection {
-    enum Phase { case preamble, reading, exchanging, lingering }
+final class ClientConnection: ClientStream {
+    enum Phase { case preamble, handshake, reading, exchanging, lingering, multiplexed }
     /// What the one timer stands for.
-    private enum Wait { case none, head, idle, linger }
+    enum Wait { case none, head, idle, linger, signOfLife, goAway }
 
-    let listener: ListenerRuntime
-    private(set) var phase = Phase.reading
-    private var wait = Wait.none
+    var phase = Phase.reading
+    var wait = Wait.none
     /// Holds the head that is being read, and then the exchange; `nil` between requests.
     private var exchange: Exchange?
-    /// The peer of the socket, or whom the PROXY protocol names.
-    private(set) var address: IPAddress?
-    private(set) var port: UInt16
-    /// The address as text, for X-Forwarded-For.
-    private(set) var addressText = ClientAddressText()
     /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
     private var countedAddress: IPAddress?
+    /// Where it speaks HTTP/2.
+    var http2: HTTP2Session?
     private let openedAt: MonotonicTime
-    private(set) var isTrusted = false
-    private var isOverClientLimit = false
-    /// The port that the client connected to.
-    private(set) var localPort: UInt16 = 0
+    private(set) var isOverClientLimit = false
     /// Index in the listener's list.
     var position = 0
     private(set) var requests = 0
@@ -43,12 +38,10 @@ final class ClientConnection: Connection {
     private var isReading = false
 
     init(listener: ListenerRuntime, accepting: Acceptor, accepted: Accepted) {
-        self.listener = listener
-        address = accepted.peer?.ip.unmapped
-        port = accepted.peer?.port ?? 0
-        localPort = accepting.port
         openedAt = listener.worker.loop.now
-        super.init(worker: listener.worker)
+        super.init(
+            listener: listener, address: accepted.peer?.ip.unmapped, port: accepted.peer?.port ?? 0,
+            localPort: accepting.port)
     }
 
     /// Reads straight away: the request is often there with the handshake's last packet.
@@ -59,7 +52,7 @@ final class ClientConnection: Connection {
         if compiled.settings.proxyProtocol == .required { phase = .preamble } else { identify() }
         armTimer(at: loop.now + compiled.settings.timeouts.head)
         wait = .head
-        if phase == .preamble { readPreamble() } else { readRequests() }
+        if phase == .preamble { readPreamble() } else { beginReading() }
         if isOpen { watch([.readable]) }
     }
 
@@ -85,9 +78,11 @@ final class ClientConnection: Connection {
         if readiness.contains(.writable) { canSend = true }
         switch phase {
         case .preamble: readPreamble()
+        case .handshake: shakeHands()
         case .reading: readRequests()
         case .exchanging: exchange?.clientIsReady(readiness)
         case .lingering: linger()
+        case .multiplexed: multiplexedReady(readiness)
         }
     }
 
@@ -98,20 +93,73 @@ final class ClientConnection: Connection {
         }
         switch wait {
         case .none: break
+        case .idle where phase == .multiplexed, .signOfLife, .goAway: multiplexedTimedOut()
         case .idle, .linger: end(reset: false)
         case .head:
             // The request may be here, only not read yet.
-            if mayHaveInput { readRequests() }
-            guard isOpen, phase == .reading || phase == .preamble else { return }
+            if mayHaveInput, phase == .reading { readRequests() }
+            guard isOpen, wait == .head, phase == .reading || phase == .preamble || phase == .handshake else { return }
             if let exchange, exchange.hasBegun {
                 wait = .none
                 phase = .exchanging
                 exchange.refuse(.headTimeout)
             } else {
                 if phase == .preamble { listener.countRefusal(.preamble) }
+                if phase == .handshake { listener.countRefusal(.handshakeTimeout) }
                 end(reset: false)
             }
         }
+    }
+
+    // MARK: TLS
+
+    /// The client is known: TLS comes next where the listener has it, else the first request.
+    private func beginReading() {
+        guard let context = listener.compiled.tls else {
+            phase = .reading
+            return readRequests()
+        }
+        let session = TLSSession(server: context, engine: worker.tls)
+        tls = session
+        phase = .handshake
+        if unreadCount > 0, let buffer = input {
+            session.take(buffer.bytes(inputCursor, inputEnd))
+            dropInput()
+        }
+        shakeHands()
+    }
+
+    private func shakeHands() {
+        guard let tls else { return }
+        switch tls.handshake(self) {
+        case .blocked(let wantsWritable):
+            if wantsWritable { watchWritable() }
+        case .failed(let failure):
+            listener.countHandshakeFailure(failure.reason)
+            if failure.reason == .plainHTTP { return refusePlainText() }
+            end(reset: false)
+        case .done:
+            listener.counters.add(tls.wasResumed ? ListenerCounter.resumedHandshakes : ListenerCounter.fullHandshakes)
+            mayHaveInput = true
+            phase = .reading
+            // The time for the first head begins now.
+            armTimer(at: loop.now + listener.compiled.settings.timeouts.head)
+            if tls.applicationProtocol == .http2 { return multiplex() }
+            readRequests()
+        }
+    }
+
+    /// A client that speaks plain HTTP to the port of TLS can read an answer only in plain text.
+    private func refusePlainText() {
+        tls?.free()
+        tls = nil
+        var writer = stage(room: 512)
+        writer.append(text: "HTTP/1.1 400 Bad Request\r\nServer: poise\r\nContent-Type: text/plain; charset=utf-8\r\n")
+        writer.append(text: "Connection: close\r\nContent-Length: 67\r\n\r\n")
+        writer.append(text: "400 Bad Request\nThis port speaks HTTPS: ask with https:// instead.\n")
+        commit(writer)
+        _ = flushOutput()
+        finish(requestIsRead: false)
     }
 
     // MARK: Reading requests
@@ -146,7 +194,11 @@ final class ClientConnection: Connection {
 
     /// - Returns: true when more bytes are needed.
     private func parseHead() -> Bool {
-        let exchange = self.exchange ?? beginReading()
+        if requests == 0, exchange == nil, tls == nil, let preface = beginsWithPreface() {
+            if preface { multiplex() }
+            return true
+        }
+        let exchange = self.exchange ?? takeExchange()
         // Bound first: a span of an optional property's value makes the optimiser fail.
         guard let buffer = input else { return true }
         let result = exchange.parseHead(buffer, from: inputStart, to: inputEnd)
@@ -170,7 +222,7 @@ final class ClientConnection: Connection {
         }
     }
 
-    private func beginReading() -> Exchange {
+    private func takeExchange() -> Exchange {
         let exchange = worker.takeExchange()
         exchange.reset(client: self, listener: listener)
         self.exchange = exchange
@@ -201,10 +253,7 @@ final class ClientConnection: Connection {
 
     // MARK: The end of an exchange
 
-    /// The answer is with the kernel and the request was read to its end.
-    ///
-    /// - Parameter requestIsRead: false when some of the request's body may still come.
-    func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
+    override func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
         exchange = nil
         guard keepAlive, isOpen else { return finish(requestIsRead: requestIsRead) }
         phase = .reading
@@ -213,23 +262,18 @@ final class ClientConnection: Connection {
         if unreadCount > 0 || mayHaveInput { readRequests() } else { waitForRequest() }
     }
 
-    /// The exchange had to cut: nothing more can be said on this connection.
-    func exchangeAbandoned(reset: Bool) {
+    override func exchangeAbandoned(reset: Bool) {
         exchange = nil
         end(reset: reset)
     }
 
-    /// The client's side broke, so that nobody waits for an answer.
-    var peerFailed: Bool { failure != 0 }
-
-    /// Whether another request may follow on this connection.
-    var mayContinue: Bool {
+    override var mayContinue: Bool {
         !listener.isRetired && loop.now < openedAt + listener.compiled.settings.timeouts.connectionAge
     }
 
     /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
     /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6
-    private func finish(requestIsRead: Bool) {
+    func finish(requestIsRead: Bool) {
         guard isOpen else { return }
         let isDrained = requestIsRead && unreadCount == 0 && !mayHaveInput
         dropInput()
@@ -243,7 +287,7 @@ final class ClientConnection: Connection {
     }
 
     /// As nginx: long enough for an upload whose sender looks for the answer only then.
-    private static var lingerTime: Nanoseconds { .seconds(30) }
+    static var lingerTime: Nanoseconds { .seconds(30) }
     /// Nobody waits that long for a listener that is gone, or for the end of the process.
     private static var lingerTimeOfRetired: Nanoseconds { .seconds(2) }
     /// Without a byte.
@@ -277,6 +321,12 @@ final class ClientConnection: Connection {
             self.exchange = nil
             exchange.clientVanished()
         }
+        if let http2 {
+            self.http2 = nil
+            http2.dropAll()
+            listener.counters.subtract(ListenerCounter.http2Open)
+        }
+        guard isOpen else { return }
         closeConnection(reset: reset)
         listener.leave(self)
         if let countedAddress {
@@ -285,11 +335,19 @@ final class ClientConnection: Connection {
     }
 
     /// The exchange whose answer is not over; `nil` while a request is awaited or read.
-    var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
+    private var exchangeInProgress: Exchange? { phase == .exchanging ? exchange : nil }
 
-    /// The listener or the target has had its time to drain: whatever is in progress is cut.
+    /// Calls `body` with each exchange whose answer is not over.
+    func forEachExchange(_ body: (Exchange) -> Void) {
+        if let exchangeInProgress { body(exchangeInProgress) }
+        http2?.forEachExchange(body)
+    }
+
+    /// The listener has had its time to drain: whatever is in progress is cut.
     func endByDeadline() {
         exchangeInProgress?.endByDeadline()
+        http2?.forEachExchange { $0.endByDeadline() }
+        http2?.flush()
         end(reset: false)
     }
 
@@ -300,6 +358,7 @@ final class ClientConnection: Connection {
             if mayHaveInput { readRequests() }
             if isOpen, phase == .reading, exchange == nil { end(reset: false) }
         }
+        if phase == .multiplexed { beginGoAway() }
         if phase == .lingering {
             lingersUntil = min(lingersUntil, loop.now + Self.lingerTimeOfRetired)
             waitForEnd()
@@ -322,8 +381,7 @@ final class ClientConnection: Connection {
                         localPort = endpoints.destination.port
                     }
                     identify()
-                    phase = .reading
-                    return readRequests()
+                    return beginReading()
                 case .refused: return refusePreamble()
                 case .needMore: break
                 }

@@ -1,4 +1,5 @@
 import PoiseHTTP
+import PoiseTLS
 
 /// How an exchange ended, in one byte: for logs, metrics and generated answers.
 public enum EndReason: UInt8, Sendable, CaseIterable {
@@ -23,6 +24,12 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
     case tunnelEnded, tunnelIdle
     /// No connection to a target could be opened for want of a descriptor or of memory in the kernel.
     case outOfDescriptors
+    /// A target of protocol HTTPS did not prove that it is who it should be.
+    case targetUnverified
+    /// The TLS handshake with a target failed otherwise, or it does not speak the group's version of HTTP.
+    case targetHandshake
+    /// The connection was made for another host, whose certificate does not hold for this one.
+    case misdirected
 
     /// As in `reason=` of logs and metrics.
     public var name: String {
@@ -58,6 +65,9 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .tunnelEnded: "tunnel_ended"
         case .tunnelIdle: "tunnel_idle"
         case .outOfDescriptors: "out_of_descriptors"
+        case .targetUnverified: "target_unverified"
+        case .targetHandshake: "target_handshake"
+        case .misdirected: "misdirected"
         }
     }
 
@@ -95,6 +105,9 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .tunnelEnded: "the tunnel was closed"
         case .tunnelIdle: "the tunnel was idle for too long"
         case .outOfDescriptors: "no descriptor was free for a connection to a target"
+        case .targetUnverified: "the target's certificate does not prove that it is who it should be"
+        case .targetHandshake: "the TLS handshake with the target failed"
+        case .misdirected: "this connection was made for another host"
         }
     }
 
@@ -123,10 +136,25 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .noRule: 404
         case .redirectLoop: 500
         case .noWeight, .noTarget, .queueFull, .queueTimeout, .shutdown, .outOfDescriptors: 503
-        case .connectRefused, .connectFailed, .targetClosed, .targetFailed, .refusedAnswer: 502
+        case .misdirected: 421
+        case .connectRefused, .connectFailed, .targetClosed, .targetFailed, .refusedAnswer, .targetUnverified,
+            .targetHandshake:
+            502
         case .connectTimeout, .targetTimeout: 504
         case .headTimeout, .bodyTimeout: 408
         case .tooManyConnections: 429
+        }
+    }
+}
+
+extension EndReason {
+    /// What a failed handshake with a target means for the exchange.
+    init(_ failure: TLSFailure) {
+        switch failure.reason {
+        case .certificateExpired, .certificateNotYetValid, .certificateUnknownAuthority, .certificateSelfSigned,
+            .certificateNameMismatch, .certificateRevoked, .certificateInvalid:
+            self = .targetUnverified
+        default: self = .targetHandshake
         }
     }
 }

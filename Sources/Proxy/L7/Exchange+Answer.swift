@@ -5,7 +5,7 @@ import PoiseModel
 
 /// The answer's way to the client.
 extension Exchange {
-    func readAnswer(of target: TargetConnection) {
+    func readAnswer(of target: TargetStream) {
         while phase == .forwarding, self.target === target {
             switch target.fill(large: target.pool.answersAreLarge) {
             case .bytes: answerBytesCame = true
@@ -26,7 +26,7 @@ extension Exchange {
     }
 
     /// Reads heads out of the target's input: interim ones are passed on, a final one begins the answer.
-    func parseAnswer(_ target: TargetConnection) {
+    func parseAnswer(_ target: TargetStream) {
         while phase == .forwarding, target.unreadCount > 0 {
             switch readAnswerHead(target) {
             case .needMore:
@@ -42,7 +42,7 @@ extension Exchange {
         }
     }
 
-    func readAnswerHead(_ target: TargetConnection) -> ParseResult {
+    func readAnswerHead(_ target: TargetStream) -> ParseResult {
         guard let buffer = target.input else { return .needMore }
         if !answerIsBeingRead {
             answer.reset()
@@ -61,7 +61,7 @@ extension Exchange {
     static var interimMax: Int { 64 }
     static var answerLimits: HeadLimits { HeadLimits(headBytesMax: 32 * 1024, fieldCountMax: 200) }
 
-    func interim(_ target: TargetConnection) {
+    func interim(_ target: TargetStream) {
         activity(target)
         if answer.status == 101 {
             guard wantsUpgrade, answer.hasUpgrade, requestIsSent, switchesAsAsked(target.input!) else {
@@ -71,7 +71,7 @@ extension Exchange {
         }
         interimCount += 1
         // A target may not fill our memory, nor our time, with them.
-        guard interimCount <= Self.interimMax, client.outputEnd - client.outputStart <= BufferPool.standardBytes else {
+        guard interimCount <= Self.interimMax, client.stagedCount <= BufferPool.standardBytes else {
             return answerRefused(Refusal(status: 502, reason: .headTooLarge))
         }
         // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
@@ -96,7 +96,7 @@ extension Exchange {
         targetFailed(.refusedAnswer)
     }
 
-    func beginAnswer(_ target: TargetConnection) {
+    func beginAnswer(_ target: TargetStream) {
         answeredAt = now
         if !target.isConnected { target.markConnected() }
         if answer.status >= 500, mayRetry(status: answer.status) {
@@ -117,19 +117,19 @@ extension Exchange {
         switch answer.framing {
         case .none, .length: sink = .asIs
         case .chunked, .untilClose:
-            sink = head.version == .http11 ? .chunked : .asIs
-            if sink == .asIs { keepAlive = false }
+            sink = head.version == .http11 && !client.framesMessages ? .chunked : .asIs
+            if sink == .asIs, !client.framesMessages { keepAlive = false }
         }
         answerBody.begin(answer.framing, sink: sink)
         answerBody.keepsInput = false
-        answerIsUnsentAt = client.hasOutput ? nil : client.sentBytes
+        answerIsUnsentAt = client.hasOutput || client.framesMessages ? nil : client.sentBytes
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
         stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor
         pumpAnswer(of: target)
     }
 
-    func pumpAnswer(of target: TargetConnection) {
+    func pumpAnswer(of target: TargetStream) {
         guard phase == .answering, self.target === target else { return }
         let client = self.client!
         let before = answerBody.bytes
@@ -159,7 +159,7 @@ extension Exchange {
     }
 
     /// The answer is complete. If the target answered early, the rest of the request is not waited for.
-    func tryFinish(_ target: TargetConnection) {
+    func tryFinish(_ target: TargetStream) {
         guard phase == .answering else { return }
         let reusable = requestIsSent && !answer.wantsClose && answer.framing != .untilClose
         let pool = target.pool

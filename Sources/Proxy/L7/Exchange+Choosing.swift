@@ -164,6 +164,7 @@ extension Exchange {
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero
+        if pool.group.settings.version == .http2 { return share(pool) }
         if let pooled = pool.takeIdle() { return use(pooled) }
         guard pool.mayOpen() else { return waitForConnection(pool) }
         open(pool)
@@ -174,6 +175,22 @@ extension Exchange {
         target = pooled
         pooled.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
         forward(pooled)
+    }
+
+    /// A stream of a connection that others use too. It may have to wait for one to stand, or for its turn.
+    private func share(_ pool: TargetPool) {
+        let stream = HTTP2TargetStream(pool: pool, worker: worker)
+        stream.exchange = self
+        target = stream
+        stream.armTimer(at: now + group!.compiled.settings.timeouts.connect)
+        do {
+            try pool.shared.place(stream, pool)
+            forward(stream)
+        } catch {
+            target = nil
+            stream.end()
+            couldNotOpen(pool, error)
+        }
     }
 
     /// Where connections are limited, one is taken already.
@@ -189,18 +206,25 @@ extension Exchange {
         } catch {
             target = nil
             connection.giveBackLimit()
-            if Errno.isShortage(error.code) {
-                // That says nothing about the target, and another one needs a descriptor as well.
-                leaveTarget(pool)
-                return fail(.outOfDescriptors)
-            }
-            let isRefused = error.code == Errno.connectionRefused || error.code == Errno.notFound
-            leaveTarget(pool)
-            tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)
+            couldNotOpen(pool, error)
         }
     }
 
-    func forward(_ target: TargetConnection) {
+    private func couldNotOpen(_ pool: TargetPool, _ error: SystemError) {
+        leaveTarget(pool)
+        // That says nothing about the target, and another one needs a descriptor as well.
+        if Errno.isShortage(error.code) { return fail(.outOfDescriptors) }
+        let isRefused = error.code == Errno.connectionRefused || error.code == Errno.notFound
+        tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)
+    }
+
+    func forward(_ target: TargetStream) {
+        if target.framesMessages {
+            requestBody.sink = .asIs
+            target.neverIndexedNext = client.receivedNeverIndexed
+        } else {
+            requestBody.sink = sinkOfRequest
+        }
         stageRequestHead(to: target)
         pumpRequest(to: target)
     }

@@ -12,7 +12,7 @@ extension Exchange {
             target.pool.counters.add(TargetCounter.failures)
             target.pool.failed(groupIndex: targetIndex)
         }
-        guard phase == .answering, answerIsUnsentAt == client.sentBytes else { return abandon(reason) }
+        guard phase == .answering, let sent = answerIsUnsentAt, sent == client.sentBytes else { return abandon(reason) }
         // Its head came with what is wrong about it, and has not left yet: the client can still be told.
         client.releaseOutput()
         (phase, answerBegan) = (.forwarding, false)

@@ -60,7 +60,7 @@ extension Exchange {
     func redirect(_ template: RedirectTemplate) {
         let buffer = headBuffer
         let url = RequestURL(
-            scheme: .http, host: buffer.bytes(head.host.start, head.host.end), port: requestPort(buffer),
+            scheme: client.scheme, host: buffer.bytes(head.host.start, head.host.end), port: requestPort(buffer),
             path: buffer.bytes(head.path.start, head.path.end), query: buffer.bytes(head.query.start, head.query.end))
         var location: [UInt8] = []
         if template.write(for: url, into: &location) != nil || template.loops(url) { return fail(.redirectLoop) }
@@ -77,9 +77,9 @@ extension Exchange {
     /// The port that the client asked for; the scheme's default where it named none.
     func requestPort(_ buffer: Buffer) -> UInt16 {
         let start = head.host.end + 1
-        guard start < head.authority.end else { return URLScheme.http.defaultPort }
+        guard start < head.authority.end else { return client.scheme.defaultPort }
         let digits = ByteRange(start..<head.authority.end)
-        return decimalValue(buffer.bytes(0, head.headEnd), digits).flatMap { UInt16(exactly: $0) } ?? 80
+        return decimalValue(buffer.bytes(0, head.headEnd), digits).flatMap { UInt16(exactly: $0) } ?? client.scheme.defaultPort
     }
 
     /// Decides what becomes of a body that nobody will read: a small one is dropped and the connection goes on.
@@ -89,6 +89,8 @@ extension Exchange {
             client.cancelTimer()
         }
         guard keepAlive, !requestBody.sourceIsDone else { return }
+        // A stream is given up for itself: what is still sent on it concerns no other.
+        if client.framesMessages { return keepAlive = false }
         // Who waits for 100 and gets a final answer may or may not send the body. RFC 9110 §10.1.1
         let maySkipBody = head.expectsContinue && requestBody.bytes == 0 && client.unreadCount == 0
         guard !maySkipBody, requestBody.isWorthDropping else { return keepAlive = false }

@@ -6,7 +6,7 @@ import PoisePlatform
 
 /// The request's way to the target.
 extension Exchange {
-    func pumpRequest(to target: TargetConnection) {
+    func pumpRequest(to target: TargetStream) {
         let client = self.client!
         let sentBefore = target.sentBytes
         let outcome = requestBody.pump(from: client, to: target)
@@ -45,19 +45,19 @@ extension Exchange {
         }
     }
 
-    func requestWasSent(_ target: TargetConnection) {
+    func requestWasSent(_ target: TargetStream) {
         guard !requestIsSent else { return }
         requestIsSent = true
         sentAt = now
         if !target.isConnected { markConnected(target) }
     }
 
-    func markConnected(_ target: TargetConnection) {
+    func markConnected(_ target: TargetStream) {
         target.markConnected()
         target.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
     }
 
-    func activity(_ target: TargetConnection) {
+    func activity(_ target: TargetStream) {
         if !target.isConnected { target.markConnected() }
         target.armTimer(at: now + group!.compiled.settings.timeouts.responseIdle)
     }

@@ -12,19 +12,22 @@ extension Exchange {
         guard phase == .forwarding else { return cut(reason) }
         let pool = target.pool
         let wasReused = target.isReused && !answerBytesCame
+        if target.wasRefused, requestBody.keepsInput || !target.tookContent { requestWasWritten = false }
         let isConnectFailure = reason.isConnectFailure
         self.target = nil
         leaveTarget(pool)
         target.end()
-        tryFailed(reason, pool: pool, isConnectFailure: isConnectFailure, wasReused: wasReused)
+        tryFailed(
+            reason, pool: pool, isConnectFailure: isConnectFailure, wasReused: wasReused, isRefusal: target.wasRefused)
     }
 
     func tryFailed(
-        _ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, wasReused: Bool = false
+        _ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, wasReused: Bool = false,
+        isRefusal: Bool = false
     ) {
         self.reason = reason
         // A kept connection that the target closed in the meantime says nothing about its health.
-        let isStale = wasReused && (reason == .targetClosed || reason == .targetFailed)
+        let isStale = (wasReused || isRefusal) && (reason == .targetClosed || reason == .targetFailed)
         if !isStale {
             pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
             pool.failed(groupIndex: targetIndex)
@@ -78,7 +81,7 @@ extension Exchange {
     }
 
     /// An answer that counts as a failed try.
-    func retry(from target: TargetConnection) {
+    func retry(from target: TargetStream) {
         let pool = target.pool
         exclude()
         self.target = nil
@@ -92,7 +95,7 @@ extension Exchange {
     func again(_ pool: TargetPool) {
         // Read the body again from its beginning.
         client.inputCursor = pinnedHead == nil ? head.headEnd : client.inputStart
-        requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
+        requestBody.begin(head.framing, sink: sinkOfRequest)
         attempt(after: replacesStale ? nil : pool)
     }
 
@@ -121,7 +124,7 @@ extension Exchange {
 extension EndReason {
     fileprivate var isConnectFailure: Bool {
         switch self {
-        case .connectRefused, .connectFailed, .connectTimeout: true
+        case .connectRefused, .connectFailed, .connectTimeout, .targetUnverified, .targetHandshake: true
         default: false
         }
     }

@@ -5,7 +5,7 @@ import PoiseModel
 
 /// After 101: bytes in both directions.
 extension Exchange {
-    func beginTunnel(_ target: TargetConnection) {
+    func beginTunnel(_ target: TargetStream) {
         status = 101
         answeredAt = now
         answerBegan = true

@@ -25,9 +25,9 @@ final class Exchange {
     enum ClientWait { case none, queue, rates, tunnel, rest }
 
     let worker: Worker
-    var client: ClientConnection!
+    var client: ClientStream!
     var listener: ListenerRuntime!
-    var target: TargetConnection?
+    var target: TargetStream?
     var group: GroupRuntime?
     var targetIndex = -1
     var phase = Phase.idle
@@ -128,7 +128,7 @@ final class Exchange {
     // MARK: Beginning
 
     /// Ready to read a head for `client`.
-    func reset(client: ClientConnection, listener: ListenerRuntime) {
+    func reset(client: ClientStream, listener: ListenerRuntime) {
         (self.client, self.listener) = (client, listener)
         phase = .reading
         headIsFresh = false
@@ -154,6 +154,9 @@ final class Exchange {
         }
         return head.parse(buffer.bytes(0, end), from: start, limits: listener.limits)
     }
+
+    /// The head came by a stream that tells otherwise whether its message goes on.
+    func endHead(hasContent: Bool) { head.endsHere(hasContent: hasContent) }
 
     /// The head's bytes were moved within their buffer.
     func shiftHead(by distance: Int) { head.shift(by: distance) }
@@ -257,10 +260,18 @@ final class Exchange {
         head.upgrade(headBuffer.bytes(0, head.headEnd), among: tokens)
     }
 
+    /// How an HTTP/1 target is told where the request's body ends.
+    var sinkOfRequest: BodyTransfer.Sink {
+        switch head.framing {
+        case .none, .length: .asIs
+        case .chunked, .untilClose: .chunked
+        }
+    }
+
     /// Bodies that are not wholly here get a buffer of their own, so that the head's bytes stay.
     func prepareBody() {
         requestBody.bytesMax = listener.compiled.settings.limits.bodyBytesMax ?? .max
-        requestBody.begin(head.framing, sink: head.framing == .chunked ? .chunked : .asIs)
+        requestBody.begin(head.framing, sink: sinkOfRequest)
         requestBody.keepsInput = true
         requestBody.guardsUnsent = true
         let isHere: Bool
@@ -270,7 +281,7 @@ final class Exchange {
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }
-        pinnedHead = client.continueInput(large: true)
+        pinnedHead = client.continueInput(large: !client.framesMessages)
         if case .length(let count) = head.framing { requestBody.keepsInput = count <= BodyTransfer.keptBytesMax }
     }
 
@@ -300,12 +311,12 @@ final class Exchange {
         }
     }
 
-    func targetIsReady(_ target: TargetConnection, _ readiness: Readiness) {
+    func targetIsReady(_ target: TargetStream, _ readiness: Readiness) {
         guard self.target === target else { return }
         if !target.isConnected, phase == .forwarding {
             if !readiness.isDisjoint(with: [.failed, .hungUp]) {
-                let code = target.failure != 0 ? target.failure : target.takeError()
-                return targetFailed(connectError(code))
+                if let failure = target.handshakeFailure { return targetFailed(EndReason(failure)) }
+                return targetFailed(connectError(target.connectFailure()))
             }
             if readiness.contains(.writable) { markConnected(target) }
         }

@@ -6,13 +6,13 @@ import PoiseRouting
 extension Exchange {
     /// Bytes that the target's head may need beyond the client's and one for each field, which may have come
     /// without a space behind its colon.
-    private static var requestHeadExtra: Int { 1536 }
+    private static var requestHeadExtra: Int { 1792 }
 
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
-    func stageRequestHead(to target: TargetConnection) {
+    func stageRequestHead(to target: TargetStream) {
         let buffer = headBuffer
         let fixedHost = hostForTarget(target)
-        var writer = target.stage(
+        var writer = target.stageHead(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
                 + (fixedHost?.utf8.count ?? 0))
         let forwarding = listener.compiled.settings.forwarding
@@ -63,7 +63,7 @@ extension Exchange {
         }
         writer.append(0x0D)
         writer.append(0x0A)
-        target.commit(writer)
+        target.commitHead(writer, endsMessage: requestBody.sourceIsDone)
     }
 
     /// What stays behind of the client's fields since it is written anew, or must not come from anybody.
@@ -100,7 +100,7 @@ extension Exchange {
     }
 
     /// `nil`: the client's own.
-    private func hostForTarget(_ target: TargetConnection) -> String? {
+    private func hostForTarget(_ target: TargetStream) -> String? {
         switch target.pool.group.settings.hostHeader {
         case .keep: head.authority.isEmpty ? target.pool.target.hostHeader : nil
         case .target: target.pool.target.hostHeader
@@ -125,7 +125,8 @@ extension Exchange {
                 writer.append(text: "\r\n")
             }
             if !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedProto }) {
-                writer.append(text: "X-Forwarded-Proto: http\r\n")
+                writer.append(
+                    text: client.scheme == .https ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
             }
             if hasAddress, !client.isTrusted || !head.fields.contains(where: { $0.id == .xForwardedPort }) {
                 writer.append(text: "X-Forwarded-Port: ")
@@ -149,6 +150,13 @@ extension Exchange {
             }
             writer.append(text: "\r\n")
         }
+        if let settings = listener.compiled.settings.tls, settings.tellsVersionAndCipher, let tls = client.security {
+            writer.append(text: "X-Amzn-Tls-Version: ")
+            writer.append(text: tls.versionName)
+            writer.append(text: "\r\nX-Amzn-Tls-Cipher-Suite: ")
+            writer.append(text: tls.cipherName)
+            writer.append(text: "\r\n")
+        }
         if forwarding.forwarded, let address = client.address {
             writer.append(text: "Forwarded: ")
             if client.isTrusted {
@@ -157,7 +165,7 @@ extension Exchange {
                     writer.append(text: ", ")
                 }
             }
-            ForwardedElement(client: address, scheme: .http).append(
+            ForwardedElement(client: address, scheme: client.scheme).append(
                 host: buffer.bytes(head.authority.start, head.authority.end), to: &writer)
             writer.append(text: "\r\n")
         }
@@ -174,14 +182,14 @@ extension Exchange {
 
     // MARK: Answers
 
-    private static var answerHeadExtra: Int { 256 }
+    private static var answerHeadExtra: Int { 384 }
 
     /// Stages the answer's head for the client. RFC 9110 §7.6, RFC 9112 §6
     ///
     /// - Parameter isFinal: false for 1xx, which carry their fields and nothing of ours.
     func stageAnswerHead(_ buffer: Buffer, isFinal: Bool) {
         // One for each field: it may have come without a space behind its colon.
-        var writer = client.stage(
+        var writer = client.stageHead(
             room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)
         let bytes = buffer.bytes(0, answer.headEnd)
         var start = answer.headStart
@@ -210,6 +218,7 @@ extension Exchange {
                 writer.append(text: "\r\n")
             }
             writer.append(text: answer.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+            writeStrictTransport(to: &writer)
             if answerBody.sink == .chunked { writer.append(text: "Transfer-Encoding: chunked\r\n") }
             if !keepAlive {
                 writer.append(text: "Connection: close\r\n")
@@ -219,7 +228,14 @@ extension Exchange {
         }
         writer.append(0x0D)
         writer.append(0x0A)
-        client.commit(writer)
+        client.commitHead(writer, endsMessage: isFinal && answerBody.sourceIsDone)
+    }
+
+    /// RFC 6797 §7.2: over secure transport only.
+    private func writeStrictTransport(to writer: inout BufferWriter) {
+        guard listener.scheme == .https else { return }
+        let line = listener.compiled.strictTransportLine
+        writer.append(line.span)
     }
 
     /// A body of known length keeps its field; HEAD and 304 may say what the length would be. RFC 9110 §8.6
@@ -237,7 +253,7 @@ extension Exchange {
     func stageGenerated(
         status: Int, contentType: String, body: [UInt8], location: [UInt8]? = nil, allow: String? = nil
     ) {
-        var writer = client.stage(room: 512 + contentType.utf8.count + body.count + (location?.count ?? 0))
+        var writer = client.stageHead(room: 640 + contentType.utf8.count + body.count + (location?.count ?? 0))
         writer.append(text: "HTTP/1.1 ")
         writer.appendDecimal(UInt(status))
         writer.append(0x20)
@@ -253,6 +269,7 @@ extension Exchange {
             writer.append(text: allow)
         }
         writer.append(text: "\r\nCache-Control: no-store\r\n")
+        writeStrictTransport(to: &writer)
         let hasBody = status != 204 && status != 304
         if hasBody {
             if !body.isEmpty {
@@ -271,8 +288,11 @@ extension Exchange {
         }
         writer.append(text: "\r\n")
         generatedBytes = hasBody && head.method != .head ? body.count : 0
-        if generatedBytes > 0 { writer.append(body.span) }
-        client.commit(writer)
+        client.commitHead(writer, endsMessage: generatedBytes == 0)
+        guard generatedBytes > 0 else { return }
+        var content = client.stage(room: body.count)
+        content.append(body.span)
+        client.commit(content)
     }
 
     /// The body of an error answer: the reason and the request id, for the person who has to find it in a log.

@@ -3,11 +3,15 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseRouting
+import PoiseTLS
 
 /// One listener on one worker: its sockets, its open connections, its counters.
 final class ListenerRuntime {
     let worker: Worker
     private(set) var compiled: CompiledListener
+    /// What clients ask with: as the listener's protocol.
+    let scheme: URLScheme
     private(set) var counters: CounterRow
     private(set) var totalTime: HistogramRow
     private(set) var targetTime: HistogramRow
@@ -25,6 +29,7 @@ final class ListenerRuntime {
     init(worker: Worker, compiled: CompiledListener) {
         self.worker = worker
         self.compiled = compiled
+        scheme = compiled.settings.protocolKind == .https ? .https : .http
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
         targetTime = compiled.targetTime.row(worker.index)
@@ -125,6 +130,10 @@ final class ListenerRuntime {
         counters.add(ListenerCounter.firstConnectionRefusal + reason.rawValue)
     }
 
+    func countHandshakeFailure(_ reason: TLSFailure.Reason) {
+        counters.add(ListenerCounter.firstHandshakeFailure + reason.index)
+    }
+
     func leave(_ connection: ClientConnection) {
         if let last = connections.popLast(), last !== connection {
             connections[connection.position] = last
@@ -135,6 +144,11 @@ final class ListenerRuntime {
         worker.limits.leave()
         for acceptor in acceptors { acceptor.connectionClosed() }
     }
+}
+
+extension TLSFailure.Reason {
+    /// Its place among all, for counters.
+    public var index: Int { Self.allCases.firstIndex(of: self)! }
 }
 
 extension HeadLimits {

@@ -2,34 +2,31 @@ import PoiseLive
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// A connection to a target: carries one exchange at a time, or waits in its pool for the next.
-final class TargetConnection: Connection {
-    let pool: TargetPool
-    /// `nil` while pooled.
-    private(set) var exchange: Exchange?
+final class TargetConnection: TargetStream {
     var poolPosition = 0
+    /// TLS comes before the first request.
+    private var isShakingHands = false
     private(set) var isPooled = false
-    /// The socket has carried bytes: it is connected for certain.
-    private(set) var isConnected = false
-    /// It has served an exchange before: a failure may be that the target closed it meanwhile.
-    private(set) var isReused = false
-    /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
-    var announcedIdle: Nanoseconds?
     /// What it is counted under until its end; `nil` where connections are not limited.
     private(set) var limit: TargetLimit?
 
     /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
-        self.pool = pool
         limit = pool.target.limit
-        super.init(worker: worker)
+        super.init(pool: pool, worker: worker)
     }
 
     /// Starts to connect. Bytes may be sent at once: on fast paths the handshake is over before this returns.
     func start(_ socket: consuming FileDescriptor, for exchange: Exchange) {
         self.exchange = exchange
         open(socket)
+        if let session = pool.newSession(worker.tls) {
+            tls = session
+            (isShakingHands, canSend) = (true, false)
+        }
         pool.counters.add(TargetCounter.connections)
     }
 
@@ -40,10 +37,8 @@ final class TargetConnection: Connection {
         pool.counters.add(TargetCounter.reuses)
     }
 
-    func markConnected() { isConnected = true }
-
-    /// The exchange is over: back into the pool, or closed.
-    func detach(reusable: Bool) {
+    /// Back into the pool, or closed.
+    override func detach(reusable: Bool) {
         exchange = nil
         if reusable, isOpen, !peerClosed, unreadCount == 0, !hasOutput, isDrained {
             dropInput()
@@ -58,7 +53,7 @@ final class TargetConnection: Connection {
     /// the socket is asked where that is in doubt: closing instead cost every second connection of bulk traffic.
     private var isDrained: Bool { !mayHaveInput || fill() == .blocked }
 
-    func end(reset: Bool = false) {
+    override func end(reset: Bool = false) {
         exchange = nil
         guard isOpen else { return }
         closeConnection(reset: reset)
@@ -96,11 +91,28 @@ final class TargetConnection: Connection {
             leavePool()
             return end()
         }
+        if isShakingHands { return shakeHands(readiness) }
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
         if readiness.contains(.peerClosed) { peerClosed = true }
         if readiness.contains(.writable) { canSend = true }
         guard let exchange else { return end() }
         exchange.targetIsReady(self, readiness)
+    }
+
+    private func shakeHands(_ readiness: Readiness) {
+        guard let tls, let exchange else { return end() }
+        switch tls.handshake(self) {
+        case .blocked(let wantsWritable):
+            if wantsWritable { watchWritable() }
+        case .failed(let failure):
+            // A refused connection shows itself at the first send.
+            if let code = failure.errno { self.failure = code } else { handshakeFailure = failure }
+            exchange.targetIsReady(self, .failed)
+        case .done:
+            isShakingHands = false
+            (canSend, mayHaveInput) = (true, true)
+            exchange.targetIsReady(self, .writable)
+        }
     }
 
     /// Whether an event of an idle connection says nothing new: that it may send, or that there are bytes, which were

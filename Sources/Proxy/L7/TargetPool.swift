@@ -1,6 +1,7 @@
 import PoiseLive
 import PoiseLoop
 import PoiseModel
+import PoiseTLS
 
 /// One target of one group on one worker: its idle connections and its failures in a row.
 final class TargetPool {
@@ -12,6 +13,10 @@ final class TargetPool {
     private(set) var counters: CounterRow
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
     private let idle = RawTable<TargetConnection>()
+    /// The last TLS session with the target, to go on with.
+    private let resumption = ResumptionSlot()
+    /// Its connections where it speaks HTTP/2.
+    let shared: SharedConnections
     private var failuresInARow = 0
     /// The last answer was bulk: the next is received into a large buffer from its first byte.
     var answersAreLarge = false
@@ -21,13 +26,27 @@ final class TargetPool {
         (loop, events, workerIndex) = (worker.loop, worker.events, worker.index)
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)
+        shared = SharedConnections(worker: worker)
     }
 
     func replace(group: CompiledGroup, target: CompiledTarget) {
         // What was opened under another limit is not counted under this one.
         if target.limit !== self.target.limit { closeIdle() }
+        // They speak to another name, by other rules, or in another language.
+        if group.tls !== self.group.tls || target.tlsName != self.target.tlsName
+            || group.settings.version != self.group.settings.version
+        {
+            closeIdle()
+            shared.retire()
+        }
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)
+    }
+
+    /// The TLS of a new connection to the target; `nil` for plain text.
+    func newSession(_ engine: TLSEngine) -> TLSSession? {
+        guard let context = group.tls, let name = target.tlsName else { return nil }
+        return TLSSession(client: context, peer: name.peer(resumption: resumption), engine: engine)
     }
 
     // MARK: Connections
@@ -77,7 +96,8 @@ final class TargetPool {
     /// - Returns: whether there were any.
     @discardableResult
     func closeIdle() -> Bool {
-        guard !idle.isEmpty else { return false }
+        let hadShared = shared.closeIdle()
+        guard !idle.isEmpty else { return hadShared }
         while let connection = idle.popLast() {
             connection.leavePool()
             connection.end()
@@ -88,6 +108,7 @@ final class TargetPool {
     func retire() {
         isRetired = true
         closeIdle()
+        shared.retire()
     }
 
     // MARK: Passive health

@@ -2,6 +2,7 @@ import PoiseLive
 import PoiseModel
 import PoisePlatform
 import PoiseRouting
+import PoiseTLS
 
 /// One immutable compiled configuration of the data plane: built by control, adopted by each worker.
 ///
@@ -26,6 +27,10 @@ public final class CompiledListener: Sendable {
     public let actions: [CompiledAction]
     /// `nil`: 404, `no_rule`.
     public let defaultAction: CompiledAction?
+    /// `nil` for plain text. A renewed certificate is another one.
+    public let tls: TLSServerContext?
+    /// `Strict-Transport-Security` with its line end, empty without.
+    public let strictTransportLine: [UInt8]
     public let counters: CounterBlock
     /// One per rule, then one for the default action.
     public let ruleCounters: [CounterBlock]
@@ -38,15 +43,25 @@ public final class CompiledListener: Sendable {
 
     public init(
         slot: Int, settings: Listener, actions: [CompiledAction], defaultAction: CompiledAction?,
-        counters: CounterBlock, ruleCounters: [CounterBlock], totalTime: Histogram, targetTime: Histogram
+        tls: TLSServerContext? = nil, counters: CounterBlock, ruleCounters: [CounterBlock], totalTime: Histogram,
+        targetTime: Histogram
     ) {
         precondition(actions.count == settings.rules.count && ruleCounters.count == actions.count + 1)
         self.slot = slot
         self.settings = settings
+        self.tls = tls
+        strictTransportLine = settings.tls?.strictTransport.map { Self.line($0) } ?? []
         routes = RouteTable(rules: settings.rules)
         (self.actions, self.defaultAction) = (actions, defaultAction)
         (self.counters, self.ruleCounters) = (counters, ruleCounters)
         (self.totalTime, self.targetTime) = (totalTime, targetTime)
+    }
+
+    private static func line(_ policy: StrictTransport) -> [UInt8] {
+        let scope = policy.includesSubdomains ? "; includeSubDomains" : ""
+        let preload = policy.preload ? "; preload" : ""
+        let seconds = policy.maxAge.count / 1_000_000_000
+        return Array("Strict-Transport-Security: max-age=\(seconds)\(scope)\(preload)\r\n".utf8)
     }
 }
 
@@ -68,6 +83,8 @@ public final class CompiledGroup: Sendable {
     public let slot: Int
     public let settings: TargetGroup
     public let targets: [CompiledTarget]
+    /// `nil` for plain text.
+    public let tls: TLSClientContext?
     public let counters: CounterBlock
     public let totalTime: Histogram
     public let targetTime: Histogram
@@ -75,9 +92,10 @@ public final class CompiledGroup: Sendable {
     public let queue: SlotQueue?
 
     public init(
-        slot: Int, settings: TargetGroup, targets: [CompiledTarget], counters: CounterBlock, totalTime: Histogram,
-        targetTime: Histogram, queue: SlotQueue?
+        slot: Int, settings: TargetGroup, targets: [CompiledTarget], tls: TLSClientContext? = nil,
+        counters: CounterBlock, totalTime: Histogram, targetTime: Histogram, queue: SlotQueue?
     ) {
+        self.tls = tls
         (self.slot, self.settings, self.targets, self.counters) = (slot, settings, targets, counters)
         (self.totalTime, self.targetTime, self.queue) = (totalTime, targetTime, queue)
     }
@@ -92,6 +110,8 @@ public final class CompiledTarget: Sendable {
     public let label: String
     /// What `Host` is with `host_header: target`.
     public let hostHeader: String
+    /// `nil` where the group speaks plain text.
+    public let tlsName: TLSName?
     /// Equal for equal addresses on every machine.
     public let identity: UInt64
     public let counters: CounterBlock
@@ -99,9 +119,10 @@ public final class CompiledTarget: Sendable {
     public let limit: TargetLimit?
 
     public init(
-        address: SocketAddress, settings: Target, label: String, hostHeader: String, identity: UInt64,
-        counters: CounterBlock, limit: TargetLimit?
+        address: SocketAddress, settings: Target, label: String, hostHeader: String, tlsName: TLSName? = nil,
+        identity: UInt64, counters: CounterBlock, limit: TargetLimit?
     ) {
+        self.tlsName = tlsName
         (self.address, self.settings, self.label, self.hostHeader) = (address, settings, label, hostHeader)
         (self.identity, self.counters, self.limit) = (identity, counters, limit)
     }

@@ -1,13 +1,17 @@
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
-/// One side's connection: its unread input and its staged output, both in pooled buffers.
+/// One side of an exchange: its unread input and its staged output, both in pooled buffers.
+///
+/// An HTTP/1 connection is itself a stream, one for all its exchanges, and moves bytes by its socket. A stream of an
+/// HTTP/2 connection has no socket: it overrides how bytes come and go, and everything above sees the same.
 ///
 /// Input is `start ..< cursor ..< end`: what is kept for a retry, then what is unread. Output is what must leave
 /// before anything else: heads, chunk framing, small bodies. Large bodies never enter it: they go out of the other
 /// side's input. Idle connections hold no buffer.
-class Connection: Channel {
+class Stream: Channel {
     enum Fill { case bytes, blocked, full, endOfStream, failed }
     enum Flush { case done, blocked, failed }
 
@@ -31,12 +35,18 @@ class Connection: Channel {
     final var sentBytes = 0
     /// Of them, those that have reached the peer's kernel: what it has read, and what its receive buffer holds. The own
     /// send buffer may hold megabytes that a slow reader takes minutes for.
-    final var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
+    var deliveredBytes: Int { sentBytes - unacknowledgedBytes }
     /// The errno that ended the connection, 0 before.
     final var failure: CInt = 0
+    /// Between the buffers and the socket; `nil` for plain text.
+    final var tls: TLSSession?
+    /// Heads, ends and trailers of messages are framed by the stream itself: HTTP/2. Bodies go in as they are.
+    final let framesMessages: Bool
+    /// A message was begun whose end must still be told; only where ``framesMessages``.
+    final var owesEnd = false
 
-    init(worker: Worker) {
-        self.worker = worker
+    init(worker: Worker, framesMessages: Bool = false) {
+        (self.worker, self.framesMessages) = (worker, framesMessages)
         super.init(loop: worker.loop)
     }
 
@@ -47,7 +57,7 @@ class Connection: Channel {
     /// One receive behind what is there.
     ///
     /// - Parameter large: take a large buffer when a new one is needed.
-    final func fill(large: Bool = false) -> Fill {
+    func fill(large: Bool = false) -> Fill {
         if input == nil {
             input = large ? loop.takeLargeBuffer() : loop.takeStandardBuffer()
             (inputStart, inputCursor, inputEnd) = (0, 0, 0)
@@ -55,12 +65,15 @@ class Connection: Channel {
         let buffer = input!
         let room = buffer.capacity - inputEnd
         guard room > 0 else { return .full }
-        let result = receive(into: buffer, inputEnd, buffer.capacity)
+        let result =
+            tls == nil
+            ? receive(into: buffer, inputEnd, buffer.capacity)
+            : tls!.receive(self, into: buffer, inputEnd, buffer.capacity)
         let count = result.count
         if count > 0 {
             inputEnd += count
             // A short read has drained the socket; after FIN one more read brings the end.
-            if count < room, !peerClosed { mayHaveInput = false }
+            if count < room, !peerClosed { mayHaveInput = tls?.mayHaveMore ?? false }
             return .bytes
         }
         mayHaveInput = false
@@ -122,7 +135,13 @@ class Connection: Channel {
 
     // MARK: Output
 
-    final var hasOutput: Bool { outputEnd > outputStart }
+    final var hasOutput: Bool { outputEnd > outputStart || hasUnsentRecords }
+
+    /// Encrypted bytes that the kernel has not taken.
+    private final var hasUnsentRecords: Bool { tls != nil && tls!.hasUnsent }
+
+    /// The peer's bytes ended without saying that this is all: only TLS can tell. RFC 9112 §9.8
+    final var isTruncated: Bool { tls?.isTruncated ?? false }
 
     /// A writer behind what is staged; give it back with ``commit(_:)``.
     ///
@@ -156,15 +175,36 @@ class Connection: Channel {
         outputEnd = writer.end
     }
 
+    /// A writer for a head, in the form of HTTP/1; give it back with ``commitHead(_:endsMessage:)``.
+    func stageHead(room: Int) -> BufferWriter { stage(room: room) }
+
+    /// - Parameter endsMessage: no content follows. An interim answer does not end its message.
+    func commitHead(_ writer: BufferWriter, endsMessage: Bool) { commit(writer) }
+
+    /// Fields of the head that came, and of the one that goes, that no hop may index. RFC 7541 §7.1.3
+    var receivedNeverIndexed: UInt64 { 0 }
+    final var neverIndexedNext: UInt64 = 0
+
+    /// What must leave before anything else, in bytes.
+    var stagedCount: Int { outputEnd - outputStart }
+
+    /// Field lines of a trailer section for the end of the message; only where ``framesMessages``.
+    func stageTrailers(_ lines: Span<UInt8>) {}
+
+    /// Field lines that came behind the content, in the form of HTTP/1; only where ``framesMessages``.
+    var receivedTrailers: [UInt8] { [] }
+
     /// Free bytes behind what is staged.
     final var outputRoom: Int { output.map { $0.capacity - outputEnd } ?? BufferPool.standardBytes }
 
     /// Sends what is staged, then `start..<end` of `body`; one call where the kernel takes all.
     ///
-    /// - Parameter mayCopy: a small body may move into the output, and counts as gone out then.
+    /// - Parameters:
+    ///   - mayCopy: a small body may move into the output, and counts as gone out then.
+    ///   - isLast: the message ends with these bytes.
     /// - Returns: how many of the body's bytes went out, and whether everything did.
-    final func send(
-        _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool = true
+    func send(
+        _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool = true, isLast: Bool = false
     ) -> (count: Int, flush: Flush) {
         var position = start
         while true {
@@ -180,15 +220,18 @@ class Connection: Channel {
                         position = end
                         continue
                     }
-                    result = send(output, outputStart, outputEnd, then: body, position, end)
+                    result =
+                        tls?.send(self, output, outputStart, outputEnd, then: body, position, end)
+                        ?? send(output, outputStart, outputEnd, then: body, position, end)
                 } else {
-                    result = send(output, outputStart, outputEnd)
+                    result =
+                        tls?.send(self, output, outputStart, outputEnd) ?? send(output, outputStart, outputEnd)
                 }
             } else if position < end, let body {
-                result = send(body, position, end)
+                result = tls?.send(self, body, position, end) ?? send(body, position, end)
             } else {
                 releaseOutput()
-                return (position - start, .done)
+                return (position - start, tls == nil ? .done : flushRecords())
             }
             let count = result.count
             if count > 0 {
@@ -213,10 +256,25 @@ class Connection: Channel {
         }
     }
 
+    /// What TLS has encrypted goes to the kernel.
+    private final func flushRecords() -> Flush {
+        guard let tls, tls.hasUnsent else { return .done }
+        switch tls.flush(self) {
+        case .done: return .done
+        case .blocked:
+            canSend = false
+            watchWritable()
+            return .blocked
+        case .failed:
+            failure = tls.failure?.errno ?? Errno.brokenPipe
+            return .failed
+        }
+    }
+
     /// Bodies up to this size are copied behind the head.
     private static var copyMax: Int { 8 * 1024 }
 
-    final func flushOutput() -> Flush {
+    func flushOutput() -> Flush {
         guard hasOutput else { return .done }
         guard canSend else { return .blocked }
         return send(nil, 0, 0).flush
@@ -232,6 +290,11 @@ class Connection: Channel {
     final func closeConnection(reset: Bool = false) {
         dropInput()
         releaseOutput()
+        if let tls {
+            if !reset { tls.sendCloseNotify(self) }
+            tls.free()
+            self.tls = nil
+        }
         if reset { self.reset() } else { close() }
     }
 }

@@ -1,0 +1,383 @@
+import PoiseBytes
+
+/// Makes HTTP/1-form text of decoded fields, and holds them to the rules of RFC 9113 §8.
+///
+/// A field is staged as a line behind the text, then accepted: most lines stay where they are; what the start line is
+/// made of, cookies and what is refused go elsewhere or away. The start line is known last and written in front of the
+/// lines, into room that was left for it.
+///
+/// After the first fault nothing is added, but fields are taken all the same, as the tables of both sides must agree.
+struct HTTP2HeadBuilder: Sendable {
+    enum Kind: UInt8, Sendable { case request, response, trailers }
+
+    /// Before this position the start line and `Host`. A longer one moves the lines.
+    private static var frontBytes: Int { 1024 }
+
+    private(set) var text = [UInt8](repeating: 0, count: 16 * 1024)
+    private(set) var textStart = 0
+    private(set) var textEnd = 0
+    /// Values of pseudo-fields.
+    private var side = [UInt8](repeating: 0, count: 1024)
+    private var sideEnd = 0
+    /// All crumbs, joined. RFC 9113 §8.2.3
+    private var cookies = [UInt8](repeating: 0, count: 1024)
+    private var cookiesEnd = 0
+
+    private var kind = Kind.request
+    private var method = ByteRange.empty
+    private var path = ByteRange.empty
+    private var authority = ByteRange.empty
+    /// One bit per pseudo-field that was seen.
+    private var seen: UInt8 = 0
+    private var hasRegular = false
+    private var hasHost = false
+
+    /// Of the list as RFC 9113 §6.5.2 counts it.
+    private(set) var listBytes = 0
+    private var fieldCount = 0
+    private var listBytesMax = 0
+    private var fieldCountMax = 0
+
+    /// The first thing that is wrong.
+    private(set) var fault: HTTP2Fault?
+    private(set) var neverIndexed: UInt64 = 0
+    /// -1 without the field.
+    private(set) var contentLength = -1
+    private(set) var status = 0
+    private(set) var isHead = false
+    private(set) var isConnect = false
+    private(set) var isHTTPS = false
+    private(set) var priority = HTTP2Priority()
+
+    mutating func begin(_ kind: Kind, listBytesMax: Int, fieldCountMax: Int) {
+        self.kind = kind
+        // Trailers have no start line.
+        textStart = kind == .trailers ? 0 : Self.frontBytes
+        textEnd = textStart
+        (sideEnd, cookiesEnd) = (0, 0)
+        (method, path, authority) = (.empty, .empty, .empty)
+        (seen, hasRegular, hasHost) = (0, false, false)
+        (listBytes, fieldCount) = (0, 0)
+        (self.listBytesMax, self.fieldCountMax) = (listBytesMax, fieldCountMax)
+        (fault, neverIndexed, contentLength, status) = (nil, 0, -1, 0)
+        (isHead, isConnect, isHTTPS) = (false, false, false)
+        priority = HTTP2Priority()
+    }
+
+    /// Room for so many bytes behind the text, and what copies write too far.
+    @inline(__always) mutating func reserve(_ count: Int) {
+        text.ensure(textEnd &+ count &+ 32)
+    }
+
+    /// Stages a whole line.
+    @inline(__always) mutating func stage(line source: Span<UInt8>, from start: Int, to end: Int) {
+        reserve(end &- start)
+        let position = textEnd
+        text.stage(source, from: start, to: end, at: position)
+    }
+
+    /// Stages a piece of text `offset` bytes behind the text, for which room was reserved.
+    @inline(__always)
+    mutating func stage(_ source: Span<UInt8>, from start: Int, to end: Int, offset: Int) {
+        let position = textEnd &+ offset
+        text.stage(source, from: start, to: end, at: position)
+    }
+
+    /// - Returns: bytes of the text, or nil where the code is wrong.
+    mutating func stageHuffman(
+        _ huffman: borrowing HuffmanCode, _ source: Span<UInt8>, from start: Int, to end: Int, offset: Int
+    ) -> Int? {
+        let position = textEnd &+ offset
+        var span = text.mutableSpan
+        guard let stop = huffman.decode(source, from: start, to: end, into: &span, at: position) else { return nil }
+        return stop &- position
+    }
+
+    @inline(__always) mutating func stage(pair: UInt16, offset: Int) {
+        let position = textEnd &+ offset
+        text.store(pair, at: position)
+    }
+
+    /// What a staged line is, for the dynamic table and for `accept`.
+    func stagedEntry(nameCount: Int, valueCount: Int, kind: HTTP2FieldKind?) -> HPACKTable.Entry {
+        let bytes = text.span
+        let valueStart = textEnd &+ nameCount &+ 2
+        return HPACKTable.Entry(
+            start: 0, nameCount: Int32(truncatingIfNeeded: nameCount),
+            valueCount: Int32(truncatingIfNeeded: valueCount),
+            kind: kind ?? HTTP2FieldKind(name: bytes, from: textEnd, to: textEnd &+ nameCount),
+            isClean: Self.isClean(bytes, from: valueStart, to: valueStart &+ valueCount))
+    }
+
+    /// No control byte but HTAB inside, no white space around. RFC 9113 §8.2.1
+    static func isClean(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Bool {
+        guard start < end else { return true }
+        return !isBlank(bytes[start]) && !isBlank(bytes[end &- 1])
+            && endOfFieldValue(bytes, from: start, to: end) == end
+    }
+
+    /// Takes the line that is staged behind the text.
+    @inline(__always)
+    mutating func accept(_ kind: HTTP2FieldKind, nameCount: Int, valueCount: Int, isClean: Bool) {
+        listBytes &+= nameCount &+ valueCount &+ 32
+        guard listBytes <= listBytesMax, fault == nil else {
+            if fault == nil { fault = .headTooLarge }
+            return
+        }
+        if kind == .plain, isClean, fieldCount < fieldCountMax {
+            hasRegular = true
+            fieldCount &+= 1
+            textEnd &+= nameCount &+ valueCount &+ 4
+            return
+        }
+        acceptSpecial(kind, nameCount, valueCount, isClean)
+    }
+
+    /// A field that stays out of the text, as it may not be indexed anywhere.
+    mutating func markNeverIndexed(nameCount: Int) {
+        neverIndexed |= Self.nameBit(text.span, from: textEnd, to: textEnd &+ nameCount)
+    }
+
+    static func nameBit(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> UInt64 {
+        1 &<< (bytes.mixedHash(from: start, to: end) &>> 8 & 63)
+    }
+
+    @inline(never)
+    private mutating func acceptSpecial(_ kind: HTTP2FieldKind, _ nameCount: Int, _ valueCount: Int, _ isClean: Bool) {
+        guard isClean else { return fail(kind == .badName ? .badFieldName : .badFieldValue) }
+        let value = ByteRange(start: textEnd + nameCount + 2, count: valueCount)
+        if kind.isPseudo {
+            if self.kind == .trailers { return fail(.badPseudoField) }
+            if hasRegular { return fail(.pseudoFieldOrder) }
+            return acceptPseudo(kind, value)
+        }
+        hasRegular = true
+        if kind == .cookie, self.kind == .request { return addCookie(value) }
+        fieldCount += 1
+        if fieldCount > fieldCountMax { return fail(.tooManyFields) }
+        switch kind {
+        case .connectionSpecific: return fail(.connectionField)
+        case .badName: return fail(.badFieldName)
+        case .te:
+            if self.kind != .request || !equalsIgnoringCase(text.span, value, "trailers") { return fail(.badTE) }
+        case .headOnly, .cookie:
+            if self.kind == .trailers { return }
+        case .host:
+            if self.kind == .trailers { return }
+            if self.kind == .request, !acceptHost(value) { return }
+        case .contentLength:
+            if self.kind == .trailers { return }
+            guard contentLength < 0, let length = decimalValue(text.span, value) else { return fail(.badContentLength) }
+            contentLength = length
+        case .priority:
+            if self.kind == .trailers { return }
+            let text = text
+            priority.read(text.span, value)
+        case .plain, .method, .scheme, .authority, .path, .status, .unknownPseudo: break
+        }
+        textEnd += nameCount + valueCount + 4
+    }
+
+    /// - Returns: whether the line is needed: not when it says again what `:authority` said.
+    private mutating func acceptHost(_ value: ByteRange) -> Bool {
+        if hasHost {
+            fail(.hostDiffers)
+            return false
+        }
+        hasHost = true
+        guard seen & 0x4 != 0 else { return true }
+        let same = equalsIgnoringCase(
+            text.span.extracting(value.start..<value.end), side.span.extracting(authority.start..<authority.end))
+        if !same { fail(.hostDiffers) }
+        return false
+    }
+
+    private mutating func acceptPseudo(_ kind: HTTP2FieldKind, _ value: ByteRange) {
+        let bit: UInt8 =
+            switch kind {
+            case .method: 0x1
+            case .scheme: 0x2
+            case .authority: 0x4
+            case .path: 0x8
+            case .status: 0x10
+            default: 0
+            }
+        // `:protocol` is among the unknown ones: extended CONNECT was not offered. RFC 8441 §3
+        guard bit != 0, (kind == .status) == (self.kind == .response) else { return fail(.badPseudoField) }
+        guard seen & bit == 0 else { return fail(.badPseudoField) }
+        seen |= bit
+        // The array's own reference: a span of it would keep the whole builder.
+        let text = text
+        let bytes = text.span
+        switch kind {
+        case .scheme:
+            isHTTPS = equalsIgnoringCase(bytes, value, "https")
+            if !isHTTPS, !equalsIgnoringCase(bytes, value, "http") { fail(.badScheme) }
+        case .status:
+            guard value.count == 3, let number = decimalValue(bytes, value), number >= 100 else {
+                return fail(.badStatus)
+            }
+            status = number
+        case .method:
+            if !isToken(bytes, value) { return fail(.badMethod) }
+            isHead =
+                bytes.matches(value.start, StaticString("HEAD").asciiBytes, 0, count: Swift.min(value.count, 4))
+                && value.count == 4
+            isConnect =
+                value.count == 7 && bytes.matches(value.start, StaticString("CONNECT").asciiBytes, 0, count: 7)
+            method = keep(value)
+        case .path:
+            // Nothing that would end the request line, or what is a part of it, for another parser.
+            for index in value.indices where bytes[index] &- 0x21 >= 0x5E || bytes[index] == ASCII.numberSign {
+                return fail(.badPath)
+            }
+            path = keep(value)
+        default:
+            // User information is not for `http` and `https`. RFC 9113 §8.3.1
+            for index in value.indices
+            where bytes[index] &- 0x21 >= 0x5E || bytes[index] == ASCII.at || bytes[index] == ASCII.slash {
+                return fail(.badAuthority)
+            }
+            if value.isEmpty { return fail(.badAuthority) }
+            authority = keep(value)
+        }
+    }
+
+    private mutating func keep(_ value: ByteRange) -> ByteRange {
+        let (text, position) = (text, sideEnd)
+        side.ensure(position + value.count + 32)
+        side.stage(text.span, from: value.start, to: value.end, at: position)
+        let range = ByteRange(start: sideEnd, count: value.count)
+        sideEnd += value.count
+        return range
+    }
+
+    private mutating func addCookie(_ value: ByteRange) {
+        let text = text
+        cookies.ensure(cookiesEnd + value.count + 32)
+        var position = cookiesEnd
+        if position > 0 {
+            cookies.store(UInt16(0x203B), at: position)
+            position += 2
+        }
+        cookies.stage(text.span, from: value.start, to: value.end, at: position)
+        cookiesEnd = position + value.count
+    }
+
+    mutating func fail(_ reason: HTTP2Fault) {
+        if fault == nil { fault = reason }
+    }
+
+    /// Completes the text after the last field.
+    mutating func finish() {
+        guard fault == nil else { return }
+        switch kind {
+        case .trailers: break
+        case .response:
+            guard seen == 0x10 else { return fail(.missingPseudoField) }
+            // §8.6: this version does not switch protocols.
+            if status == 101 { return fail(.badStatus) }
+        case .request:
+            guard seen & 0x1 != 0 else { return fail(.missingPseudoField) }
+            if isConnect {
+                // §8.5: an authority, and nothing else.
+                guard seen == 0x5 else { return fail(.badPseudoField) }
+            } else {
+                guard seen & 0xB == 0xB else { return fail(.missingPseudoField) }
+                let first = path.isEmpty ? 0 : side[path.start]
+                let isAsterisk =
+                    path.count == 1 && first == ASCII.asterisk && method.count == 7
+                    && side.span.matches(method.start, StaticString("OPTIONS").asciiBytes, 0, count: 7)
+                guard first == ASCII.slash || isAsterisk else { return fail(.badPath) }
+            }
+        }
+        appendCookies()
+        if kind != .trailers { writeStartLine() }
+        reserve(2)
+        stage(pair: ASCII.lineEnd, offset: 0)
+        textEnd += 2
+    }
+
+    private mutating func appendCookies() {
+        guard cookiesEnd > 0 else { return }
+        reserve(cookiesEnd + 16)
+        let (cookies, position, count) = (cookies, textEnd, cookiesEnd)
+        text.stage(StaticString("cookie: ").asciiBytes, from: 0, to: 8, at: position)
+        text.stage(cookies.span, from: 0, to: count, at: position + 8)
+        text.store(ASCII.lineEnd, at: position + 8 + count)
+        textEnd += cookiesEnd + 10
+    }
+
+    private mutating func writeStartLine() {
+        let target = isConnect ? authority : path
+        let hasAuthority = seen & 0x4 != 0
+        let length =
+            kind == .response
+            ? 15 : method.count + target.count + 12 + (hasAuthority ? authority.count + 8 : 0)
+        if length > textStart {
+            let missing = length - textStart
+            reserve(missing)
+            let (start, end) = (textStart, textEnd)
+            text.move(from: start, to: end, at: length)
+            (textStart, textEnd) = (length, textEnd + missing)
+        }
+        textStart -= length
+        if kind == .response {
+            writeStatusLine()
+        } else {
+            writeRequestLine(target, hasAuthority ? authority : nil)
+        }
+    }
+
+    private mutating func writeStatusLine() {
+        let (status, position) = (status, textStart)
+        var output = text.mutableSpan
+        output.store(HTTPVersion.http11Word, at: position)
+        output[position + 8] = ASCII.space
+        output[position + 9] = UInt8(status / 100) + 0x30
+        output[position + 10] = UInt8(status / 10 % 10) + 0x30
+        output[position + 11] = UInt8(status % 10) + 0x30
+        output[position + 12] = ASCII.space
+        output.store(ASCII.lineEnd, at: position + 13)
+    }
+
+    private mutating func writeRequestLine(_ target: ByteRange, _ authority: ByteRange?) {
+        let (side, method) = (side, method)
+        let bytes = side.span
+        var position = textStart
+        var output = text.mutableSpan
+        position = Self.write(bytes, method, &output, position)
+        output[position] = ASCII.space
+        position = Self.write(bytes, target, &output, position + 1)
+        output[position] = ASCII.space
+        output.store(HTTPVersion.http11Word, at: position + 1)
+        output.store(ASCII.lineEnd, at: position + 9)
+        position += 11
+        guard let authority else { return }
+        // In the spelling that goes on to an HTTP/1.1 target as it is: `RequestHead.beginsPlainly`.
+        output.store(UInt32(0x7473_6F48), at: position)
+        output.store(ASCII.colonSpace, at: position + 4)
+        position = Self.write(bytes, authority, &output, position + 6)
+        output.store(ASCII.lineEnd, at: position)
+    }
+
+    /// Not in blocks of 16, which would destroy what stands behind.
+    @inline(__always)
+    private static func write(
+        _ bytes: Span<UInt8>, _ range: ByteRange, _ output: inout MutableSpan<UInt8>, _ position: Int
+    ) -> Int {
+        var start = range.start
+        var position = position
+        while start &+ 8 <= range.end {
+            output.store(bytes.word(at: start), at: position)
+            start &+= 8
+            position &+= 8
+        }
+        while start < range.end {
+            output[position] = bytes[start]
+            start &+= 1
+            position &+= 1
+        }
+        return position
+    }
+}

@@ -1,0 +1,399 @@
+import PoiseHTTP
+import PoiseLoop
+import PoiseModel
+
+/// Whose connection it is: a client's, or one to a target.
+protocol HTTP2SessionOwner: AnyObject {
+    /// A client's request opened a stream; its head, if it is there, waits in the lane.
+    ///
+    /// - Parameter refusal: the head could not be taken.
+    func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?)
+    /// A stream was given back: there is room for another one.
+    func streamClosed()
+    /// The peer's settings came, or it takes no new streams.
+    func termsChanged()
+    /// A stream or the connection failed by the peer's fault.
+    func count(_ fault: HTTP2Fault)
+    /// GOAWAY is on its way, for a fault: nothing more is read, and all streams are void.
+    func failed()
+    /// The socket is at its end or broken: all streams are void.
+    func disconnected()
+}
+
+/// One HTTP/2 connection in traffic, on either side: the machine, fed from its carrier's input and writing into its
+/// carrier's output, and the streams that meet there.
+///
+///     carrier.input → machine → events → lanes → streams
+///     heads, content, ends of streams → machine → carrier.output → one send at the end of the wake-up
+///
+/// All frames of a wake-up leave together, in as few TLS records and system calls as can be.
+final class HTTP2Session {
+    /// The socket with its buffers. It owns the session.
+    unowned let carrier: Stream
+    private unowned let owner: any HTTP2SessionOwner
+    private let worker: Worker
+    private let machine: RawCell<HTTP2Connection>
+    private let workspace: RawCell<HTTP2Workspace>
+    /// By the machine's slot.
+    private let lanes = RawTable<HTTP2Lane?>()
+    /// Ports whose streams wait for room in a window or in the output.
+    private let waiting = RawTable<HTTP2Lane>()
+    /// Frames that found no room in the carrier's output, behind all that is there.
+    private var spill: [UInt8] = []
+    private var isDirty = false
+    private var isReading = false
+    private(set) var hasFailed = false
+    private(set) var openCount = 0
+    /// A PING is out since then; `distantFuture` while none is.
+    private var pingedAt = MonotonicTime.distantFuture
+
+    /// Content stops here, so that heads and the machine's answers find room behind it.
+    private static var contentStagedMax: Int { 128 * 1024 }
+    /// A peer that does not read is not read from.
+    private static var repliesStagedMax: Int { 160 * 1024 }
+    private static var eventsPerTurn: Int { 256 }
+
+    init(carrier: Stream, owner: any HTTP2SessionOwner, role: HTTP2Connection.Role, settings: HTTP2LocalSettings) {
+        (self.carrier, self.owner, worker) = (carrier, owner, carrier.worker)
+        workspace = carrier.worker.http2
+        machine = RawCell(HTTP2Connection(role: role, settings: settings))
+        emit(HTTP2Connection.replyBytesMax) { machine.value.start(workspace: &workspace.value, to: &$0) }
+    }
+
+    // MARK: Reading
+
+    /// Reads what has come, event by event.
+    func read() {
+        guard !isReading else { return }
+        isReading = true
+        defer { isReading = false }
+        var events = 0
+        while carrier.isOpen, !hasFailed {
+            if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
+            guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
+            // A partial frame stays in front; a full buffer has shown that much is coming.
+            let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
+            carrier.inputStart = carrier.inputCursor
+            if carrier.inputStart > 0 || isBulk { _ = carrier.compactInput(large: isBulk) }
+            switch carrier.fill(large: false) {
+            case .bytes: continue
+            case .blocked: break
+            case .full: preconditionFailure("the machine leaves room")
+            case .endOfStream, .failed: return owner.disconnected()
+            }
+        }
+        if carrier.isOpen { carrier.releaseInputIfEmpty() }
+    }
+
+    /// - Returns: false when the turn is used up.
+    private func readEvents(_ events: inout Int) -> Bool {
+        while carrier.unreadCount > 0, let buffer = carrier.input {
+            guard events < Self.eventsPerTurn, stagedCount <= Self.repliesStagedMax else {
+                // What could not be answered goes on when the output has left.
+                return stagedCount > Self.repliesStagedMax && !carrier.canSend
+            }
+            events += 1
+            var position = carrier.inputCursor
+            let end = carrier.inputEnd
+            let event = emit(HTTP2Connection.replyBytesMax) {
+                machine.value.next(
+                    buffer.bytes(0, end), position: &position, end: end, now: worker.loop.now,
+                    workspace: &workspace.value, to: &$0)
+            }
+            carrier.inputCursor = position
+            if case .needMore = event { return true }
+            handle(event, buffer)
+            guard carrier.isOpen, !hasFailed else { return true }
+        }
+        return true
+    }
+
+    private func handle(_ event: HTTP2Connection.Event, _ buffer: Buffer) {
+        switch event {
+        case .needMore, .replied, .priorityChanged: break
+        case .head(let slot, let ends): takeHead(slot, ends)
+        case .headTooLarge(let slot, let ends, _):
+            let lane = open(slot)
+            if ends { lane.end() }
+            owner.opened(lane, hasContent: !ends, refusal: Refusal(.headTooLarge))
+        case .trailers(let slot):
+            guard let lane = lane(slot) else { return }
+            lane.takeTrailers(of: workspace.value)
+            lane.stream?.inputCame()
+        case .data(let slot, let range, let ends):
+            guard let lane = lane(slot) else { return }
+            lane.append(buffer.bytes(range.start, range.end), worker.loop)
+            if ends { lane.end() }
+            lane.stream?.inputCame()
+        case .streamReset(let slot, let code): drop(slot, code)
+        case .streamFailed(let slot, let code, let fault):
+            owner.count(fault)
+            drop(slot, code)
+        case .streamRefused(_, let fault): owner.count(fault)
+        case .writable(let slot):
+            if let slot { wake(slot) } else { wakeAll() }
+        case .settingsChanged, .goAway: owner.termsChanged()
+        case .pingAcknowledged: pingedAt = .distantFuture
+        case .refusedConnection(_, let fault):
+            hasFailed = true
+            owner.count(fault)
+            flush()
+            owner.failed()
+        }
+    }
+
+    private func takeHead(_ slot: Int, _ ends: Bool) {
+        let known = lane(slot)
+        let lane = known ?? open(slot)
+        lane.takeHead(of: workspace.value, worker.loop)
+        if ends { lane.end() }
+        if known == nil {
+            owner.opened(lane, hasContent: !ends, refusal: nil)
+        } else {
+            lane.stream?.inputCame()
+        }
+    }
+
+    private func lane(_ slot: Int) -> HTTP2Lane? { slot < lanes.count ? lanes[slot] : nil }
+
+    private func open(_ slot: Int) -> HTTP2Lane {
+        while lanes.count <= slot { lanes.append(nil) }
+        let lane = HTTP2Lane(session: self, slot: slot)
+        lanes[slot] = lane
+        openCount += 1
+        return lane
+    }
+
+    /// The peer, or a fault of its, ended the stream.
+    private func drop(_ slot: Int, _ code: HTTP2ErrorCode) {
+        guard let lane = lane(slot) else { return }
+        let stream = lane.stream
+        lane.reset(code, worker.loop)
+        stream?.peerReset()
+    }
+
+    /// The connection is gone: so are all streams.
+    func dropAll() {
+        hasFailed = true
+        for slot in lanes.indices { drop(slot, .cancel) }
+    }
+
+    // MARK: Streams
+
+    /// A stream of our own, towards a target; `nil` where the peer allows no more.
+    func openStream() -> HTTP2Lane? { machine.value.openStream().map { open($0) } }
+
+    /// How many more could be opened now.
+    var streamsMax: Int { min(machine.value.settings.streamsMax, machine.value.peerStreamsMax) }
+    var takesStreams: Bool { !hasFailed && !machine.value.peerIsGoingAway && !machine.value.isGoingAway }
+
+    /// Nobody uses the slot any more. What is missing of the stream is reset by the machine.
+    func release(_ slot: Int) {
+        guard lane(slot) != nil else { return }
+        lanes[slot] = nil
+        openCount -= 1
+        if !hasFailed {
+            emit(HTTP2Connection.replyBytesMax) {
+                machine.value.release(slot: slot, workspace: &workspace.value, to: &$0)
+            }
+        }
+        owner.streamClosed()
+    }
+
+    func reset(_ slot: Int, _ code: HTTP2ErrorCode) {
+        guard !hasFailed else { return }
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.reset(slot: slot, code, workspace: &workspace.value, to: &$0)
+        }
+    }
+
+    func consumed(_ slot: Int, _ count: Int) {
+        guard !hasFailed else { return }
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.consumed(slot: slot, count, workspace: &workspace.value, to: &$0)
+        }
+    }
+
+    // MARK: Writing
+
+    /// - Parameters:
+    ///   - text: as HTTP/1 has it.
+    ///   - isHTTPS: a request's scheme.
+    func sendHead(_ lane: HTTP2Lane, _ text: Span<UInt8>, endsMessage: Bool, isHTTPS: Bool, neverIndexed: UInt64) {
+        guard !hasFailed else { return }
+        let isSent = emit(HTTP2Connection.headBytesMax(text.count)) {
+            machine.value.sendHead(
+                slot: lane.slot, text, endStream: endsMessage, isHTTPS: isHTTPS, neverIndexed: neverIndexed,
+                workspace: &workspace.value, to: &$0)
+        }
+        if !isSent { reset(lane.slot, .internalError) }
+    }
+
+    /// - Returns: how many of the bytes were taken: as many as the windows and the output have room for.
+    func sendContent(_ lane: HTTP2Lane, _ buffer: Buffer, _ start: Int, _ end: Int, ends: Bool) -> Int {
+        guard !hasFailed else { return 0 }
+        var position = start
+        while position < end {
+            if stagedCount >= Self.contentStagedMax { flush() }
+            guard !hasFailed else { break }
+            let room = min(
+                machine.value.sendRoom(slot: lane.slot), Self.contentStagedMax - stagedCount,
+                machine.value.peerFrameBytesMax)
+            guard room > 0 else { break }
+            let count = min(room, end - position)
+            let isLast = ends && position + count == end && lane.trailersToSend.isEmpty
+            emit(count + 9) {
+                machine.value.sendDataHeader(slot: lane.slot, count: count, endStream: isLast, to: &$0)
+                $0.append(buffer.bytes(position, position + count))
+            }
+            position += count
+        }
+        if ends, position == end, !lane.trailersToSend.isEmpty { sendEnd(lane) }
+        return position - start
+    }
+
+    /// Ends a message whose content has left: with its trailers where it has some.
+    func sendEnd(_ lane: HTTP2Lane) {
+        guard !hasFailed else { return }
+        guard !lane.trailersToSend.isEmpty else {
+            return emit(9) { machine.value.sendDataHeader(slot: lane.slot, count: 0, endStream: true, to: &$0) }
+        }
+        var lines = lane.trailersToSend
+        lane.trailersToSend = []
+        lines.append(text: "\r\n")
+        let isSent = emit(HTTP2Connection.headBytesMax(lines.count)) {
+            machine.value.sendTrailers(slot: lane.slot, lines.span, workspace: &workspace.value, to: &$0)
+        }
+        if !isSent { reset(lane.slot, .internalError) }
+    }
+
+    /// Appends frames to what leaves at the end of the wake-up.
+    ///
+    /// - Parameter bytesMax: how many bytes `write` appends at most.
+    @inline(__always)
+    private func emit<Result>(_ bytesMax: Int, _ write: (inout BufferWriter) -> Result) -> Result {
+        if spill.isEmpty, carrier.outputEnd - carrier.outputStart + bytesMax <= BufferPool.largeBytes {
+            var writer = carrier.stage(room: bytesMax)
+            let before = writer.end
+            let result = write(&writer)
+            if writer.end > before { markDirty() }
+            carrier.commit(writer)
+            return result
+        }
+        return emitSpilled(write)
+    }
+
+    /// A peer that reads slowly, and much to tell it: frames wait in memory of their own. How much that can be is bounded:
+    /// content stops before, reading stops too, and each open stream has one head and one end.
+    @inline(never)
+    private func emitSpilled<Result>(_ write: (inout BufferWriter) -> Result) -> Result {
+        let buffer = worker.loop.takeLargeBuffer()
+        var writer = BufferWriter(buffer, at: 0)
+        let result = write(&writer)
+        precondition(!writer.overflowed, "frames larger than a large buffer")
+        spill.append(buffer.bytes(0, writer.end))
+        worker.loop.releaseBuffer(buffer)
+        markDirty()
+        return result
+    }
+
+    private func markDirty() {
+        guard !isDirty else { return }
+        isDirty = true
+        worker.flushAtEndOfWakeUp(self)
+    }
+
+    /// What must leave before anything else, in bytes.
+    var stagedCount: Int { carrier.outputEnd - carrier.outputStart + spill.count }
+
+    /// Sends what is staged, as far as the kernel takes it.
+    func flush() {
+        isDirty = false
+        guard carrier.isOpen else { return }
+        while true {
+            switch carrier.flushOutput() {
+            case .blocked: return
+            case .failed: return owner.disconnected()
+            case .done: break
+            }
+            guard !spill.isEmpty else { break }
+            let count = min(spill.count, BufferPool.largeBytes / 2)
+            var writer = carrier.stage(room: count)
+            writer.append(spill.span.extracting(0..<count))
+            carrier.commit(writer)
+            spill.removeFirst(count)
+        }
+        if !carrier.hasOutput { carrier.releaseOutput() }
+    }
+
+    /// The socket takes bytes again.
+    func mayWrite() {
+        flush()
+        guard carrier.isOpen, !carrier.hasOutput, spill.isEmpty else { return }
+        wakeAll()
+        // Reading may have stopped for want of room.
+        if carrier.unreadCount > 0 { read() }
+    }
+
+    // MARK: Waiting for room
+
+    /// Tells the lane's stream when its window or the output has room again.
+    func waitForRoom(_ lane: HTTP2Lane) {
+        guard !lane.isWaiting else { return }
+        lane.isWaiting = true
+        waiting.append(lane)
+    }
+
+    private func wake(_ slot: Int) {
+        guard let lane = lane(slot), lane.isWaiting, stagedCount < Self.contentStagedMax else { return }
+        lane.isWaiting = false
+        lane.stream?.mayWrite()
+    }
+
+    /// The more urgent first (RFC 9218 §10); of equals who has waited longest.
+    private func wakeAll() {
+        var woken: [HTTP2Lane] = []
+        while let lane = waiting.popLast() { woken.append(lane) }
+        woken.reverse()
+        for urgency in UInt8(0)...7 {
+            for lane in woken where lane.isWaiting && lane.session != nil {
+                guard machine.value.priority(slot: lane.slot).urgency == urgency else { continue }
+                guard stagedCount < Self.contentStagedMax, carrier.isOpen, !hasFailed else {
+                    waiting.append(lane)
+                    continue
+                }
+                lane.isWaiting = false
+                lane.stream?.mayWrite()
+            }
+        }
+    }
+
+    // MARK: The end, and signs of life
+
+    func goAway(final: Bool) {
+        guard !hasFailed else { return }
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.goAway(final: final, workspace: &workspace.value, to: &$0)
+        }
+        if final { isClosing = true }
+    }
+
+    /// The last GOAWAY is said: who has no stream open can go.
+    private(set) var isClosing = false
+
+    func forEachExchange(_ body: (Exchange) -> Void) {
+        for slot in lanes.indices { lanes[slot]?.stream?.visitExchange(body) }
+    }
+
+    /// Asks the peer for a sign of life.
+    ///
+    /// - Returns: false where the last question is not answered yet.
+    func ping() -> Bool {
+        guard pingedAt == .distantFuture else { return false }
+        pingedAt = worker.loop.now
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.ping(1, workspace: &workspace.value, to: &$0)
+        }
+        return true
+    }
+}

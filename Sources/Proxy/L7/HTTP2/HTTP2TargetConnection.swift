@@ -1,0 +1,211 @@
+import PoiseHTTP
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseTLS
+
+/// An HTTP/2 connection to a target, which the exchanges of many clients share.
+///
+///     connecting --TCP, TLS--> standing --GOAWAY, age, retirement--> leaving --last stream--> closed
+final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
+    private enum Phase { case connecting, standing, leaving }
+
+    private let pool: TargetPool
+    private var phase = Phase.connecting
+    private var session: HTTP2Session?
+    /// Streams that were given a place before the connection stands.
+    private let early = RawTable<HTTP2TargetStream>()
+    private var servedCount = 0
+
+    init(pool: TargetPool, worker: Worker) {
+        self.pool = pool
+        super.init(worker: worker)
+    }
+
+    func start(_ socket: consuming FileDescriptor) {
+        open(socket)
+        pool.counters.add(TargetCounter.connections)
+        tls = pool.newSession(worker.tls)
+        canSend = false
+    }
+
+    // MARK: Streams
+
+    var load: Int { (session?.openCount ?? 0) + early.count }
+    /// New streams that it could take now.
+    var room: Int { takesStreams ? (session?.streamsMax ?? pool.group.settings.http2.streamsMax) - load : 0 }
+    var takesStreams: Bool { isOpen && phase != .leaving && session?.takesStreams ?? true }
+
+    /// Only while there is ``room``.
+    func take(_ stream: HTTP2TargetStream) {
+        stream.connection = self
+        guard let session, phase == .standing else { return early.append(stream) }
+        cancelTimer()
+        place(stream, session)
+    }
+
+    private func place(_ stream: HTTP2TargetStream, _ session: HTTP2Session) {
+        guard let lane = session.openStream() else {
+            stream.failure = Errno.connectionReset
+            return stream.connectionFailed()
+        }
+        watchOverPeer()
+        stream.placed(lane, isReused: servedCount > 0)
+    }
+
+    /// A stream gave up before the connection stood.
+    func forget(_ stream: HTTP2TargetStream) {
+        var kept: [HTTP2TargetStream] = []
+        while let other = early.popLast() { if other !== stream { kept.append(other) } }
+        for other in kept.reversed() { early.append(other) }
+        // Nobody waits for it any more: whether it would stand is for the next who asks.
+        if early.isEmpty, phase == .connecting { end() }
+    }
+
+    func served() { servedCount += 1 }
+
+    // MARK: Events
+
+    override func ready(_ readiness: Readiness) {
+        if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
+        if readiness.contains(.peerClosed) { peerClosed = true }
+        if phase == .connecting { return connect(readiness) }
+        if readiness.contains(.writable) {
+            canSend = true
+            session?.mayWrite()
+        }
+        if isOpen, mayHaveInput || unreadCount > 0 { session?.read() }
+    }
+
+    private func connect(_ readiness: Readiness) {
+        if let tls {
+            switch tls.handshake(self) {
+            case .blocked(let wantsWritable):
+                if wantsWritable { watchWritable() }
+            case .failed(let failure): failEarly(failure)
+            case .done:
+                guard tls.applicationProtocol == .http2 else {
+                    return failEarly(TLSFailure(.noApplicationProtocol))
+                }
+                stand()
+            }
+            return
+        }
+        if !readiness.isDisjoint(with: [.failed, .hungUp]) {
+            failure = takeError()
+            return failEarly(nil)
+        }
+        if readiness.contains(.writable) { stand() }
+    }
+
+    private func stand() {
+        phase = .standing
+        (canSend, mayHaveInput) = (true, true)
+        let session = HTTP2Session(
+            carrier: self, owner: self, role: .client, settings: HTTP2LocalSettings(pool.group.settings.http2))
+        self.session = session
+        let first = early.indices.map { early[$0] }
+        while early.popLast() != nil {}
+        for stream in first where isOpen { place(stream, session) }
+        if isOpen { session.read() }
+    }
+
+    /// The connection does not come to stand: so say all who wait for it.
+    private func failEarly(_ cause: TLSFailure?) {
+        let first = early.indices.map { early[$0] }
+        while early.popLast() != nil {}
+        if let code = cause?.errno { failure = code }
+        let code = failure
+        end()
+        for stream in first {
+            stream.failure = code
+            if cause?.errno == nil { stream.handshakeFailure = cause }
+            stream.connectionFailed()
+        }
+    }
+
+    // MARK: Time
+
+    /// With streams open the target is asked for signs of life, without any the idle time runs.
+    private func watchOverPeer() {
+        let interval = pool.group.settings.http2.pingInterval
+        if !isTimerArmed, interval > .zero { armTimer(at: loop.now + interval) }
+    }
+
+    override func timerFired() {
+        guard let session else { return }
+        if session.openCount == 0 { return closeGracefully() }
+        if mayHaveInput { session.read() }
+        guard isOpen else { return }
+        guard session.ping() else { return end(reset: true) }
+        watchOverPeer()
+    }
+
+    // MARK: The end
+
+    func retire() {
+        guard phase != .leaving else { return }
+        if load == 0 { return closeGracefully() }
+        // Before it stands it has no one to tell.
+        if phase == .standing { phase = .leaving }
+    }
+
+    func closeGracefully() {
+        if let session {
+            phase = .leaving
+            session.goAway(final: true)
+            session.flush()
+        }
+        end()
+    }
+
+    private func end(reset: Bool = false) {
+        guard isOpen else { return }
+        phase = .leaving
+        pool.shared.remove(self)
+        let session = session
+        self.session = nil
+        closeConnection(reset: reset)
+        pool.counters.subtract(TargetCounter.connections)
+        session?.dropAll()
+        pool.shared.goOn(pool)
+    }
+
+    // MARK: The session's owner
+
+    func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?) {
+        // A server opens no streams: the machine has refused it.
+    }
+
+    func streamClosed() {
+        guard let session, isOpen else { return }
+        if session.openCount == 0 {
+            if phase == .leaving || !session.takesStreams || pool.isRetired { return closeGracefully() }
+            armTimer(at: loop.now + pool.group.settings.timeouts.keepAliveIdle)
+        }
+        pool.shared.goOn(pool)
+    }
+
+    func termsChanged() {
+        guard let session else { return }
+        if !session.takesStreams, session.openCount == 0 { return closeGracefully() }
+        pool.shared.goOn(pool)
+    }
+
+    func count(_ fault: HTTP2Fault) {}
+
+    func failed() { end() }
+
+    func disconnected() { end() }
+}
+
+extension HTTP2LocalSettings {
+    /// Towards targets.
+    init(_ http2: HTTP2Settings) {
+        self.init()
+        streamsMax = http2.streamsMax
+        windowBytesMax = http2.windowBytesMax
+        streamWindowBytesMax = min(windowBytesMax, 192 * 1024)
+    }
+}

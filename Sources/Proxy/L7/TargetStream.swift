@@ -1,0 +1,44 @@
+import PoiseLive
+import PoiseLoop
+import PoiseModel
+import PoiseTLS
+
+/// The target's end of an exchange: where the request goes and the answer comes from.
+///
+/// Abstract: an HTTP/1 connection, or one stream of an HTTP/2 connection.
+class TargetStream: Stream {
+    final let pool: TargetPool
+    /// `nil` while nobody asks.
+    final var exchange: Exchange?
+    /// The connection has carried bytes: it stands for certain.
+    final var isConnected = false
+    /// Its connection has served an exchange before: a failure may be that the target closed it meanwhile.
+    final var isReused = false
+    /// The target says that it has not processed anything of this: it may be sent again, whatever it is.
+    final var wasRefused = false
+    /// Why the TLS handshake failed; `nil` where it did not.
+    final var handshakeFailure: TLSFailure?
+    /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
+    final var announcedIdle: Nanoseconds?
+
+    init(pool: TargetPool, worker: Worker, framesMessages: Bool = false) {
+        self.pool = pool
+        super.init(worker: worker, framesMessages: framesMessages)
+    }
+
+    final func markConnected() { isConnected = true }
+
+    /// Whether bytes of content have left: what a target refuses then can only be sent again if they were kept.
+    var tookContent: Bool { sentBytes > 0 }
+
+    /// The exchange is over.
+    ///
+    /// - Parameter reusable: request and answer are complete, and the target does not close behind them.
+    func detach(reusable: Bool) { preconditionFailure("abstract") }
+
+    /// The exchange gives up, or the stream is of no use.
+    func end(reset: Bool = false) { preconditionFailure("abstract") }
+
+    /// The errno of a connect that failed, 0 for none.
+    func connectFailure() -> CInt { failure != 0 ? failure : takeError() }
+}

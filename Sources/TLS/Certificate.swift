@@ -1,0 +1,80 @@
+import COpenSSL
+
+/// A certificate with its chain and its key, ready to be shown. Immutable; made by ``CertificateLoader``.
+///
+/// SAFETY: @unchecked Sendable holds because nothing changes after `init`; OpenSSL counts references atomically. The
+/// references are this object's own and released in `deinit`.
+@safe public final class Certificate: @unchecked Sendable {
+    public enum KeyKind: Hashable, Sendable, CustomStringConvertible {
+        case rsa(bits: Int)
+        case ecdsa(bits: Int)
+        case ed25519
+        case ed448
+
+        public var description: String {
+            switch self {
+            case .rsa(let bits): "RSA \(bits)"
+            case .ecdsa(let bits): "ECDSA \(bits)"
+            case .ed25519: "Ed25519"
+            case .ed448: "Ed448"
+            }
+        }
+
+        /// Certificates of one family take one another's place; those of two stand side by side under one name.
+        var family: Int {
+            switch self {
+            case .rsa: 0
+            case .ecdsa: 1
+            case .ed25519: 2
+            case .ed448: 3
+            }
+        }
+    }
+
+    /// DNS names (lower case, `*.` before a wildcard) and addresses of the subject alternative name.
+    public let names: [String]
+    /// The subject in one line, for logs.
+    public let subject: String
+    public let keyKind: KeyKind
+    /// Seconds since 1970.
+    public let notBefore: Int64
+    public let notAfter: Int64
+    /// SHA-256 of the certificate, 64 hexadecimal digits in lower case.
+    public let fingerprint: String
+    /// SHA-256 of all bytes that it was loaded from: equal bytes need no second load.
+    public let contentDigest: [UInt8]
+    /// DER; empty without one.
+    let ocspResponse: [UInt8]
+
+    let leaf: OpaquePointer
+    let key: OpaquePointer
+    /// Without the leaf.
+    let chain: OpaquePointer
+
+    /// Takes all three references over.
+    init(
+        leaf: OpaquePointer, key: OpaquePointer, keyKind: KeyKind, chain: OpaquePointer, ocspResponse: [UInt8],
+        contentDigest: [UInt8]
+    ) {
+        unsafe (self.leaf, self.key, self.chain) = unsafe (leaf, key, chain)
+        (self.keyKind, self.ocspResponse, self.contentDigest) = (keyKind, ocspResponse, contentDigest)
+        names = unsafe X509Facts.names(of: leaf)
+        subject = unsafe X509Facts.subject(of: leaf)
+        fingerprint = unsafe X509Facts.fingerprint(of: leaf)
+        (notBefore, notAfter) = unsafe X509Facts.validity(of: leaf)
+    }
+
+    deinit {
+        unsafe X509_free(leaf)
+        unsafe EVP_PKEY_free(key)
+        unsafe poise_x509_stack_free(chain)
+    }
+
+    func install(_ context: OpaquePointer) -> Bool {
+        unsafe SSL_CTX_use_cert_and_key(context, leaf, key, chain, 1) == 1
+    }
+
+    func install(onSession ssl: OpaquePointer) -> Bool {
+        unsafe SSL_use_cert_and_key(ssl, leaf, key, chain, 1) == 1
+    }
+}

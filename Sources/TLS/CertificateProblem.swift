@@ -1,0 +1,60 @@
+/// What is wrong with a certificate's files.
+public struct CertificateProblem: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: Hashable, Sendable {
+        /// There is no PEM block of a certificate.
+        case noCertificate
+        /// Block `index` (from 0) of the chain is no X.509 certificate.
+        case unreadableCertificate(index: Int)
+        case noKey
+        case unreadableKey
+        case passphraseMissing
+        case passphraseWrong
+        case unsupportedKey
+        /// The key is not that of the first certificate.
+        case keyMismatch
+        /// Certificate `index` of the chain is not issued by the one after it.
+        case chainOrder(index: Int)
+        /// There is no subject alternative name: no client finds it by name.
+        case noNames
+        /// RSA under 2048 bits, curves under 224: refused by clients and by OpenSSL.
+        case weakKey
+        /// Seconds since 1970.
+        case expired(since: Int64)
+        case notYetValid(until: Int64)
+        case ocspUnreadable
+        case ocspOfOtherCertificate
+    }
+
+    public let kind: Kind
+
+    init(_ kind: Kind) { self.kind = kind }
+
+    /// A warning leaves the certificate usable.
+    public var isWarning: Bool {
+        switch kind {
+        case .noNames, .expired, .notYetValid: true
+        default: false
+        }
+    }
+
+    /// Without a file's name, which the loader does not know.
+    public var description: String {
+        switch kind {
+        case .noCertificate: "there is no PEM block 'CERTIFICATE'"
+        case .unreadableCertificate(let index): "certificate \(index + 1) of the file is damaged"
+        case .noKey: "there is no PEM block of a private key"
+        case .unreadableKey: "the private key is damaged"
+        case .passphraseMissing: "the private key is encrypted and there is no passphrase"
+        case .passphraseWrong: "the passphrase does not open the private key"
+        case .unsupportedKey: "the key is neither RSA, ECDSA nor Ed25519"
+        case .keyMismatch: "the private key does not belong to the certificate"
+        case .chainOrder(let index): "certificate \(index + 1) of the file is not issued by the one after it"
+        case .noNames: "the certificate has no subject alternative name"
+        case .weakKey: "the key is too short: RSA needs 2048 bits, ECDSA 224"
+        case .expired: "the certificate has expired"
+        case .notYetValid: "the certificate is not valid yet"
+        case .ocspUnreadable: "the OCSP response is damaged or no successful one"
+        case .ocspOfOtherCertificate: "the OCSP response is about another certificate"
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import COpenSSL
+
+/// What a handshake agreed on. Read once per connection or exchange; nothing is stored.
+///
+/// SAFETY: `ssl` and `wire` live until ``free()``; after it there are no facts to be asked for.
+extension TLSSession {
+    public enum ApplicationProtocol: Sendable {
+        case http11
+        case http2
+        /// The client did not offer any, or the policy is `None`.
+        case none
+    }
+
+    /// What ALPN chose.
+    public var applicationProtocol: ApplicationProtocol {
+        var name: UnsafePointer<UInt8>?
+        var count: CUnsignedInt = 0
+        unsafe SSL_get0_alpn_selected(ssl, &name, &count)
+        guard let name = unsafe name else { return .none }
+        // SAFETY: OpenSSL gives `count` bytes at `name`.
+        if count == 2, unsafe name[0] == 0x68 && name[1] == 0x32 { return .http2 }
+        return count == 8 ? .http11 : .none
+    }
+
+    /// `TLSv1.3`, as nginx and ELB write it.
+    public var versionName: StaticString {
+        switch unsafe SSL_version(ssl) {
+        case TLS1_3_VERSION: "TLSv1.3"
+        case TLS1_2_VERSION: "TLSv1.2"
+        case TLS1_1_VERSION: "TLSv1.1"
+        default: "TLSv1"
+        }
+    }
+
+    /// IANA's name of the cipher suite, `TLS_AES_128_GCM_SHA256`; empty before the handshake is done.
+    public var cipherName: String {
+        guard let cipher = unsafe SSL_get_current_cipher(ssl) else { return "" }
+        return unsafe engine.name(ofCipher: cipher)
+    }
+
+    /// The name that the client asked for, as it wrote it; `nil` without SNI.
+    public var serverName: String? {
+        // SAFETY: a string that lives as long as the session.
+        unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
+    }
+
+    /// Whether a ticket of an earlier session spared the key exchange's signature and the certificates.
+    public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+    /// Which entry of the server's store the client's hello led to: equal numbers of one store are one certificate.
+    public var certificateChoice: Int { unsafe Int(wire.pointee.choice) }
+}
