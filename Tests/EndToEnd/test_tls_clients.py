@@ -112,7 +112,7 @@ def test_of_a_pair_the_one_that_the_client_can_use(start, authority):
     ec, rsa = authority.issue("shop.test"), authority.issue("shop.test", kind="rsa")
     poise = secure(start, authority, ec, rsa)
     offers = {"ECDHE-RSA-AES128-GCM-SHA256": rsa, "ECDHE-ECDSA-AES128-GCM-SHA256": ec,
-              "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256": ec}
+              "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256": ec}
     for ciphers, identity in offers.items():
         assert certificate_for(poise, "shop.test", version="1.2", ciphers=ciphers) == identity.certificate, ciphers
     assert certificate_for(poise, "shop.test", version="1.3") == ec.certificate
