@@ -269,9 +269,10 @@ final class ClientConnection: ClientStream {
         end(reset: reset)
     }
 
-    override var mayContinue: Bool {
-        !listener.isRetired && loop.now < openedAt + listener.compiled.settings.timeouts.connectionAge
-    }
+    override var mayContinue: Bool { !listener.isRetired && loop.now < ageLimit }
+
+    /// No request is taken after this time.
+    var ageLimit: MonotonicTime { openedAt + listener.compiled.settings.timeouts.connectionAge }
 
     /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
     /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6
