@@ -12,10 +12,10 @@ protocol HTTP2SessionOwner: AnyObject {
     func streamClosed()
     /// The peer's settings came, or it takes no new streams.
     func termsChanged()
-    /// A stream or the connection failed by the peer's fault.
+    /// A stream failed or was refused by the peer's fault.
     func count(_ fault: HTTP2Fault)
     /// GOAWAY is on its way, for a fault: nothing more is read, and all streams are void.
-    func failed()
+    func failed(_ fault: HTTP2Fault)
     /// The socket is at its end or broken: all streams are void.
     func disconnected()
 }
@@ -134,12 +134,14 @@ final class HTTP2Session {
             if let slot { wake(slot) } else { wakeAll() }
         case .settingsChanged, .goAway: owner.termsChanged()
         case .pingAcknowledged: pingedAt = .distantFuture
-        case .refusedConnection(_, let fault):
-            hasFailed = true
-            owner.count(fault)
-            flush()
-            owner.failed()
+        case .refusedConnection(_, let fault): giveUp(fault)
         }
+    }
+
+    private func giveUp(_ fault: HTTP2Fault) {
+        hasFailed = true
+        flush()
+        owner.failed(fault)
     }
 
     private func takeHead(_ slot: Int, _ ends: Bool) {
@@ -369,6 +371,18 @@ final class HTTP2Session {
     }
 
     // MARK: The end, and signs of life
+
+    /// What the peer has begun and owes the rest of.
+    var awaitedHead: UInt32? { machine.value.awaitedHead }
+
+    /// Ends the connection for a fault that only a clock shows.
+    func fail(_ code: HTTP2ErrorCode, _ fault: HTTP2Fault) {
+        guard !hasFailed else { return }
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.fail(code, fault, workspace: &workspace.value, to: &$0)
+        }
+        giveUp(fault)
+    }
 
     func goAway(final: Bool) {
         guard !hasFailed else { return }
