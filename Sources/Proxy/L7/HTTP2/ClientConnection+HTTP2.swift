@@ -56,11 +56,11 @@ extension ClientConnection: HTTP2SessionOwner {
         } else if http2.openCount == 0 {
             guard wait != .idle else { return }
             wait = .idle
-            armTimer(at: loop.now + listener.compiled.settings.timeouts.idle)
+            armTimer(at: min(loop.now + listener.compiled.settings.timeouts.idle, ageLimit))
         } else if wait != .signOfLife {
             let interval = listener.compiled.settings.http2.pingInterval
             wait = .signOfLife
-            interval > .zero ? armTimer(at: loop.now + interval) : cancelTimer()
+            interval > .zero ? armTimer(at: min(loop.now + interval, ageLimit)) : cancelTimer()
         }
     }
 
@@ -72,6 +72,7 @@ extension ClientConnection: HTTP2SessionOwner {
             // What has arrived counts, however late we come to read it.
             if mayHaveInput { http2.read() }
             guard isOpen, wait == .signOfLife else { return }
+            guard mayContinue else { return beginGoAway() }
             guard http2.ping() else {
                 countEnd(.pingTimeout)
                 return end(reset: true)
