@@ -39,6 +39,8 @@ final class HTTP2Session {
     private let lanes = RawTable<HTTP2Lane?>()
     /// Ports whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
+    /// Requests whose head was read in this turn, in their order.
+    private let opened = RawTable<Opening>()
     /// Frames that found no room in the carrier's output, behind all that is there.
     private var spill: [UInt8] = []
     private var isDirty = false
@@ -47,6 +49,12 @@ final class HTTP2Session {
     private(set) var openCount = 0
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
+
+    private struct Opening {
+        let lane: HTTP2Lane
+        let hasContent: Bool
+        let refusal: Refusal?
+    }
 
     /// Content stops here, so that heads and the machine's answers find room behind it.
     private static var contentStagedMax: Int { 128 * 1024 }
@@ -70,7 +78,11 @@ final class HTTP2Session {
         defer { isReading = false }
         var events = 0
         while carrier.isOpen, !hasFailed {
-            if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
+            if carrier.unreadCount > 0 {
+                let isThrough = readEvents(&events)
+                tellOpened()
+                if !isThrough { return carrier.again() }
+            }
             guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
             // A partial frame stays in front; a full buffer has shown that much is coming.
             let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
@@ -116,7 +128,7 @@ final class HTTP2Session {
         case .headTooLarge(let slot, let ends, _):
             let lane = open(slot)
             if ends { lane.end() }
-            owner.opened(lane, hasContent: !ends, refusal: Refusal(.headTooLarge))
+            opened.append(Opening(lane: lane, hasContent: !ends, refusal: Refusal(.headTooLarge)))
         case .trailers(let slot):
             guard let lane = lane(slot) else { return }
             lane.takeTrailers(of: workspace.value)
@@ -155,10 +167,19 @@ final class HTTP2Session {
         lane.takeHead(of: workspace.value, worker.loop)
         if ends { lane.end() }
         if known == nil {
-            owner.opened(lane, hasContent: !ends, refusal: nil)
+            opened.append(Opening(lane: lane, hasContent: !ends, refusal: nil))
         } else {
             lane.stream?.inputCame()
         }
+    }
+
+    /// Requests begin once all that came together with them is read: who takes one back in the same breath costs no
+    /// target anything.
+    private func tellOpened() {
+        for index in opened.indices where opened[index].lane.session != nil {
+            owner.opened(opened[index].lane, hasContent: opened[index].hasContent, refusal: opened[index].refusal)
+        }
+        while opened.popLast() != nil {}
     }
 
     private func lane(_ slot: Int) -> HTTP2Lane? { slot < lanes.count ? lanes[slot] : nil }
