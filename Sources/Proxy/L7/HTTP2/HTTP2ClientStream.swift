@@ -83,7 +83,9 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
 
     override func fill(large: Bool) -> Fill { lane?.fill(self) ?? .failed }
     override func stageHead(room: Int) -> BufferWriter { messageHeadWriter(room: room) }
-    override func commitHead(_ writer: BufferWriter, endsMessage: Bool) { commitMessageHead(writer, endsMessage: endsMessage) }
+    override func commitHead(_ writer: BufferWriter, endsMessage: Bool) {
+        commitMessageHead(writer, endsMessage: endsMessage)
+    }
     override func stageTrailers(_ lines: Span<UInt8>) { lane?.trailersToSend.append(lines) }
     override func send(
         _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool, isLast: Bool

@@ -138,7 +138,10 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         if session.openCount == 0 { return closeGracefully() }
         if mayHaveInput { session.read() }
         guard isOpen else { return }
-        guard session.ping() else { return end(reset: true) }
+        guard session.ping() else {
+            pool.counters.add(TargetCounter.http2Ends)
+            return end(reset: true)
+        }
         watchOverPeer()
     }
 
@@ -193,9 +196,12 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         pool.shared.goOn(pool)
     }
 
-    func count(_ fault: HTTP2Fault) {}
+    func count(_ fault: HTTP2Fault) { pool.counters.add(TargetCounter.http2Faults) }
 
-    func failed() { end() }
+    func failed(_ fault: HTTP2Fault) {
+        pool.counters.add(TargetCounter.http2Ends)
+        end()
+    }
 
     func disconnected() { end() }
 }
