@@ -10,6 +10,8 @@ protocol HTTP2SessionOwner: AnyObject {
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?)
     /// A stream was given back: there is room for another one.
     func streamClosed()
+    /// All that was sent before the last PING has arrived.
+    func answeredPing()
     /// The peer's settings came, or it takes no new streams.
     func termsChanged()
     /// A stream failed or was refused by the peer's fault.
@@ -170,7 +172,9 @@ final class HTTP2Session {
             wakeAll()
             owner.termsChanged()
         case .goAway: owner.termsChanged()
-        case .pingAcknowledged: pingedAt = .distantFuture
+        case .pingAcknowledged:
+            pingedAt = .distantFuture
+            owner.answeredPing()
         case .refusedConnection(_, let fault): giveUp(fault)
         }
     }
@@ -455,6 +459,7 @@ final class HTTP2Session {
     /// Asks the peer for a sign of life.
     ///
     /// - Returns: false where the last question is not answered yet.
+    @discardableResult
     func ping() -> Bool {
         guard pingedAt == .distantFuture else { return false }
         pingedAt = worker.loop.now
