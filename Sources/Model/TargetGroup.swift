@@ -115,6 +115,15 @@ public struct HealthCheck: Sendable, Equatable {
             case .http(let probe): probe.isSecure
             }
         }
+
+        /// `TCP`, `TLS`, `GET /health`, `HTTPS GET /health`.
+        public var summary: String {
+            switch self {
+            case .tcp: "TCP"
+            case .tls: "TLS"
+            case .http(let probe): "\(probe.isSecure ? "HTTPS " : "")\(probe.method) \(probe.path)"
+            }
+        }
     }
     public var kind: Kind = .tcp
     public var interval: Nanoseconds = .seconds(5)
@@ -141,7 +150,7 @@ public struct HealthCheck: Sendable, Equatable {
 }
 
 public struct HTTPProbe: Sendable, Hashable {
-    /// Over TLS, with the group's TLS settings.
+    /// Over TLS, with the group's TLS settings; always HTTP/1.1, in groups of version http2 too.
     public var isSecure = false
     public var method = "GET"
     public var path = "/"

@@ -26,6 +26,11 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
     case bodyMismatch
     /// The probe's answer was not HTTP.
     case malformedResponse
+    /// The target did not prove who it is.
+    case certificateExpired, certificateNotYetValid, certificateUnknownAuthority, certificateSelfSigned
+    case certificateNameMismatch, certificateRevoked, certificateInvalid
+    /// No TLS handshake for any other cause.
+    case tlsFailed
     /// The name does not resolve.
     case dns
     /// Ejected by passive checks.
@@ -45,6 +50,14 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
         case .responseMismatch: "response_mismatch"
         case .bodyMismatch: "body_mismatch"
         case .malformedResponse: "malformed_response"
+        case .certificateExpired: "certificate_expired"
+        case .certificateNotYetValid: "certificate_not_yet_valid"
+        case .certificateUnknownAuthority: "certificate_unknown_authority"
+        case .certificateSelfSigned: "certificate_self_signed"
+        case .certificateNameMismatch: "certificate_name_mismatch"
+        case .certificateRevoked: "certificate_revoked"
+        case .certificateInvalid: "certificate_invalid"
+        case .tlsFailed: "tls_failed"
         case .dns: "dns"
         case .consecutiveFailures: "consecutive_failures"
         case .failureRate: "failure_rate"

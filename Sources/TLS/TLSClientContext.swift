@@ -91,6 +91,10 @@ public final class TLSClientContext: Sendable {
                 }
             }
         }
+        if let offers = peer.offers {
+            let names = offers.flatMap { $0.wireName }
+            _ = unsafe SSL_set_alpn_protos(ssl, names, CUnsignedInt(names.count))
+        }
         if let session = unsafe peer.resumption?.session(for: self) {
             _ = unsafe SSL_set_session(ssl, session)
         }
@@ -111,9 +115,15 @@ public struct TLSPeer {
     public let expectedName: ExpectedName
     /// Keeps the last session of this target on this worker; `nil`: none is resumed.
     public let resumption: ResumptionSlot?
+    /// What ALPN offers instead of the context's protocols, the preferred first; `nil`: those.
+    public let offers: [TLSSession.ApplicationProtocol]?
 
-    public init(serverName: String?, expectedName: ExpectedName, resumption: ResumptionSlot? = nil) {
-        (self.serverName, self.expectedName, self.resumption) = (serverName, expectedName, resumption)
+    public init(
+        serverName: String?, expectedName: ExpectedName, resumption: ResumptionSlot? = nil,
+        offers: [TLSSession.ApplicationProtocol]? = nil
+    ) {
+        (self.serverName, self.expectedName) = (serverName, expectedName)
+        (self.resumption, self.offers) = (resumption, offers)
     }
 }
 

@@ -93,11 +93,14 @@ public struct Overview: Sendable {
         public var weight: Int
         /// Changes of its state so far.
         public var transitions: Int
+        /// What its last probe saw; `nil` before the first one, and without an active check.
+        public var lastProbe: String?
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int, transitions: Int
+            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil
         ) {
+            self.lastProbe = lastProbe
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
             self.transitions = transitions

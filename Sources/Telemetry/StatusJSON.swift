@@ -192,6 +192,8 @@ public struct StatusJSON: Sendable {
         json.beginObject()
         json.member("name", compiled.settings.displayName)
         json.member("algorithm", compiled.settings.algorithm.rawValue)
+        json.key("health_check")
+        if let check = compiled.settings.healthCheck { json.string(check.kind.summary) } else { json.null() }
         json.member("fail_open", facts.isFailOpen)
         json.member("health_transitions", facts.transitions)
         json.member("in_flight", counters.gauge(GroupCounter.inFlight), atLeast: 0)
@@ -219,6 +221,8 @@ public struct StatusJSON: Sendable {
         json.member("backup", facts.isBackup)
         json.member("state", facts.state.name)
         json.member("reason", facts.reason.name)
+        json.key("last_probe")
+        if let lastProbe = facts.lastProbe { json.string(lastProbe) } else { json.null() }
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
         json.member("health_transitions", facts.transitions)

@@ -85,7 +85,7 @@ public struct StatusTable: Sendable {
     private func groups() -> String {
         var table = TextTable([
             "GROUP / TARGET", "STATE", "REASON", "SINCE", "#WEIGHT", "#IN FLIGHT", "#REQUESTS", "#REQ/S", "#2XX",
-            "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99",
+            "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99", "CHECK",
         ])
         for facts in overview.groups {
             let counters = facts.compiled.counters
@@ -101,6 +101,7 @@ public struct StatusTable: Sendable {
             cells += classes(counters, GroupCounter.status2xx)
             cells.append(.init(""))
             cells += quantiles(facts.compiled.totalTime)
+            cells.append(.init(facts.compiled.settings.healthCheck.map { Self.harmless($0.kind.summary) } ?? "-"))
             table.add(cells)
             for target in facts.targets { table.add(row(target)) }
         }
@@ -114,12 +115,12 @@ public struct StatusTable: Sendable {
             .init(facts.reason == .none ? "-" : facts.reason.name), .init(Self.span(facts.age)),
             .init("\(facts.weight)"),
         ]
-        guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 10) }
+        guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 11) }
         let errors = counters.sum(TargetCounter.failures) + counters.sum(TargetCounter.connectFailures)
         return state + [
             Self.gauge(counters, TargetCounter.inFlight), Self.count(counters, TargetCounter.requests), rate(counters),
         ] + classes(counters, TargetCounter.status2xx) + [
-            .init("\(errors)", errors > 0 ? .red : nil), .init(""), .init(""),
+            .init("\(errors)", errors > 0 ? .red : nil), .init(""), .init(""), .init(facts.lastProbe ?? ""),
         ]
     }
 

@@ -64,13 +64,7 @@ enum CheckCommand {
             return group.passive.consecutiveFailures == 0
                 ? "no health check" : "no health check; traffic alone tells what is dead"
         }
-        let probe =
-            switch check.kind {
-            case .tcp: "TCP"
-            case .tls: "TLS"
-            case .http(let http): "\(http.isSecure ? "HTTPS " : "")\(http.method) \(http.path)"
-            }
-        return "\(probe) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
+        return "\(check.kind.summary) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

@@ -69,6 +69,28 @@ struct StatusTests {
         #expect(cells(second)[5] == "15")
     }
 
+    @Test("what is checked, and what the last probe saw: at the end of each line, and in JSON")
+    func checks() throws {
+        let kinds: [(HealthCheck.Kind?, String)] = [
+            (.tcp, "TCP"), (.tls, "TLS"), (.http(HTTPProbe()), "GET /"), (nil, "-"),
+        ]
+        for (kind, words) in kinds {
+            let house = House(groups: ["a"], targets: ["x:1"], check: kind)
+            var overview = house.overview(state: .unhealthy, reason: .certificateExpired)
+            overview.groups[0].targets[0].lastProbe = "TLS: certificate_expired after 2 ms"
+            let lines = StatusTable(overview, at: .zero).render().split(separator: "\n")
+            #expect(lines.first { $0.hasPrefix("a ") }?.hasSuffix("  \(words)") == true)
+            #expect(
+                lines.first { $0.hasPrefix("  x:1 ") }?.hasSuffix("  TLS: certificate_expired after 2 ms") == true)
+            let root = try JSONSerialization.jsonObject(with: Data(Self.json(overview, size: 100))) as? [String: Any]
+            let group = try #require((root?["target_groups"] as? [[String: Any]])?.first)
+            #expect(group["health_check"] as? String == (kind == nil ? nil : words))
+            let target = try #require((group["targets"] as? [[String: Any]])?.first)
+            #expect(target["reason"] as? String == "certificate_expired")
+            #expect(target["last_probe"] as? String == "TLS: certificate_expired after 2 ms")
+        }
+    }
+
     @Test("fail-open and lost records are loud")
     func loud() {
         var overview = House().overview(state: .unhealthy, isFailOpen: true)

@@ -11,10 +11,15 @@ import PoiseTLS
 struct House {
     let snapshot: ProxySnapshot
 
-    init(groups names: [String] = ["api"], targets: [String] = ["10.0.0.1:80"], rules: [String]? = nil) {
+    init(
+        groups names: [String] = ["api"], targets: [String] = ["10.0.0.1:80"], rules: [String]? = nil,
+        check: HealthCheck.Kind? = .tcp
+    ) {
         let groups = names.enumerated().map { slot, name in
-            CompiledGroup(
-                slot: slot, settings: TargetGroup(id: name, name: name, targets: []),
+            var settings = TargetGroup(id: name, name: name, targets: [])
+            if let check { settings.healthCheck?.kind = check } else { settings.healthCheck = nil }
+            return CompiledGroup(
+                slot: slot, settings: settings,
                 targets: targets.map(Self.target), counters: CounterBlock(workers: 2, width: GroupCounter.width),
                 totalTime: Histogram(workers: 2), targetTime: Histogram(workers: 2), queue: nil)
         }

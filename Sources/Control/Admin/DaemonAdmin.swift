@@ -58,7 +58,8 @@ public final class DaemonAdmin: AdminSource {
                     Overview.TargetFacts(
                         label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
                         state: target.status.state, reason: target.status.reason, age: now - target.status.since,
-                        weight: target.weight, transitions: target.transitions)
+                        weight: target.weight, transitions: target.transitions,
+                        lastProbe: target.lastProbe?.evidence)
                 })
         }
         return Overview(process: process, listeners: listeners, groups: groups)

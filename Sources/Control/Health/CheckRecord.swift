@@ -1,6 +1,7 @@
 import PoiseHealth
 import PoiseModel
 import PoisePlatform
+import PoiseProxy
 
 /// What is probed and how. Equal values are one check, whichever groups they come from.
 struct ProbeSpec: Equatable {
@@ -9,10 +10,17 @@ struct ProbeSpec: Equatable {
     let check: HealthCheck
     /// `Host` of an HTTP probe; empty for TCP and TLS.
     let host: String
+    /// There where the check goes over TLS.
+    let tls: ProbeTLS?
+
+    init(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
+        self.init(
+            target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group))
+    }
 
     /// - Parameter hostHeader: of the target, for checks without a host of their own.
-    init(_ address: SocketAddress, _ check: HealthCheck, hostHeader: String) {
-        self.check = check
+    init(_ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil) {
+        (self.check, self.tls) = (check, tls)
         switch (address, check.port) {
         case (.ip(let ip, _), let port?): self.address = .ip(ip, port: port)
         default: self.address = address

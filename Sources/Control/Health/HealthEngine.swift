@@ -122,7 +122,7 @@ final class HealthEngine {
         _ compiled: CompiledTarget, in group: GroupRecord, arrival: ActiveCheck.Arrival, at now: MonotonicTime
     ) -> TargetRecord {
         let check = group.settings.healthCheck.map { healthCheck in
-            let spec = ProbeSpec(compiled.address, healthCheck, hostHeader: compiled.hostHeader)
+            let spec = ProbeSpec(healthCheck, of: compiled, in: group.compiled)
             return checks.check(spec) { ActiveCheck(policy: ProbePolicy(healthCheck), arrival: arrival, at: now) }
         }
         let record = TargetRecord(
@@ -181,7 +181,7 @@ final class HealthEngine {
             note(target.health.checked(nil, at: now), target, at: now)
             return
         }
-        let spec = ProbeSpec(compiled.address, healthCheck, hostHeader: compiled.hostHeader)
+        let spec = ProbeSpec(healthCheck, of: compiled, in: target.group.compiled)
         guard target.check?.spec != spec else { return }
         let old = target.check
         let policy = ProbePolicy(healthCheck)

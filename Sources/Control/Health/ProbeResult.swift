@@ -1,6 +1,7 @@
 import PoiseHTTP
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// What one probe found out. Numbers only: text is made when somebody looks.
 public struct ProbeResult: Sendable, Equatable {
@@ -23,6 +24,13 @@ public struct ProbeResult: Sendable, Equatable {
         /// The target closed before its answer was complete.
         case closedEarly
         case noConnection, noAnswer
+        /// The handshake was done, where no more was asked for.
+        case handshake
+        case tls(TLSFailure)
+        /// Connected, and the handshake did not end in time.
+        case noHandshake
+        /// The handshake was done, and the target did not agree to HTTP/2.
+        case noHTTP2
     }
 
     public var outcome: Outcome
@@ -47,6 +55,32 @@ public struct ProbeResult: Sendable, Equatable {
         case .closedEarly: "closed before the answer was complete"
         case .noConnection: "no connection"
         case .noAnswer: "no answer"
+        case .handshake: "TLS handshake done"
+        case .tls(let failure) where failure.reason == .noApplicationProtocol:
+            "TLS: \(failure): the target refuses the protocol that the probe speaks"
+        case .tls(let failure): "TLS: \(failure)"
+        case .noHandshake: "TLS: no handshake"
+        case .noHTTP2: "TLS: the target did not agree to h2"
         }
+    }
+}
+
+extension TargetReason {
+    /// Why a target without a handshake is unhealthy: what is wrong with its certificate, else that TLS failed.
+    init(_ reason: TLSFailure.Reason) {
+        self =
+            switch reason {
+            case .certificateExpired: .certificateExpired
+            case .certificateNotYetValid: .certificateNotYetValid
+            case .certificateUnknownAuthority: .certificateUnknownAuthority
+            case .certificateSelfSigned: .certificateSelfSigned
+            case .certificateNameMismatch: .certificateNameMismatch
+            case .certificateRevoked: .certificateRevoked
+            case .certificateInvalid: .certificateInvalid
+            case .peerClosed, .plainHTTP, .notTLS, .protocolVersion, .noSharedCipher, .noApplicationProtocol,
+                .ourCertificateRefused, .handshakeFailure, .alert, .protocolError:
+                .tlsFailed
+            case .socket: .connectionFailed
+            }
     }
 }

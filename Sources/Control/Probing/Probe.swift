@@ -2,20 +2,26 @@ import PoiseHealth
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// The probes of one check, one after another: a machine that waits, connects, asks, judges, and waits again.
 ///
-///     waiting ──due──> queued ──a place is free──> connecting (TCP) ──connected──> waiting
-///        ^                                     └─> asking (HTTP) ──sent──> reading ──verdict──> ending
-///        └──────────────────────────── the answer is over, or its time is ────────────────────────┘
+///     waiting ──due──> queued ──a place is free──> connecting (TCP) ──connected──────────────────────> waiting
+///        ^                                     ├─> shaking (TLS, HTTPS) ──done, nothing to ask─────────> waiting
+///        │                                     │      │ done
+///        │                                     └─> asking (HTTP, HTTPS) ──sent──> reading ──verdict──> ending
+///        └──────────────────────────── the answer is over, or its time is ────────────────────────────────┘
 ///
-/// One object per check for all of its probes, so that a probe allocates nothing: the timer stands for the next start
-/// while it waits and for the deadline while it runs.
+/// A handshake goes on as far as the target's bytes reach and returns: its longest step verifies a chain, a fraction
+/// of a millisecond.
+///
+/// One object per check for all of its probes, so that a probe allocates nothing but its TLS session: the timer stands
+/// for the next start while it waits and for the deadline while it runs.
 ///
 /// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
 final class Probe: Channel {
-    private enum Phase { case waiting, queued, connecting, asking, reading, ending }
+    private enum Phase { case waiting, queued, connecting, shaking, asking, reading, ending }
 
     private let prober: Prober
     private let check: CheckRecord
@@ -26,6 +32,10 @@ final class Probe: Channel {
     private var sent = 0
     private var answer: ProbeAnswer?
     private var buffer: Buffer?
+    /// Of a check over TLS, while a probe runs.
+    private var session: TLSSession?
+    /// The kernel has taken our hello: there is a connection.
+    private var hasGreeted = false
     /// Bytes at the front of the buffer.
     private var filled = 0
     private var startedAt = MonotonicTime.zero
@@ -69,18 +79,24 @@ final class Probe: Channel {
     /// Starts one probe; it may be over when this returns.
     func run() {
         startedAt = loop.now
-        (sent, filled, isLate, peerClosed) = (0, 0, false, false)
+        (sent, filled, isLate, peerClosed, hasGreeted) = (0, 0, false, false, false)
         check.state.probeStarted(at: loop.now)
-        phase = matcher == nil ? .connecting : .asking
+        let tls = check.spec.tls
+        phase = tls != nil ? .shaking : matcher == nil ? .connecting : .asking
         // Plain text is no answer to the question whether a target speaks TLS.
-        guard !check.spec.check.kind.isSecure else { return fail(Errno.protocolNotSupported) }
+        guard tls != nil || !check.spec.check.kind.isSecure else { return fail(Errno.protocolNotSupported) }
         do {
-            open(try loop.connect(to: check.spec.address, forOneRequest: phase == .asking))
+            open(try loop.connect(to: check.spec.address, forOneRequest: phase != .connecting))
         } catch {
             return fail(error.code)
         }
         armTimer(at: loop.now + check.spec.check.timeout)
-        if phase == .asking { ask() }
+        if let tls {
+            session = TLSSession(client: tls.context, peer: tls.peer, engine: prober.engine)
+            shake()
+        } else if phase == .asking {
+            ask()
+        }
         if isOpen { watch(phase == .reading ? [.readable] : [.readable, .writable]) }
     }
 
@@ -92,6 +108,7 @@ final class Probe: Channel {
             let code = takeError()
             if code != 0 { return fail(code) }
             if readiness.contains(.writable) { report(.succeeded, .connected) }
+        case .shaking: shake()
         case .asking: ask()
         case .reading, .ending: read()
         }
@@ -101,7 +118,7 @@ final class Probe: Channel {
         switch phase {
         case .waiting: prober.due(self)
         case .queued: break
-        case .connecting, .asking, .reading:
+        case .connecting, .shaking, .asking, .reading:
             // What came in while the loop was busy counts: the events of this moment are dispatched before it fires again.
             if phase != .connecting { ready([.readable, .writable]) }
             guard isOpen, phase != .ending else { return }
@@ -109,12 +126,36 @@ final class Probe: Channel {
                 isLate = true
                 return armTimer(at: loop.now)
             }
-            report(.failed(.timeout), phase == .reading ? .noAnswer : .noConnection)
+            report(.failed(.timeout), missing)
         case .ending: over()
         }
     }
 
+    /// What did not come in time.
+    private var missing: ProbeResult.Detail {
+        switch phase {
+        case .shaking where hasGreeted: .noHandshake
+        case .asking where session != nil: .noAnswer
+        case .waiting, .queued, .connecting, .shaking, .asking: .noConnection
+        case .reading, .ending: .noAnswer
+        }
+    }
+
+    private func shake() {
+        guard let session, let tls = check.spec.tls else { return }
+        switch session.handshake(self) {
+        case .blocked(let wantsWritable): hasGreeted = hasGreeted || !wantsWritable
+        case .failed(let failure): fail(failure)
+        case .done:
+            guard tls.accepts(session.applicationProtocol) else { return report(.failed(.tlsFailed), .noHTTP2) }
+            guard matcher != nil else { return report(.succeeded, .handshake) }
+            phase = .asking
+            ask()
+        }
+    }
+
     private func ask() {
+        if let session { return ask(session) }
         let request = self.request
         while sent < request.count {
             let result = send(request.span.extracting(droppingFirst: sent))
@@ -125,6 +166,30 @@ final class Probe: Channel {
         phase = .reading
     }
 
+    /// The request leaves with the client's last word of the handshake, in one send.
+    private func ask(_ session: TLSSession) {
+        let buffer = self.buffer ?? loop.buffers.takeStandard()
+        self.buffer = buffer
+        let request = self.request
+        while sent < request.count {
+            let count = min(request.count - sent, buffer.capacity)
+            buffer.write(request.span.extracting(sent..<sent + count), at: 0)
+            let result = session.send(self, buffer, 0, count)
+            if let code = result.failure { return fail(session.failure, code) }
+            sent += result.count
+            // The kernel refused: it will be writable.
+            if result.count < count { return }
+        }
+        switch session.flush(self) {
+        case .done: break
+        case .blocked: return
+        case .failed: return fail(session.failure, Errno.connectionReset)
+        }
+        phase = .reading
+        // What came along with the end of the handshake raises no event: a refusal of our certificate, or a FIN.
+        if session.mayHaveMore || peerClosed { read() }
+    }
+
     private func read() {
         while isOpen {
             let buffer = self.buffer ?? loop.buffers.takeStandard()
@@ -132,12 +197,18 @@ final class Probe: Channel {
             let answer = self.answer ?? prober.takeAnswer(matcher!, method: method)
             self.answer = answer
             let room = buffer.capacity - filled
-            let result = receive(into: buffer, filled, buffer.capacity)
-            if result.isBlocked { return }
-            if let code = result.failure { return phase == .ending ? over() : fail(code) }
+            let result =
+                session?.receive(self, into: buffer, filled, buffer.capacity)
+                ?? receive(into: buffer, filled, buffer.capacity)
+            if result.isBlocked {
+                // Records without content (tickets) are nothing to us, and behind them may be more.
+                guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
+                continue
+            }
+            if let code = result.failure { return phase == .ending ? over() : fail(session?.failure, code) }
             let progress: ProbeAnswer.Progress
             if result.isEndOfStream {
-                progress = answer.endOfStream()
+                progress = answer.endOfStream(isTruncated: session?.isTruncated ?? false)
             } else {
                 progress = answer.read(buffer, end: filled + result.count)
                 filled = answer.kept
@@ -148,7 +219,7 @@ final class Probe: Channel {
             }
             if phase == .ending, answer.isComplete { return over() }
             // A short read has drained the socket; the next event tells of more.
-            if result.count < room, !peerClosed { return }
+            if session.map({ !$0.mayHaveMore }) ?? (result.count < room), !peerClosed { return }
         }
     }
 
@@ -165,6 +236,16 @@ final class Probe: Channel {
         }
     }
 
+    private func fail(_ failure: TLSFailure) {
+        if let code = failure.errno { return fail(code) }
+        report(.failed(TargetReason(failure.reason)), .tls(failure))
+    }
+
+    /// A failure of the session, or of the socket under it.
+    private func fail(_ failure: TLSFailure?, _ code: CInt) {
+        if let failure { fail(failure) } else { fail(code) }
+    }
+
     private func report(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) {
         prober.ended(
             check, ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt), at: loop.now)
@@ -173,7 +254,7 @@ final class Probe: Channel {
 
     private func over() {
         guard phase != .waiting else { return }
-        if answer?.isWhole == true { reset() }
+        if answer?.isWhole == true { reset() } else { session?.sendCloseNotify(self) }
         release()
         schedule()
         prober.left()
@@ -182,7 +263,8 @@ final class Probe: Channel {
     private func release() {
         if let buffer { loop.buffers.release(buffer) }
         if let answer { prober.giveBack(answer) }
-        (buffer, answer) = (nil, nil)
+        session?.free()
+        (buffer, answer, session) = (nil, nil, nil)
         close()
     }
 }

@@ -54,9 +54,11 @@ final class ProbeAnswer {
     }
 
     /// The target has sent its last byte.
-    func endOfStream() -> Progress {
+    ///
+    /// - Parameter isTruncated: TLS did not say so: the end may be anybody's. RFC 9112 §9.8
+    func endOfStream(isTruncated: Bool = false) -> Progress {
         isComplete = true
-        isWhole = headIsComplete && head.framing == .untilClose
+        isWhole = headIsComplete && head.framing == .untilClose && !isTruncated
         if let decision { return decision }
         guard headIsComplete else { return decide(.failed(.connectionFailed), .closedEarly) }
         guard isWhole else { return decide(.failed(.malformedResponse), .closedEarly) }

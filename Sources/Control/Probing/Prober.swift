@@ -1,6 +1,7 @@
 import PoiseHealth
 import PoiseLoop
 import PoiseModel
+import PoiseTLS
 
 /// Probes on the control loop, without a task per probe: a machine each, and a bound on how many run at once.
 final class Prober: Probing {
@@ -12,6 +13,8 @@ final class Prober: Probing {
     private var queueHead = 0
     private var isStarting = false
     private var idleAnswers: [ProbeAnswer] = []
+    /// Made with the first probe over TLS.
+    private(set) lazy var engine = TLSEngine(loop: loop)
     /// Takes the results.
     var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
 

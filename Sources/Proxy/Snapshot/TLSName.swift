@@ -28,8 +28,12 @@ public struct TLSName: Sendable, Hashable {
 
     /// The other end of one connection.
     ///
-    /// - Parameter resumption: keeps the last session of the target on this thread; `nil`: none is resumed.
-    public func peer(resumption: ResumptionSlot? = nil) -> TLSPeer {
-        TLSPeer(serverName: serverName, expectedName: expected, resumption: resumption)
+    /// - Parameters:
+    ///   - resumption: keeps the last session of the target on this thread; `nil`: none is resumed.
+    ///   - offers: what ALPN offers; `nil`: what the group's context does.
+    public func peer(
+        resumption: ResumptionSlot? = nil, offers: [TLSSession.ApplicationProtocol]? = nil
+    ) -> TLSPeer {
+        TLSPeer(serverName: serverName, expectedName: expected, resumption: resumption, offers: offers)
     }
 }
