@@ -39,13 +39,10 @@ final class HTTP2Session {
     private let lanes = RawTable<HTTP2Lane?>()
     /// Ports whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
-<<<<<<< HEAD
     /// Requests whose head was read in this turn, in their order.
     private let opened = RawTable<Opening>()
-=======
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
->>>>>>> main
     /// Frames that found no room in the carrier's output, behind all that is there.
     private var spill: [UInt8] = []
     private var isDirty = false
@@ -83,11 +80,7 @@ final class HTTP2Session {
         defer { isReading = false }
         var events = 0
         while carrier.isOpen, !hasFailed {
-            if carrier.unreadCount > 0 {
-                let isThrough = readEvents(&events)
-                tellOpened()
-                if !isThrough { return carrier.again() }
-            }
+            if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
             guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
             // A partial frame stays in front; a full buffer has shown that much is coming.
             let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
@@ -136,6 +129,11 @@ final class HTTP2Session {
     }
 
     private func tellWhatCame() {
+        tellOfContent()
+        tellOfRequests()
+    }
+
+    private func tellOfContent() {
         guard !withNews.isEmpty else { return }
         for index in withNews.indices where withNews[index].hasNews {
             withNews[index].hasNews = false
@@ -198,7 +196,7 @@ final class HTTP2Session {
 
     /// Requests begin once all that came together with them is read: who takes one back in the same breath costs no
     /// target anything.
-    private func tellOpened() {
+    private func tellOfRequests() {
         for index in opened.indices where opened[index].lane.session != nil {
             owner.opened(opened[index].lane, hasContent: opened[index].hasContent, refusal: opened[index].refusal)
         }
