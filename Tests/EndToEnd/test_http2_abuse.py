@@ -280,6 +280,7 @@ def test_a_head_that_never_ends_is_given_up(start, drips, busy):
 def test_settings_that_never_come_are_given_up(start, opening):
     poise = start.proxy(start.origin(), head="500ms")
     with http2.Client(poise.port, greets=False) as client:
+        client.acknowledges = False
         client.send(opening)
         client.read_until(lambda: client.goaways, Deadline(10), "GOAWAY")
         assert client.goaways[-1] == (0, SETTINGS_TIMEOUT)
