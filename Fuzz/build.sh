@@ -6,6 +6,8 @@ target=$1
 source=Fuzz/Targets/$target.swift
 [ -f "$source" ] || { echo "no fuzz target '$target'; there are: $(ls Fuzz/Targets | sed 's/\.swift$//' | tr '\n' ' ')" >&2; exit 2; }
 rooms=$(sed -n '1s|^// rooms: ||p' "$source")
+shared=Fuzz/Input.swift
+case $target in http2-*) shared="$shared Fuzz/HTTP2Reader.swift" ;; esac
 build=out/fuzz/build
 mkdir -p "$build"
 
@@ -40,4 +42,4 @@ for room in $rooms; do
 done
 # lld, as gold warns of every routine of the sanitizer.
 # shellcheck disable=SC2086
-swiftc $flags -use-ld=lld -module-name FuzzTarget "$source" Fuzz/Input.swift $objects $libraries -o "out/fuzz/$target"
+swiftc $flags -use-ld=lld -module-name FuzzTarget "$source" $shared $objects $libraries -o "out/fuzz/$target"

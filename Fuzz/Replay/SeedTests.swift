@@ -3,7 +3,12 @@ import Testing
 
 /// By the name of the file in `Targets`, which is also that of the folder in `Seeds`.
 private let targets: [String: @Sendable ([UInt8]) -> CInt] = [
+<<<<<<< HEAD
     "chunked": { unsafe call(chunked, $0) }, "pem-loading": { unsafe call(pemLoading, $0) },
+=======
+    "chunked": { unsafe call(chunked, $0) }, "hpack": { unsafe call(hpack, $0) },
+    "http2-client": { unsafe call(http2Client, $0) }, "http2-server": { unsafe call(http2Server, $0) },
+>>>>>>> h2
     "proxy-protocol": { unsafe call(proxyProtocol, $0) },
     "request-head": { unsafe call(requestHead, $0) }, "response-head": { unsafe call(responseHead, $0) },
     "uri": { unsafe call(uri, $0) }, "yaml": { unsafe call(yaml, $0) },
@@ -32,7 +37,14 @@ struct SeedTests {
 
     @Test(
         "every seed, and every shorter beginning of it",
+<<<<<<< HEAD
         arguments: ["chunked", "pem-loading", "proxy-protocol", "request-head", "response-head", "uri", "yaml"])
+=======
+        arguments: [
+            "chunked", "hpack", "http2-client", "http2-server", "proxy-protocol", "request-head", "response-head",
+            "uri", "yaml",
+        ])
+>>>>>>> h2
     func seeds(target: String) throws {
         let run = try #require(targets[target])
         let seeds = try names(in: "Seeds/\(target)")

@@ -63,6 +63,13 @@ extension TLSSession {
     /// Whether a ticket of an earlier session spared the key exchange's signature and the certificates.
     public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
 
+    /// Whether a request for `host` belongs on this connection: the certificate that the client's SNI led to is that of
+    /// the host too. Without SNI it does. RFC 9110 §15.5.20
+    public func holds(forHost host: String) -> Bool {
+        guard serverName != nil, let server = context as? TLSServerContext else { return true }
+        return server.certificates.choice(forHost: host) == certificateChoice
+    }
+
     /// Which entry of the server's store the client's hello led to: equal numbers of one store are one certificate.
     public var certificateChoice: Int { unsafe Int(wire.pointee.choice) }
 }

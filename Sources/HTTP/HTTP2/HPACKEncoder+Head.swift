@@ -68,21 +68,22 @@ extension HPACKEncoder {
         case .response:
             appendPseudo(
                 Self.statusIndex(status), name: ":status", nameIndex: 8, text, ByteRange(start: 9, count: 3),
-                .whenRepeated, &staging, tables, &output, &out)
+                .whenRepeated, neverIndexed, &staging, tables, &output, &out)
         case .request(let isHTTPS):
             appendPseudo(
-                request.methodIndex, name: ":method", nameIndex: 2, text, request.method, .whenRepeated,
+                request.methodIndex, name: ":method", nameIndex: 2, text, request.method, .whenRepeated, neverIndexed,
                 &staging, tables, &output, &out)
             if !request.isConnect {
                 output[out] = isHTTPS ? 0x87 : 0x86
                 out &+= 1
                 appendPseudo(
-                    request.isRoot ? 4 : 0, name: ":path", nameIndex: 4, text, request.target, .never,
+                    request.isRoot ? 4 : 0, name: ":path", nameIndex: 4, text, request.target, .never, neverIndexed,
                     &staging, tables, &output, &out)
             }
-            guard let host = Self.host(text, cursor) else { break }
+            guard let host = Self.host(text, cursor), !host.isEmpty else { break }
             appendPseudo(
-                0, name: ":authority", nameIndex: 1, text, host, .whenRepeated, &staging, tables, &output, &out)
+                0, name: ":authority", nameIndex: 1, text, host, .whenRepeated, neverIndexed, &staging, tables, &output,
+                &out)
         }
         while true {
             guard cursor &+ 2 <= text.count else { return nil }
@@ -165,15 +166,21 @@ extension HPACKEncoder {
     /// One of the static table, or else a line like any other.
     private mutating func appendPseudo(
         _ index: Int, name: StaticString, nameIndex: Int, _ text: Span<UInt8>, _ value: ByteRange,
-        _ policy: HPACKPolicy, _ line: inout [UInt8], _ tables: borrowing HPACKTables,
+        _ policy: HPACKPolicy, _ neverIndexed: UInt64, _ line: inout [UInt8], _ tables: borrowing HPACKTables,
         _ output: inout MutableSpan<UInt8>, _ out: inout Int
     ) {
-        if index > 0 {
+        let name = name.asciiBytes
+        // `:authority` may have come as `Host`.
+        let isMarked =
+            neverIndexed != 0
+            && (neverIndexed & HTTP2HeadBuilder.nameBit(name, from: 0, to: name.count) != 0
+                || nameIndex == 1
+                    && neverIndexed & HTTP2HeadBuilder.nameBit(StaticString("host").asciiBytes, from: 0, to: 4) != 0)
+        if index > 0, !isMarked {
             output[out] = 0x80 | UInt8(truncatingIfNeeded: index)
             out &+= 1
             return
         }
-        let name = name.asciiBytes
         var staging = line.mutableSpan
         staging.stage(name, from: 0, to: name.count, at: 0)
         staging.store(ASCII.colonSpace, at: name.count)
@@ -183,7 +190,7 @@ extension HPACKEncoder {
         append(
             span, nameCount: name.count, valueCount: value.count,
             hash: Self.hash(span, from: 0, to: name.count &+ 2 &+ value.count), staticIndex: nameIndex, nameHash: 0,
-            policy: policy, huffman: tables.huffman, &output, &out)
+            policy: isMarked ? .neverIndexed : policy, huffman: tables.huffman, &output, &out)
     }
 
     /// Makes `name: value CRLF` of a line in any form.

@@ -11,8 +11,9 @@ extension HTTP2Connection {
             streams.append(HTTP2Stream())
         }
         streams[slot].flags = .inUse
-        streams[slot].receiveWindow = streamWindow
-        streams[slot].windowSize = streamWindow
+        // What SETTINGS announced. A window that has grown meanwhile is given with the first update.
+        streams[slot].receiveWindow = settings.streamWindowBytes
+        streams[slot].windowSize = settings.streamWindowBytes
         slotsInUse &+= 1
         return slot
     }

@@ -234,6 +234,10 @@ struct HTTP2HeadBuilder: Sendable {
             return false
         }
         hasHost = true
+        guard Self.isAuthority(text.span, value) else {
+            fail(.badAuthority)
+            return false
+        }
         guard seen & 0x4 != 0 else { return true }
         let same = equalsIgnoringCase(
             text.span.extracting(value.start..<value.end), side.span.extracting(authority.start..<authority.end))
@@ -321,6 +325,8 @@ struct HTTP2HeadBuilder: Sendable {
     }
 
     private mutating func addCookie(_ value: ByteRange) {
+        // One without bytes would leave white space at the end of the line.
+        if value.isEmpty { return }
         cookies.ensure(cookiesEnd + value.count + 32)
         var position = cookiesEnd
         if position > 0 {

@@ -24,6 +24,8 @@ final class ClientConnection: ClientStream {
     private var exchange: Exchange?
     /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
     private var countedAddress: IPAddress?
+    /// The last host that was found to belong on this connection.
+    var hostThatHolds: [UInt8] = []
     /// Where it speaks HTTP/2.
     var http2: HTTP2Session?
     /// There: what `Wait.head` stands for.

@@ -369,6 +369,9 @@ struct ServerRulesTests {
             .stream(.protocolError)),
         Rule("§8.3.1 a Host that says the same is fine", [headers(1, getFields + [("host", "A.test")])], .fine),
         Rule(
+            "§8.3.1 an empty Host is malformed", [headers(1, Array(getFields.prefix(3)) + [("host", "")])],
+            .stream(.protocolError)),
+        Rule(
             "§8.3.1 two Host fields are malformed",
             [headers(1, Array(getFields.prefix(3)) + [("host", "a"), ("host", "a")])], .stream(.protocolError)),
         Rule(

@@ -98,12 +98,14 @@ extension ClientConnection: HTTP2SessionOwner {
     func beginGoAway() {
         guard let http2, wait != .goAway, !http2.isClosing else { return }
         http2.goAway(final: false)
+        // What crosses the first GOAWAY comes before the answer to this.
+        http2.ping()
         wait = .goAway
         armTimer(at: loop.now + Self.goAwayStep)
     }
 
     private func finishGoAway() {
-        guard let http2 else { return }
+        guard let http2, !http2.isClosing else { return }
         http2.goAway(final: true)
         endIfDone()
     }
@@ -122,6 +124,24 @@ extension ClientConnection: HTTP2SessionOwner {
         finish(requestIsRead: false)
     }
 
+    // MARK: Other hosts
+
+    /// Whether a request for this host came by a connection that was made for another one, with another certificate: a
+    /// client may use one for all hosts that its certificate names, and not more. RFC 9110 §15.5.20
+    func misdirects(_ host: Span<UInt8>) -> Bool {
+        guard let tls else { return false }
+        if host.count == hostThatHolds.count {
+            var isKnown = true
+            for index in 0..<host.count where host[index] != hostThatHolds[index] { isKnown = false }
+            if isKnown { return false }
+        }
+        var name: [UInt8] = []
+        name.append(host)
+        guard tls.holds(forHost: String(decoding: name, as: UTF8.self)) else { return true }
+        hostThatHolds = name
+        return false
+    }
+
     // MARK: The session's owner
 
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?) {
@@ -134,6 +154,10 @@ extension ClientConnection: HTTP2SessionOwner {
     func streamClosed() {
         waitForPeer()
         endIfDone()
+    }
+
+    func answeredPing() {
+        if wait == .goAway { finishGoAway() }
     }
 
     func termsChanged() {}

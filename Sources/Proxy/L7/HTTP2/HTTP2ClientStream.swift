@@ -36,6 +36,8 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
         case .complete:
             inputCursor = exchange.head.headEnd
             exchange.endHead(hasContent: hasContent)
+            let host = exchange.head.host
+            if connection.misdirects(buffer.bytes(host.start, host.end)) { return exchange.refuse(.misdirected) }
             connection.isOverClientLimit ? exchange.refuse(.tooManyConnections) : exchange.begin()
         case .refused(let refusal): exchange.refuse(.refusedRequest, refusal)
         case .needMore: exchange.refuse(.refusedRequest, Refusal(.badRequestLine))

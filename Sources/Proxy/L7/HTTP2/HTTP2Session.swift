@@ -10,6 +10,8 @@ protocol HTTP2SessionOwner: AnyObject {
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?)
     /// A stream was given back: there is room for another one.
     func streamClosed()
+    /// All that was sent before the last PING has arrived.
+    func answeredPing()
     /// The peer's settings came, or it takes no new streams.
     func termsChanged()
     /// A stream failed or was refused by the peer's fault.
@@ -39,10 +41,10 @@ final class HTTP2Session {
     private let lanes = RawTable<HTTP2Lane?>()
     /// Ports whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
-    /// Requests whose head was read in this turn, in their order.
-    private let opened = RawTable<Opening>()
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
+    /// Requests whose head was read in this turn, in their order.
+    private let opened = RawTable<Opening>()
     /// Frames that found no room in the carrier's output, behind all that is there.
     private var spill: [UInt8] = []
     private var isDirty = false
@@ -171,7 +173,9 @@ final class HTTP2Session {
             wakeAll()
             owner.termsChanged()
         case .goAway: owner.termsChanged()
-        case .pingAcknowledged: pingedAt = .distantFuture
+        case .pingAcknowledged:
+            pingedAt = .distantFuture
+            owner.answeredPing()
         case .refusedConnection(_, let fault): giveUp(fault)
         }
     }
@@ -456,6 +460,7 @@ final class HTTP2Session {
     /// Asks the peer for a sign of life.
     ///
     /// - Returns: false where the last question is not answered yet.
+    @discardableResult
     func ping() -> Bool {
         guard pingedAt == .distantFuture else { return false }
         pingedAt = worker.loop.now

@@ -190,6 +190,8 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         pool.shared.goOn(pool)
     }
 
+    func answeredPing() {}
+
     func termsChanged() {
         guard let session else { return }
         if !session.takesStreams, session.openCount == 0 { return closeGracefully() }
