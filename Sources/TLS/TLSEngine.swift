@@ -33,12 +33,12 @@ import PoiseLoop
     @inline(__always)
     func select(_ wire: UnsafeMutablePointer<Wire>) { unsafe current.pointee = wire }
 
-    /// The IANA name of a cipher, from one table per loop: a session's facts allocate nothing.
+    /// OpenSSL's name of a cipher, from one table per loop: a session's facts allocate nothing.
     func name(ofCipher cipher: OpaquePointer) -> String {
         let id = unsafe SSL_CIPHER_get_id(cipher)
         if let name = cipherNames[id] { return name }
         // SAFETY: a constant string of OpenSSL's, or none.
-        let name = unsafe SSL_CIPHER_standard_name(cipher).map { unsafe String(cString: $0) } ?? "unknown"
+        let name = unsafe SSL_CIPHER_get_name(cipher).map { unsafe String(cString: $0) } ?? "unknown"
         cipherNames[id] = name
         return name
     }

@@ -47,7 +47,8 @@ extension TLSSession {
 
     public var versionName: StaticString { version.name }
 
-    /// IANA's name of the cipher suite, `TLS_AES_128_GCM_SHA256`; empty before the handshake is done.
+    /// OpenSSL's name of the cipher suite, as ELB has it: `ECDHE-ECDSA-AES128-GCM-SHA256`, `TLS_AES_128_GCM_SHA256`; empty
+    /// before the handshake is done.
     public var cipherName: String {
         guard let cipher = unsafe SSL_get_current_cipher(ssl) else { return "" }
         return unsafe engine.name(ofCipher: cipher)

@@ -1,4 +1,5 @@
 """Clients that abuse HTTP/2: which error ends them, what is counted, what memory and work it takes, and who is spared."""
+import contextlib
 import threading
 import time
 
@@ -7,8 +8,9 @@ import pytest
 import http2
 from admin import metrics, value
 from deadline import SLOW, Deadline, eventually
-from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, INITIAL_WINDOW_SIZE, PING,
-                    PRIORITY, PROTOCOL_ERROR, RST_STREAM, STREAM_CLOSED, WINDOW_UPDATE, block, code, frame, head_of, settings)
+from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE,
+                    PRIORITY, PROTOCOL_ERROR, RST_STREAM, SETTINGS, SETTINGS_TIMEOUT, STREAM_CLOSED, WINDOW_UPDATE,
+                    block, code, frame, head_of, settings)
 from wire import Ended, WireError
 
 MB = 1_000_000
@@ -240,33 +242,96 @@ def test_windows_that_stay_shut_hold_little_and_end(start, window):
         client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
         client.ping()
         assert poise.memory() - before < GROWN, "a hundred answers that cannot leave"
-        # And they are given up after a while, each, or the connection as a whole.
-        try:
-            client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
-        except Ended:
-            pass
+        # And they are given up after a while, each.
+        client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
+        assert client.goaways == []
+    seen = metrics(poise)
+    assert value(seen, "poise_listener_ended_requests_total", reason="client_too_slow") == 100
+    assert value(seen, "poise_listener_in_flight_requests") == 0
 
 
-def test_a_head_that_never_ends_is_given_up(start):
-    poise = start.proxy(start.origin(), head="500ms")
-    with http2.Client(poise.port) as client:
-        client.frame(HEADERS, END_STREAM, 1, GET)
-        try:
-            client.read_until(lambda: client.goaways, Deadline(10), "GOAWAY")
+@pytest.mark.parametrize("drips", [False, True], ids=["silence", "a frame now and then"])
+@pytest.mark.parametrize("busy", [False, True], ids=["alone", "beside a stream"])
+def test_a_head_that_never_ends_is_given_up(start, drips, busy):
+    over = threading.Event()
+    origin = start.origin(lambda conn: (conn.head(), over.wait(20)))
+    poise = start.proxy(origin, head="500ms")
+    try:
+        with http2.Client(poise.port) as client:
+            if busy:
+                client.begin(end=True)
+                origin.wait_requests(complete=False)
+            stream, began = client.new_stream(), time.monotonic()
+            client.frame(HEADERS, END_STREAM, stream, GET)
+            while not client.goaways and time.monotonic() < began + 10:
+                if drips:
+                    client.frame(CONTINUATION, 0, stream, b"\x82")
+                with contextlib.suppress(AssertionError, TimeoutError):
+                    client.read_until(lambda: client.goaways, Deadline(0.1), "GOAWAY")
+            assert client.goaways[-1][1] == ENHANCE_YOUR_CALM
+            assert 0.4 < time.monotonic() - began < 2 * SLOW
             assert client.expect_end(Deadline(10)) == "fin"
-        except Ended:
-            pass
+    finally:
+        over.set()
+    assert ended(poise, "head_timeout") == ended(poise) == 1
+
+
+@pytest.mark.parametrize("opening", [PREFACE, PREFACE + frame(SETTINGS, 0, 0, bytes(6))[:5]], ids=["no SETTINGS", "half of them"])
+def test_settings_that_never_come_are_given_up(start, opening):
+    poise = start.proxy(start.origin(), head="500ms")
+    with http2.Client(poise.port, greets=False) as client:
+        client.acknowledges = False
+        client.send(opening)
+        client.read_until(lambda: client.goaways, Deadline(10), "GOAWAY")
+        assert client.goaways[-1] == (0, SETTINGS_TIMEOUT)
+        assert client.expect_end(Deadline(10)) == "fin"
+    assert ended(poise, "settings_timeout") == ended(poise) == 1
 
 
 def test_a_preface_that_never_comes_is_given_up(start):
     poise = start.proxy(start.origin(), head="500ms")
     with http2.Client(poise.port, greets=False) as client:
-        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n")
-        try:
-            while True:
-                client.fill(Deadline(10))
-        except Ended:
-            pass
+        client.send(PREFACE[:-2])
+        assert client.expect_end(Deadline(10)) == "fin"
+    assert value(metrics(poise), "poise_listener_http2_connections_total") == 0
+
+
+def test_a_request_that_is_taken_back_in_the_same_breath_reaches_nobody(attacked):
+    poise, origin = attacked
+    with http2.Client(poise.port) as client:
+        taken = [client.new_stream() for _ in range(60)]
+        client.send(b"".join(opened(s) + frame(RST_STREAM, 0, s, code(CANCEL)) for s in taken))
+        assert client.ask().status == 200
+    assert len(origin.requests) == 2 and len(origin.connections) <= 2
+    assert value(metrics(poise), "poise_listener_requests_total") == 2
+
+
+def test_faults_of_streams_are_counted_apart(attacked):
+    poise, _ = attacked
+    with http2.Client(poise.port) as client:
+        with pytest.raises(http2.StreamReset):
+            client.response(client.begin(encoded=block(head_of("/", fields=[("te", "gzip")])), end=True))
+        assert client.ask().status == 200
+        seen = metrics(poise)
+        assert value(seen, "poise_listener_http2_stream_faults_total", fault="bad_te") == 1
+        assert value(seen, "poise_listener_http2_connections") == 1
+        assert value(seen, "poise_listener_http2_connections_total") == 2
+    assert ended(poise) == 0
+
+
+@pytest.mark.parametrize("broken, metric", [
+    (frame(DATA, 0, 9, b"x"), "poise_target_http2_connections_ended_total"),
+    (frame(HEADERS, END_HEADERS | END_STREAM, 1, block([(":status", "200"), ("te", "x")])), "poise_target_http2_stream_faults_total"),
+], ids=["connection", "stream"])
+def test_faults_of_targets_are_counted(start, broken, metric):
+    def handler(conn):
+        conn.request()
+        conn.send(broken)
+        with contextlib.suppress(WireError):
+            conn.expect_end(Deadline(20))
+    poise = start.proxy(start.h2_origin(handler), group_version="http2")
+    assert http2.get(poise.port).status == 502
+    assert value(metrics(poise), metric) == 1
 
 
 # Who is spared

@@ -16,11 +16,11 @@ struct AccessLogFormatTests {
         let group = house.snapshot.groups[0]
         let record = AccessRecord.sample(
             listener: house.listener.counters.id, rule: house.listener.ruleCounters[1].id, group: group.counters.id,
-            target: group.targets[0].counters.id)
+            target: group.targets[0].counters.id, version: .http2, tls: .tls13)
         #expect(
             record.line(.json, names: names)
                 == #"{"time":"2025-11-20T23:20:40.123Z","client":"192.0.2.1","method":"GET","host":"shop.test","#
-                + #""path":"/a","query":"b=c","status":200,"reason":"answered","#
+                + #""path":"/a","query":"b=c","protocol":"HTTP/2.0","tls":"TLSv1.3","status":200,"reason":"answered","#
                 + #""explanation":"answered by the target","listener":"web","rule":"default","group":"api","#
                 + #""target":"10.0.0.1:80","tries":1,"bytes_in":7,"bytes_out":1024,"wait_us":12,"target_us":843,"#
                 + #""total_us":901,"request_id":"0123456789abcdef00000000000000ff"}"# + "\n")
@@ -31,7 +31,9 @@ struct AccessLogFormatTests {
         let record = AccessRecord.sample(
             status: 400, reason: .refusedRequest, refusal: .bareLF, targetMicroseconds: -1)
         let line = record.line(.json, method: [], host: [], path: [])
+        #expect(!line.contains("tls"), "a field of those that have it")
         for part in [
+            #""protocol":null,"#,
             #""method":null,"host":null,"path":null,"#, #""reason":"refused_request","#, #""refusal":"bare_lf","#,
             #""rule":null,"group":null,"target":null,"#, #""target_us":null,"#,
         ] {
@@ -42,8 +44,8 @@ struct AccessLogFormatTests {
     @Test(
         "the path of a request target",
         arguments: [
-            ("/", #""path":"/","status""#), ("/a?", #""path":"/a","query":"","status""#),
-            ("http://h.test/x?y", #""path":"/x","query":"y","status""#), ("*", #""path":"*","status""#),
+            ("/", #""path":"/","protocol""#), ("/a?", #""path":"/a","query":"","protocol""#),
+            ("http://h.test/x?y", #""path":"/x","query":"y","protocol""#), ("*", #""path":"*","protocol""#),
         ])
     func path(target: String, expected: String) {
         #expect(AccessRecord.sample().line(.json, path: Array(target.utf8)).contains(expected))
@@ -86,10 +88,10 @@ struct AccessLogFormatTests {
         let group = house.snapshot.groups[0]
         let record = AccessRecord.sample(
             listener: house.listener.counters.id, rule: house.listener.ruleCounters[0].id, group: group.counters.id,
-            target: group.targets[0].counters.id, status: 502, reason: .targetClosed)
+            target: group.targets[0].counters.id, status: 502, reason: .targetClosed, version: .http10, tls: .tls12)
         #expect(
             record.line(.console, names: names)
-                == "2025-11-20 23:20:40.123Z 192.0.2.1 502 GET shop.test/a?b=c -> api 10.0.0.1:80 in 901 us "
+                == "2025-11-20 23:20:40.123Z 192.0.2.1 502 GET shop.test/a?b=c HTTP/1.0 TLSv1.2 -> api 10.0.0.1:80 in 901 us "
                 + "(wait 12, target 843) received 7 B, sent 1024 B, tries 1, listener web, rule api, "
                 + "id 0123456789abcdef00000000000000ff: the target closed before its answer was complete\n")
         #expect(record.line(.console, isColored: true, names: names).contains(" \u{1B}[31m502\u{1B}[0m GET "))

@@ -2,6 +2,7 @@ import PoiseHTTP
 import PoiseLive
 import PoiseModel
 import PoiseProxy
+import PoiseTLS
 import Testing
 
 @testable import PoiseTelemetry
@@ -27,6 +28,10 @@ struct MetricsTests {
         house.listener.counters.row(1).add(ListenerCounter.status2xx + 3, 4)
         house.listener.counters.row(0).add(ListenerCounter.firstReason + Int(EndReason.noRule.rawValue), 6)
         house.listener.counters.row(0).add(ListenerCounter.firstRefusal + Int(Refusal.Reason.bareLF.rawValue), 9)
+        house.listener.counters.row(1).add(ListenerCounter.firstHTTP2End + Int(HTTP2Fault.rapidReset.rawValue), 2)
+        house.listener.counters.row(0).add(ListenerCounter.firstHTTP2Fault + Int(HTTP2Fault.badTE.rawValue), 3)
+        house.listener.counters.row(0).add(ListenerCounter.http2Connections, 8)
+        house.snapshot.groups[0].targets[0].counters.row(0).add(TargetCounter.http2Ends, 4)
         house.listener.ruleCounters[0].row(0).add(RuleCounter.requests, 5)
         house.snapshot.groups[0].targets[0].counters.row(1).add(TargetCounter.bytesFromTarget, 77)
         let lines = Set(
@@ -40,6 +45,12 @@ struct MetricsTests {
             #"poise_listener_responses_total{listener="web",code="2xx"} 0"#,
             #"poise_listener_ended_requests_total{listener="web",reason="no_rule"} 6"#,
             #"poise_listener_refused_messages_total{listener="web",reason="bare_lf"} 9"#,
+            #"poise_listener_http2_connections{listener="web"} 0"#,
+            #"poise_listener_http2_connections_total{listener="web"} 8"#,
+            #"poise_listener_http2_connections_ended_total{listener="web",reason="rapid_reset"} 2"#,
+            #"poise_listener_http2_stream_faults_total{listener="web",fault="bad_te"} 3"#,
+            #"poise_target_http2_connections_ended_total{target_group="api",target="10.0.0.1:80"} 4"#,
+            #"poise_target_http2_stream_faults_total{target_group="api",target="10.0.0.1:80"} 0"#,
             #"poise_rule_requests_total{listener="web",rule="api"} 5"#,
             #"poise_target_received_bytes_total{target_group="api",target="10.0.0.1:80"} 77"#,
             #"poise_target_state{target_group="api",target="10.0.0.1:80",state="unhealthy",reason="timeout"} 1"#,
@@ -52,6 +63,18 @@ struct MetricsTests {
             #expect(lines.contains(line), "\(line)")
         }
         #expect(!lines.contains { $0.contains("reason=\"client_aborted\"") }, "what never happened is left out")
+    }
+
+    @Test("there is a counter for each reason, and none for two")
+    func width() {
+        #expect(Refusal.Reason.allCases.allSatisfy { $0.rawValue < ListenerCounter.refusalCount })
+        #expect(EndReason.allCases.allSatisfy { $0.rawValue < ListenerCounter.reasonCount })
+        #expect(HTTP2Fault.allCases.allSatisfy { $0.rawValue < ListenerCounter.http2FaultCount })
+        #expect(TLSFailure.Reason.allCases.count <= ListenerCounter.handshakeFailureCount)
+        #expect(ConnectionRefusal.allCases.count <= ListenerCounter.connectionRefusalCount)
+        #expect(AcceptHold.allCases.count <= ListenerCounter.holdCount)
+        #expect(max(TargetCounter.http2Ends, TargetCounter.http2Faults) < TargetCounter.width)
+        #expect(Set(HTTP2Fault.allCases.map(\.name)).count == HTTP2Fault.allCases.count)
     }
 
     @Test("a histogram is cumulative, ends with +Inf, and its count is that of +Inf")

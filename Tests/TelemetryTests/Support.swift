@@ -3,6 +3,7 @@ import PoiseLive
 import PoiseModel
 import PoisePlatform
 import PoiseProxy
+import PoiseTLS
 
 @testable import PoiseTelemetry
 
@@ -68,13 +69,14 @@ struct House {
 extension AccessRecord {
     static func sample(
         listener: Int = 0, rule: Int = 0, group: Int = 0, target: Int = 0, status: Int = 200,
-        reason: EndReason = .answered, refusal: Refusal.Reason? = nil, targetMicroseconds: Int = 843
+        reason: EndReason = .answered, refusal: Refusal.Reason? = nil, targetMicroseconds: Int = 843,
+        version: MessageVersion? = nil, tls: TLSSession.Version? = nil
     ) -> AccessRecord {
         AccessRecord(
             endedAt: 1_763_680_840_123_456_789, listener: listener, rule: rule, group: group, target: target,
             status: status, reason: reason, refusal: refusal, method: .get, tries: 1, bytesIn: 7, bytesOut: 1024,
             waitMicroseconds: 12, targetMicroseconds: targetMicroseconds, totalMicroseconds: 901,
-            requestIDHigh: 0x0123_4567_89AB_CDEF, requestIDLow: 0xFF)
+            requestIDHigh: 0x0123_4567_89AB_CDEF, requestIDLow: 0xFF, version: version, tls: tls)
     }
 
     /// The record's line, by way of a ring.

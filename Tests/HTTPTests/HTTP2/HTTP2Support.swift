@@ -101,6 +101,10 @@ final class Endpoint {
         connection.reset(slot: slot, code, workspace: &workspace, to: &sent)
     }
 
+    func fail(_ code: HTTP2ErrorCode, _ fault: HTTP2Fault) {
+        connection.fail(code, fault, workspace: &workspace, to: &sent)
+    }
+
     func release(_ slot: Int) { connection.release(slot: slot, workspace: &workspace, to: &sent) }
 
     private func text(_ span: Span<UInt8>) -> String {

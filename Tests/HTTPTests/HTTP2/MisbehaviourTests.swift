@@ -157,6 +157,41 @@ struct MisbehaviourTests {
                 == ["GET / HTTP/1.1\r\nHost: a.test\r\ng: 1\r\nc: \(big)\r\n\r\n"])
     }
 
+    @Test("what a peer has begun and owes the rest of is known, so that a clock can run on it")
+    func awaited() {
+        let server = Endpoint(.server)
+        #expect(server.connection.awaitedHead == 0)
+        _ = server.receive(preface)
+        #expect(server.connection.awaitedHead == 0, "SETTINGS are part of it")
+        _ = server.receive(settings().bytes)
+        #expect(server.connection.awaitedHead == nil)
+        let fields = block(getFields)
+        let halves = [
+            Frame(type: 1, flags: 1, stream: 1, payload: Array(fields.prefix(2))),
+            Frame(type: 9, flags: 4, stream: 1, payload: Array(fields.dropFirst(2))),
+        ]
+        _ = server.receive(halves[0].bytes)
+        #expect(server.connection.awaitedHead == 1)
+        _ = server.receive(halves[1].bytes)
+        #expect(server.connection.awaitedHead == nil)
+        // A frame that is not there as a whole is a head that has begun too.
+        _ = server.receive(Array(headers(3).bytes.dropLast()))
+        #expect(server.connection.awaitedHead == 3)
+    }
+
+    @Test("a connection that its owner gives up says why, once, and reads nothing more")
+    func failed() {
+        let server = Endpoint(.server)
+        _ = server.receive(preface + settings().bytes + headers(1).bytes)
+        _ = server.takeSent()
+        server.fail(.enhanceYourCalm, .headTimeout)
+        server.fail(.enhanceYourCalm, .headTimeout)
+        let sent = frames(server.takeSent())
+        #expect(sent.map(\.type) == [7])
+        #expect(sent[0].payload == big(1) + big(11))
+        #expect(server.receive(headers(3).bytes).isEmpty)
+    }
+
     @Test("patience comes back with time")
     func refills() {
         let server = Endpoint(.server)

@@ -82,11 +82,7 @@ final class HTTP2Session {
         defer { isReading = false }
         var events = 0
         while carrier.isOpen, !hasFailed {
-            if carrier.unreadCount > 0 {
-                let isThrough = readEvents(&events)
-                tellOpened()
-                if !isThrough { return carrier.again() }
-            }
+            if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
             guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
             // A partial frame stays in front; a full buffer has shown that much is coming.
             let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
@@ -135,6 +131,11 @@ final class HTTP2Session {
     }
 
     private func tellWhatCame() {
+        tellOfContent()
+        tellOfRequests()
+    }
+
+    private func tellOfContent() {
         guard !withNews.isEmpty else { return }
         for index in withNews.indices where withNews[index].hasNews {
             withNews[index].hasNews = false
@@ -199,7 +200,7 @@ final class HTTP2Session {
 
     /// Requests begin once all that came together with them is read: who takes one back in the same breath costs no
     /// target anything.
-    private func tellOpened() {
+    private func tellOfRequests() {
         for index in opened.indices where opened[index].lane.session != nil {
             owner.opened(opened[index].lane, hasContent: opened[index].hasContent, refusal: opened[index].refusal)
         }
