@@ -145,7 +145,7 @@ CASES = {
     "version 2.0": (head(line=b"GET / HTTP/2.0"), {505}),
     "version 3.1": (head(line=b"GET / HTTP/3.1"), {505}),
     "HTTP/0.9": (b"GET /\r\n", REFUSED | {505}),
-    "preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", REFUSED | {505}),
+    "preface of HTTP/2, not whole": (b"PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n\0\0\0\4\0\0\0\0\0", REFUSED | {505}),
     "a TLS hello": (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(154) + b"\r\n\r\n", REFUSED),
     "a PROXY line where none is required": (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + head(line=b"GET / HTTP/1.1"),
                                            REFUSED | {505}),
