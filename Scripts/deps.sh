@@ -4,11 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# To build: gcc and libyaml. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv. To measure: the rest.
+# To build: gcc and libyaml. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv, libnghttp2. To measure: the rest.
 packages=(
     libyaml-dev pkg-config gcc make
     python3-venv curl nginx-light haproxy prometheus
-    wrk nghttp2-client apache2-utils strace valgrind binutils iproute2 util-linux openssl
+    wrk nghttp2-client libnghttp2-14 apache2-utils strace valgrind binutils iproute2 util-linux openssl
 )
 # Services that come with them; tests start their own with their own files.
 services=(nginx haproxy prometheus prometheus-node-exporter apache-htcacheclean)
