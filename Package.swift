@@ -96,10 +96,10 @@ let package = Package(
         .executableTarget(
             name: "codec-bench", dependencies: ["PoiseModel", "PoiseHTTP", "PoiseRouting", "PoiseLoop"],
             path: "Benchmarks/Codec", exclude: ["instructions.sh"], swiftSettings: house),
-        // The HTTP/1.1 codec behind standard input and output, for Tests/Differential. Not a product.
+        // The HTTP codecs behind standard input and output, for Tests/Differential. Not a product.
         .executableTarget(
             name: "codec-driver",
-            dependencies: ["PoiseHTTP"],
+            dependencies: ["PoiseModel", "PoiseHTTP"],
             path: "Tests/Differential/Driver",
             swiftSettings: house),
 

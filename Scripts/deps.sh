@@ -4,11 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# To build: gcc, libyaml and OpenSSL. To test: curl, nginx, HAProxy, promtool (prometheus), python3-venv. To measure: the rest.
+# To build: gcc, libyaml and OpenSSL. To test: curl, nginx, HAProxy, nghttp2, promtool (prometheus), python3-venv. To measure:
+# the rest.
 packages=(
     libyaml-dev libssl-dev pkg-config gcc make
-    python3-venv curl nginx-light haproxy prometheus nghttp2-server
-    wrk nghttp2-client apache2-utils strace valgrind binutils iproute2 util-linux openssl
+    python3-venv curl nginx-light haproxy prometheus nghttp2-server nghttp2-client libnghttp2-14
+    wrk apache2-utils strace valgrind binutils iproute2 util-linux openssl
 )
 # Services that come with them; tests start their own with their own files.
 services=(nginx haproxy prometheus prometheus-node-exporter apache-htcacheclean)

@@ -42,10 +42,12 @@ extension Span<UInt8> {
         let length = end &- start
         var hash = UInt64(truncatingIfNeeded: length)
         guard length >= 8 else {
-            hash = (hash ^ word(at: start, count: length) &* 0x9E37_79B9_7F4A_7C15) &* 0xBF58_476D_1CE4_E5B9
+            // Fewer than eight bytes leave the highest one to the length: two of these are never alike.
+            hash = (hash &<< 56 | word(at: start, count: length)) &* 0x9E37_79B9_7F4A_7C15
             return hash ^ hash &>> 32
         }
         // SAFETY: every word ends at `end` or before it.
+        hash &*= 0xD6E8_FEB8_6659_FD93  // Away from the first word, which a length would only change in one byte.
         return unsafe withUnsafeBytes { bytes in
             var position = start
             while true {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the driver and compares the codec with h11 and nginx: Tests/Differential/run.sh [--seed N] [--count N]
+# Builds the driver and compares the codecs with h11, nginx and nghttp2: Tests/Differential/run.sh [--seed N] [--count N]
 # Takes the environment as it is (h11 in `PYTHON`, else in .venv, which it makes where it is missing).
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,5 +11,6 @@ if ! "$python" -c 'import h11' 2>/dev/null; then
     .venv/bin/pip install --quiet -r Tests/Differential/requirements.txt
     python=.venv/bin/python
 fi
-exec "$python" Tests/Differential/differential.py \
-    --driver "$(swift build --scratch-path "$scratch" -c release --show-bin-path)/codec-driver" "$@"
+driver=$(swift build --scratch-path "$scratch" -c release --show-bin-path)/codec-driver
+"$python" Tests/Differential/http2.py --driver "$driver" "$@"
+exec "$python" Tests/Differential/differential.py --driver "$driver" "$@"

@@ -1,20 +1,27 @@
 import PoiseHTTP
 
-/// Says what the codec makes of requests, for `differential.py`: one request per line of standard input, in
+/// Says what the codecs make of requests, for `differential.py`: one request per line of standard input, in
 /// hexadecimal digits (so that any byte passes and nothing unsafe is needed to read it); one verdict per line of
 /// standard output, its parts separated by tabs:
 ///
 ///     accepted  method  target  fields  content bytes  bytes used in all
 ///     needMore
 ///     refused   status  reason
+///
+/// With the argument `h2-read` or `h2-write`: ``HTTP2Driver``.
 @main struct CodecDriver {
     static func main() {
+        let mode = CommandLine.arguments.dropFirst().first ?? "h1"
         while let line = readLine() {
+            if mode == "h2-write" {
+                print(HTTP2Driver.write(line.split(separator: " ").compactMap { bytes(hexadecimal: String($0)) }))
+                continue
+            }
             guard let request = bytes(hexadecimal: line) else {
                 print("not hexadecimal: \(line)")
                 return
             }
-            print(verdict(request))
+            print(mode == "h2-read" ? HTTP2Driver.read(request) : verdict(request))
         }
     }
 

@@ -66,6 +66,8 @@ final class Endpoint {
     func openStream() -> Int? { connection.openStream() }
     func sendRoom(_ slot: Int) -> Int { connection.sendRoom(slot: slot) }
     func isOpen(_ slot: Int) -> Bool { connection.isOpen(slot: slot) }
+    func priority(_ slot: Int) -> HTTP2Priority { connection.priority(slot: slot) }
+    func goAway(final: Bool) { connection.goAway(final: final, workspace: &workspace, to: &sent) }
     func streamID(_ slot: Int) -> UInt32 { connection.streamID(slot: slot) }
 
     func open() throws -> Int {
