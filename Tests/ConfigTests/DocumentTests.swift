@@ -8,7 +8,9 @@ struct DocumentTests {
     /// The root of the repository.
     static let root = "\(#filePath)".replacing("Tests/ConfigTests/DocumentTests.swift", with: "")
 
-    @Test("every example loads without an error or a warning", arguments: ["minimal", "quickstart", "full", "https"])
+    @Test(
+        "every example loads without an error or a warning",
+        arguments: ["minimal", "quickstart", "full", "https", "http2-targets"])
     func example(name: String) throws {
         do {
             let loaded = try ConfigLoader.load(

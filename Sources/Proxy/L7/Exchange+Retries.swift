@@ -27,7 +27,8 @@ extension Exchange {
     ) {
         self.reason = reason
         // A kept connection that the target closed in the meantime says nothing about its health.
-        let isStale = (wasReused || isRefusal) && (reason == .targetClosed || reason == .targetFailed)
+        let isStale =
+            (wasReused || isRefusal && staleTries < Self.refusalsMax) && (reason == .targetClosed || reason == .targetFailed)
         if !isStale {
             pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
             pool.failed(groupIndex: targetIndex)
@@ -36,6 +37,9 @@ extension Exchange {
         if isStale { passOverStale(pool) } else { exclude() }
         again(pool)
     }
+
+    /// A target may refuse what it has not begun, as with GOAWAY; one that refuses everything is not asked for ever.
+    private static var refusalsMax: Int { 3 }
 
     /// Takes another connection of the pool, and a new one where several in a row were stale: each of them is a call
     /// deeper, and a target that was restarted has closed them all.

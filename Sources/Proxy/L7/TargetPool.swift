@@ -14,7 +14,7 @@ final class TargetPool {
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
     private let idle = RawTable<TargetConnection>()
     /// The last TLS session with the target, to go on with.
-    private let resumption = ResumptionSlot()
+    private var resumption = ResumptionSlot()
     /// Its connections where it speaks HTTP/2.
     let shared: SharedConnections
     private var failuresInARow = 0
@@ -38,6 +38,8 @@ final class TargetPool {
         {
             closeIdle()
             shared.retire()
+            // What is resumed is not verified again.
+            resumption = ResumptionSlot()
         }
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)

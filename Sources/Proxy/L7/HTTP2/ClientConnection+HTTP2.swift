@@ -98,8 +98,6 @@ extension ClientConnection: HTTP2SessionOwner {
     func beginGoAway() {
         guard let http2, wait != .goAway, !http2.isClosing else { return }
         http2.goAway(final: false)
-        // What crosses the first GOAWAY comes before the answer to this.
-        http2.ping()
         wait = .goAway
         armTimer(at: loop.now + Self.goAwayStep)
     }
@@ -148,7 +146,7 @@ extension ClientConnection: HTTP2SessionOwner {
         let stream = HTTP2ClientStream(connection: self, lane: lane)
         waitForPeer()
         stream.begin(hasContent: hasContent, refusing: refusal)
-        if !mayContinue { beginGoAway() }
+        if !mayContinue || isOverClientLimit { beginGoAway() }
     }
 
     func streamClosed() {
@@ -156,7 +154,7 @@ extension ClientConnection: HTTP2SessionOwner {
         endIfDone()
     }
 
-    func answeredPing() {
+    func crossedEnd() {
         if wait == .goAway { finishGoAway() }
     }
 

@@ -10,8 +10,8 @@ protocol HTTP2SessionOwner: AnyObject {
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?)
     /// A stream was given back: there is room for another one.
     func streamClosed()
-    /// All that was sent before the last PING has arrived.
-    func answeredPing()
+    /// What crossed the first GOAWAY on its way has come.
+    func crossedEnd()
     /// The peer's settings came, or it takes no new streams.
     func termsChanged()
     /// A stream failed or was refused by the peer's fault.
@@ -148,10 +148,11 @@ final class HTTP2Session {
         switch event {
         case .needMore, .replied, .priorityChanged: break
         case .head(let slot, let ends): takeHead(slot, ends)
-        case .headTooLarge(let slot, let ends, _):
+        case .headTooLarge(let slot, let ends, let fault):
             let lane = open(slot)
             if ends { lane.end() }
-            opened.append(Opening(lane: lane, hasContent: !ends, refusal: Refusal(.headTooLarge)))
+            let refusal = Refusal(fault == .tooManyFields ? .tooManyFields : .headTooLarge)
+            opened.append(Opening(lane: lane, hasContent: !ends, refusal: refusal))
         case .trailers(let slot):
             guard let lane = lane(slot) else { return }
             lane.takeTrailers(of: workspace.value)
@@ -173,9 +174,8 @@ final class HTTP2Session {
             wakeAll()
             owner.termsChanged()
         case .goAway: owner.termsChanged()
-        case .pingAcknowledged:
-            pingedAt = .distantFuture
-            owner.answeredPing()
+        case .pingAcknowledged(Self.endPing): owner.crossedEnd()
+        case .pingAcknowledged: pingedAt = .distantFuture
         case .refusedConnection(_, let fault): giveUp(fault)
         }
     }
@@ -442,12 +442,14 @@ final class HTTP2Session {
         giveUp(fault)
     }
 
+    ///
+    /// - Parameter final: else the owner is told when what crosses it has come.
     func goAway(final: Bool) {
         guard !hasFailed else { return }
         emit(HTTP2Connection.replyBytesMax) {
             machine.value.goAway(final: final, workspace: &workspace.value, to: &$0)
         }
-        if final { isClosing = true }
+        if final { isClosing = true } else { send(ping: Self.endPing) }
     }
 
     /// The last GOAWAY is said: who has no stream open can go.
@@ -460,13 +462,19 @@ final class HTTP2Session {
     /// Asks the peer for a sign of life.
     ///
     /// - Returns: false where the last question is not answered yet.
-    @discardableResult
     func ping() -> Bool {
         guard pingedAt == .distantFuture else { return false }
         pingedAt = worker.loop.now
-        emit(HTTP2Connection.replyBytesMax) {
-            machine.value.ping(1, workspace: &workspace.value, to: &$0)
-        }
+        send(ping: Self.lifePing)
         return true
+    }
+
+    private static var lifePing: UInt64 { 1 }
+    private static var endPing: UInt64 { 2 }
+
+    private func send(ping payload: UInt64) {
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.ping(payload, workspace: &workspace.value, to: &$0)
+        }
     }
 }

@@ -190,7 +190,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         pool.shared.goOn(pool)
     }
 
-    func answeredPing() {}
+    func crossedEnd() {}
 
     func termsChanged() {
         guard let session else { return }
