@@ -15,10 +15,10 @@ public enum CommandLineForm {
     ///   - files: knows the folder that paths are seen from.
     ///   - tlsFiles: looks into the certificates; without it they are not opened.
     /// - Throws: ``ConfigReport`` with every error.
-    public static func configuration(
+    public static func load(
         listen: [String], to: [String], tls: [String] = [], files: some FileReader = NoFiles(),
         tlsFiles: TLSFileCheck? = nil
-    ) throws(ConfigReport) -> Configuration {
+    ) throws(ConfigReport) -> LoadedConfiguration {
         let loading = Loading(reader: files, environment: { _ in nil }, tlsFiles: tlsFiles)
         let line = Line(listen: listen, to: to, tls: tls)
         let file = loading.add(name: "command line", text: SourceText(line.text))
@@ -64,9 +64,7 @@ public enum CommandLineForm {
             listeners: [listener], targetGroups: [TargetGroup(id: groupID, targets: targets)])
         for error in configuration.validate() { loading.add(error, severity: .error) }
         loading.checkTLSFiles(of: configuration)
-        let report = loading.report()
-        guard !report.hasErrors else { throw report }
-        return configuration
+        return try ConfigLoader.finish(loading, configuration)
     }
 
     private static func readCertificate(_ parts: [Text], at path: String, _ loading: Loading) -> CertificateFiles {

@@ -15,7 +15,7 @@ public enum ConfigLoader {
     ) throws(ConfigReport) -> LoadedConfiguration {
         let loading = Loading(reader: files, environment: environment, tlsFiles: tlsFiles)
         loading.readMainFile(path)
-        return try finish(loading)
+        return try finish(loading, loading.assemble())
     }
 
     /// Loads a text that is at hand: bytes that were sent, a test's string. Any bytes may be given.
@@ -27,11 +27,12 @@ public enum ConfigLoader {
     ) throws(ConfigReport) -> LoadedConfiguration {
         let loading = Loading(reader: files, environment: environment, tlsFiles: tlsFiles)
         loading.readMainFile(name, bytes: text)
-        return try finish(loading)
+        return try finish(loading, loading.assemble())
     }
 
-    private static func finish(_ loading: Loading) throws(ConfigReport) -> LoadedConfiguration {
-        let configuration = loading.assemble()
+    static func finish(
+        _ loading: Loading, _ configuration: Configuration
+    ) throws(ConfigReport) -> LoadedConfiguration {
         let report = loading.report()
         guard !report.hasErrors else { throw report }
         return LoadedConfiguration(

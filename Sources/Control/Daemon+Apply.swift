@@ -57,10 +57,11 @@ extension Daemon {
         var summary = ApplySummary(from: configuration, to: new, generation: snapshot.generation)
         summary.connectionsTouched = connections(of: plan)
         summary.warnings = proposal.warnings
-        summary.warnings += certificates.warnings.map { diagnostic("warning", $0, proposal.origins) + "\n" }.joined()
+        let doubts = certificates.warnings.map { diagnostic("warning", $0, proposal.origins) + "\n" }
+        summary.warnings += doubts.joined()
         let previous = self.snapshot
         commit(snapshot, builder, plan, sockets, new)
-        adopt(certificates)
+        adopt(certificates, for: new)
         (configuration, origins) = (new, proposal.origins)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
@@ -170,7 +171,7 @@ extension Daemon {
 
     // MARK: Commit
 
-    private func commit(
+    func commit(
         _ snapshot: ProxySnapshot, _ builder: SnapshotBuilder, _ plan: ListenerPlan,
         _ sockets: [String: [ListenerBinder.Bound]], _ configuration: Configuration
     ) {
@@ -228,7 +229,7 @@ extension Daemon {
 
     // MARK: One at a time
 
-    private func takeTurn() async {
+    func takeTurn() async {
         guard isApplying else {
             isApplying = true
             return
@@ -236,7 +237,7 @@ extension Daemon {
         await withCheckedContinuation { waitingForTurn.append($0) }
     }
 
-    private func giveTurn() {
+    func giveTurn() {
         if waitingForTurn.isEmpty { isApplying = false } else { waitingForTurn.removeFirst().resume() }
     }
 

@@ -58,6 +58,7 @@ extension Daemon {
         let left = limits.connectionCount
         if left > 0 { log(OperationalEvent(.warning, "connections were cut", [("count", "\(left)")])) }
         ticker.end()
+        watcher.end()
         for timer in endings { timer.end() }
         workers.stop()
         for socket in bound.values.joined() {
@@ -65,6 +66,8 @@ extension Daemon {
             if case .unix(let path) = socket.configured { Files.remove(path) }
         }
         if isStopping { log(OperationalEvent(.info, "stopped")) }
+        // Whoever comes back from a helper thread finds nothing to go on with.
+        isStopping = true
     }
 
     private var connectionsByListener: [(name: String, value: String)] {

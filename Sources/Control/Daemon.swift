@@ -21,6 +21,11 @@ public final class Daemon {
     let engine: HealthEngine
     let names: NameResolver
     let shelf = CertificateShelf()
+    /// Warns of certificates before they end.
+    var expiry = ExpiryWatch()
+    /// Looks at the files of certificates now and then.
+    let watcher: LoopTimer
+    let certificateInterval: Nanoseconds
     let ticker: LoopTimer
     /// Told what happens to Poise itself: start, apply, transitions, fail-open.
     let log: (OperationalEvent) -> Void
@@ -57,9 +62,11 @@ public final class Daemon {
     /// - Parameters:
     ///   - log: takes operational messages.
     ///   - lookup: resolves a name, blocking, on a thread of its own.
+    ///   - certificateInterval: how often the files of certificates are looked at.
     public init(
         log: @escaping (OperationalEvent) -> Void,
-        lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) }
+        lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) },
+        certificateInterval: Nanoseconds = .seconds(5)
     ) {
         let loop = ControlActor.loop
         descriptors = ProcessLimits.raiseDescriptorLimit()
@@ -73,6 +80,7 @@ public final class Daemon {
         limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
         names = NameResolver(loop: loop, lookup: lookup)
         ticker = LoopTimer(loop: loop)
+        (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)
         // For the phases of checks, which are no secret.
         var generator = RandomSequence(seed: SystemRandom.word)
         engine = HealthEngine(
@@ -151,6 +159,7 @@ public final class Daemon {
         try await beforeDroppingRights?()
         try become(process.user, proposal.origins)
         ticker.set(loop.now + engine.tickInterval)
+        watchCertificates()
     }
 
     private func become(_ user: String?, _ origins: Origins) throws(ApplyRefusal) {

@@ -95,10 +95,10 @@ public final class TLSClientContext: Sendable {
             let names = offers.flatMap { $0.wireName }
             _ = unsafe SSL_set_alpn_protos(ssl, names, CUnsignedInt(names.count))
         }
-        if let session = unsafe peer.resumption?.session(for: ObjectIdentifier(self)) {
+        if let session = unsafe peer.resumption?.session(for: self) {
             _ = unsafe SSL_set_session(ssl, session)
         }
-        peer.resumption?.use(ObjectIdentifier(self))
+        peer.resumption?.use(self)
     }
 }
 
@@ -132,7 +132,8 @@ public struct TLSPeer {
 /// SAFETY: `last` is owned: freed when replaced, and in `deinit`.
 @safe public final class ResumptionSlot {
     private var last: OpaquePointer?
-    private var owner: ObjectIdentifier?
+    /// What it was made under. Held, so that no later context can be taken for it.
+    private var owner: TLSClientContext?
 
     public init() {}
 
@@ -145,13 +146,13 @@ public struct TLSPeer {
     }
 
     /// The session to resume, unless it was made under another context: that verified by other rules.
-    func session(for context: ObjectIdentifier) -> OpaquePointer? {
-        guard owner == context, let last = unsafe last, unsafe SSL_SESSION_is_resumable(last) == 1 else { return nil }
+    func session(for context: TLSClientContext) -> OpaquePointer? {
+        guard owner === context, let last = unsafe last, unsafe SSL_SESSION_is_resumable(last) == 1 else { return nil }
         return unsafe last
     }
 
-    func use(_ context: ObjectIdentifier) {
-        guard owner != context else { return }
+    func use(_ context: TLSClientContext) {
+        guard owner !== context else { return }
         unsafe SSL_SESSION_free(last)
         unsafe last = nil
         owner = context

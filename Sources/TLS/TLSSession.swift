@@ -395,9 +395,19 @@ import PoiseLoop
 
     /// Remembers why OpenSSL refused to go on, and lets its alert out.
     private func fail(_ channel: Channel) -> TLSFailure {
-        let found = unsafe TLSFailure.takeFromQueue(ssl)
+        var found = unsafe TLSFailure.takeFromQueue(ssl)
+        if found.reason == .notTLS, beginsLikeARequest { found = TLSFailure(.plainHTTP) }
         if found.reason != .plainHTTP { _ = flush(channel) }
         return fail(found)
+    }
+
+    /// Whether the bytes that came last begin with a method, of which OpenSSL knows only a few, or with HTTP/2's preface.
+    private var beginsLikeARequest: Bool {
+        guard let buffer = unsafe wire.pointee.input else { return false }
+        let bytes = buffer.bytes(0, unsafe wire.pointee.inputEnd)
+        var count = 0
+        while count < bytes.count, (0x41...0x5A).contains(bytes[count]) { count += 1 }
+        return count >= 3 && count < bytes.count && bytes[count] == 0x20
     }
 
     private func fail(_ found: TLSFailure) -> TLSFailure {

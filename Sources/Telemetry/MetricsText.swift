@@ -131,6 +131,15 @@ public struct MetricsText: Sendable {
             of: Refusal.Reason.self,
             "Messages that are not valid HTTP, from clients or targets, by what is wrong with them."
         ) { $0.name },
+        .handshakes,
+        .handshakeFailures,
+        .certificates(
+            "poise_certificate_expiry_timestamp_seconds",
+            "When each certificate of a listener ends, in seconds since 1970."
+        ) { .number($0.notAfter) },
+        .certificates(
+            "poise_certificate_outdated", "1 while a certificate's files cannot be used and what they held is shown."
+        ) { .number($0.problem == nil ? 0 : 1) },
         .histogram(
             "poise_listener_request_duration_seconds", .listener,
             "From the end of the request's head to the end of the answer."

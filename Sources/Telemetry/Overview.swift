@@ -45,8 +45,23 @@ public struct Overview: Sendable {
         public var compiled: CompiledListener
         /// Really bound: port 0 has become a number.
         public var addresses: [String]
-        public init(_ compiled: CompiledListener, addresses: [String]) {
-            (self.compiled, self.addresses) = (compiled, addresses)
+        public var certificates: [CertificateFacts]
+
+        public init(_ compiled: CompiledListener, addresses: [String], certificates: [CertificateFacts] = []) {
+            (self.compiled, self.addresses, self.certificates) = (compiled, addresses, certificates)
+        }
+    }
+
+    public struct CertificateFacts: Sendable {
+        /// Its file as an absolute path, or `self-signed`.
+        public var file: String
+        /// Seconds since 1970.
+        public var notAfter: Int64
+        /// Why what the files hold now is not what is shown; `nil` where it is.
+        public var problem: String?
+
+        public init(file: String, notAfter: Int64, problem: String? = nil) {
+            (self.file, self.notAfter, self.problem) = (file, notAfter, problem)
         }
     }
 

@@ -2,6 +2,7 @@ import PoiseHTTP
 import PoiseLive
 import PoiseModel
 import PoiseProxy
+import PoiseTLS
 
 /// The status as one JSON object, piece by piece: the head, then listener by listener and target by target.
 public struct StatusJSON: Sendable {
@@ -104,7 +105,7 @@ public struct StatusJSON: Sendable {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private func listener(_ facts: Overview.ListenerFacts) -> [UInt8] {
+    private mutating func listener(_ facts: Overview.ListenerFacts) -> [UInt8] {
         let compiled = facts.compiled
         let counters = compiled.counters
         var json = JSONText([UInt8]())
@@ -131,6 +132,7 @@ public struct StatusJSON: Sendable {
         json.member("received_bytes", counters, ListenerCounter.bytesFromClients)
         json.member("sent_bytes", counters, ListenerCounter.bytesToClients)
         json.members("ended", counters, ListenerCounter.firstReason, EndReason.self) { $0.name }
+        if compiled.tls != nil { tls(facts, &json) }
         json.latency("latency", compiled.totalTime)
         json.latency("target_latency", compiled.targetTime)
         json.key("rules")
@@ -145,6 +147,31 @@ public struct StatusJSON: Sendable {
         json.endArray()
         json.endObject()
         return json.sink
+    }
+
+    /// Certificates in numbers: there may be thousands, and metrics have each.
+    private mutating func tls(_ facts: Overview.ListenerFacts, _ json: inout JSONText<[UInt8]>) {
+        let counters = facts.compiled.counters
+        json.key("tls")
+        json.beginObject()
+        json.member("full_handshakes", counters, ListenerCounter.fullHandshakes)
+        json.member("resumed_handshakes", counters, ListenerCounter.resumedHandshakes)
+        json.key("handshake_failures")
+        json.beginObject()
+        for reason in TLSFailure.Reason.allCases {
+            let count = counters.sum(ListenerCounter.firstHandshakeFailure + reason.index)
+            if count > 0 { json.member(reason.rawValue, Int(truncatingIfNeeded: count)) }
+        }
+        json.endObject()
+        json.member("certificates", facts.certificates.count)
+        json.member("outdated_certificates", facts.certificates.count { $0.problem != nil })
+        json.key("next_expiry")
+        if let first = facts.certificates.map(\.notAfter).min() {
+            json.string(UTCText.day(first))
+        } else {
+            json.null()
+        }
+        json.endObject()
     }
 
     private func group(_ facts: Overview.GroupFacts) -> [UInt8] {

@@ -19,21 +19,14 @@ public struct UTCText: Sendable {
         _ nanoseconds: Int64, to sink: inout (some ByteSink & ~Copyable), separator: UInt8 = UInt8(ascii: "T")
     ) {
         let now = nanoseconds.floorDivided(by: 1_000_000_000)
-        append(seconds: now, to: &sink, separator: separator)
+        if now != second {
+            second = now
+            write(now, separator)
+        }
+        sink.append(text.span)
         sink.append(UInt8(ascii: "."))
         sink.appendDigits(Int((nanoseconds - now * 1_000_000_000) / 1_000_000), 3)
         sink.append(UInt8(ascii: "Z"))
-    }
-
-    /// Appends date and time: 19 bytes.
-    mutating func append(
-        seconds: Int64, to sink: inout (some ByteSink & ~Copyable), separator: UInt8 = UInt8(ascii: "T")
-    ) {
-        if seconds != second {
-            second = seconds
-            write(seconds, separator)
-        }
-        sink.append(text.span)
     }
 
     /// Source of the arithmetic: Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
@@ -78,18 +71,5 @@ extension ByteSink where Self: ~Copyable {
             append(UInt8(number / divisor % 10) + 0x30)
             divisor /= 10
         }
-    }
-}
-
-/// A day.
-public enum UTCDate {
-    /// `2026-11-20`
-    ///
-    /// - Parameter seconds: since 1970, UTC.
-    public static func text(_ seconds: Int64) -> String {
-        var (time, text) = (UTCText(), [UInt8]())
-        // Certificates without an end say the year 9999, beyond the range of nanoseconds.
-        time.append(seconds: seconds, to: &text)
-        return String(decoding: text.prefix(10), as: UTF8.self)
     }
 }

@@ -2,18 +2,21 @@ import PoiseControl
 import PoiseModel
 import PoisePlatform
 
-/// What `process.user` takes away: files that root could open at the start, and that USR1 and HUP ask for later.
+/// What `process.user` takes away: files that root could open at the start, and that USR1, HUP and renewed
+/// certificates ask for later.
 struct LesserRights {
     private let user: String
     /// The access log's file.
     private let log: String?
     /// The configuration's.
     private let file: String?
+    /// Those of certificates, keys, authorities and ticket keys.
+    private let tlsFiles: [String]
 
     /// `nil` without `process.user`.
     init?(_ configuration: Configuration, file: String?) {
         guard let user = configuration.process.user else { return nil }
-        (self.user, self.file) = (user, file)
+        (self.user, self.file, tlsFiles) = (user, file, configuration.tlsFiles)
         if case .file(let path) = configuration.logs.access { log = path } else { log = nil }
     }
 
@@ -37,6 +40,12 @@ struct LesserRights {
         if let file, !Files.allows(.reading, file) {
             warnings.append(
                 warning("the configuration cannot be reloaded: process.user may not read it", file))
+        }
+        let closed = tlsFiles.filter { !Files.allows(.reading, $0) }
+        if let first = closed.first {
+            var event = warning("renewed certificates cannot be read: process.user may not read their files", first)
+            if closed.count > 1 { event.fields.append(("further files", "\(closed.count - 1)")) }
+            warnings.append(event)
         }
         return warnings
     }

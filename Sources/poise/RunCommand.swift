@@ -82,7 +82,7 @@ enum RunCommand {
                         path: path, files: SystemFiles(), environment: { Environment[$0] }))
             case .commandLine(let listen, let to, let tls):
                 Proposal(
-                    try CommandLineForm.configuration(
+                    try CommandLineForm.load(
                         listen: listen, to: to, tls: tls, files: SystemFiles()))
             }
         }

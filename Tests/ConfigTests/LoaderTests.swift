@@ -300,18 +300,18 @@ struct CommandLineFormTests {
             """
         let fromFile = try ConfigLoader.load(text: Array(file.utf8), name: "x.yaml").configuration
         #expect(
-            try CommandLineForm.configuration(listen: [":8080,127.0.0.1:9090"], to: ["127.0.0.1:7001,unix:/run/a.sock"])
-                == fromFile)
+            try CommandLineForm.load(listen: [":8080,127.0.0.1:9090"], to: ["127.0.0.1:7001,unix:/run/a.sock"])
+                .configuration == fromFile)
         #expect(
-            try CommandLineForm.configuration(
-                listen: [":8080", "127.0.0.1:9090"], to: ["127.0.0.1:7001", "unix:/run/a.sock"])
-                == fromFile)
+            try CommandLineForm.load(
+                listen: [":8080", "127.0.0.1:9090"], to: ["127.0.0.1:7001", "unix:/run/a.sock"]
+            ).configuration == fromFile)
     }
 
     @Test("errors point into the command line")
     func errors() throws {
         let report = try #require(throws: ConfigReport.self) {
-            try CommandLineForm.configuration(
+            try CommandLineForm.load(
                 listen: [":808x", ":80,0.0.0.0:80"], to: ["127.0.0.1:1,web", "127.0.0.1:1"])
         }
         #expect(
@@ -353,9 +353,10 @@ struct CommandLineFormTests {
             """
         let files = FolderReader(folder: "/nowhere", workingFolder: "/srv/me")
         let fromFile = try ConfigLoader.load(text: Array(file.utf8), name: "x.yaml", files: files).configuration
-        let configuration = try CommandLineForm.configuration(
+        let configuration = try CommandLineForm.load(
             listen: [":8443"], to: ["127.0.0.1:7001"], tls: ["certs/a.pem,/b.key", "self-signed", "./c.pem"],
-            files: files)
+            files: files
+        ).configuration
         #expect(configuration == fromFile)
         #expect(configuration.listeners[0].id == "HTTPS :8443")
         #expect(
@@ -369,7 +370,7 @@ struct CommandLineFormTests {
     func tlsErrors() throws {
         let files = FolderReader(folder: Fixture.folder, workingFolder: "/etc/poise")
         let report = try #require(throws: ConfigReport.self) {
-            try CommandLineForm.configuration(
+            try CommandLineForm.load(
                 listen: [":1"], to: ["127.0.0.1:1"], tls: ["a,b,c", "", "no.pem", "files/tls/shop.pem,no.key"],
                 files: files, tlsFiles: TLSFileCheck(reader: files))
         }
@@ -400,7 +401,7 @@ struct CommandLineFormTests {
         "neither option may be missing or empty",
         arguments: [([], ["127.0.0.1:1"]), ([":80"], []), ([""], [""]), ([], [])] as [([String], [String])])
     func empty(listen: [String], to: [String]) {
-        #expect(throws: ConfigReport.self) { try CommandLineForm.configuration(listen: listen, to: to) }
+        #expect(throws: ConfigReport.self) { try CommandLineForm.load(listen: listen, to: to) }
     }
 }
 

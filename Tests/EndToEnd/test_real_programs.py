@@ -2,16 +2,21 @@
 import asyncio
 import http.client
 import os
+import socket
 import subprocess
 import threading
 
+import h2.connection
+import h2.events
 import pytest
 
 import real
 from client import Client, get, request
-from deadline import PATIENCE
+from deadline import PATIENCE, Deadline
 from poise import BINARY
 from real import LARGE, program
+from settings import configuration, group, listener
+from tls import Authority
 
 
 # Clients
@@ -137,3 +142,117 @@ def test_sample_targets_answer_in_turn(start, sample_targets):
     first = ["one" in answer for answer in answers]
     assert first in ([True, False, True, False], [False, True, False, True])
     assert ["two" in answer for answer in answers] == [not one for one in first]
+
+
+# TLS and HTTP/2
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+@pytest.fixture
+def both(start, authority):
+    """A target that echoes, and a Poise in front of it: one listener plain, one with TLS."""
+    def echo(conn):
+        while True:
+            asked = conn.request(Deadline(60))
+            conn.respond(body=asked.body or b"x" * 1000)
+    origin, files = start.origin(echo), authority.issue("localhost", "127.0.0.1").files(start.folder)
+    return start.poise(configuration(
+        [listener("plain", forward="pool"), listener("secure", forward="pool", certificates=[files])],
+        [group("pool", [origin.address])]))
+
+
+@pytest.mark.parametrize("scheme, option, version", [
+    ("https", "--http2", "2"), ("https", "--http1.1", "1.1"), ("http", "--http2-prior-knowledge", "2"), ("http", "--http2", "1.1")])
+def test_curl_over_http2(start, both, authority, scheme, option, version):
+    url = f"{scheme}://localhost:{both.port_of('secure' if scheme == 'https' else 'plain')}"
+    upload = start.folder / "upload"
+    upload.write_bytes(os.urandom(3 << 20))
+    for more in ([f"{url}/a"], ["-T", upload, f"{url}/b"], ["-I", f"{url}/c"]):
+        done = subprocess.run(
+            [program("curl"), "-4", "-sS", "--max-time", "30", option, "--cacert", authority.file(start.folder), "-o",
+             start.folder / "back" if "-T" in more else "/dev/null", "-w", "%{http_code} %{http_version}", *more],
+            capture_output=True, text=True, timeout=60)
+        assert done.stdout == f"200 {version}", done.stdout + done.stderr
+    assert (start.folder / "back").read_bytes() == upload.read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_h2load_without_an_error(both, scheme):
+    url = f"{scheme}://127.0.0.1:{both.port_of('secure' if scheme == 'https' else 'plain')}/"
+    done = subprocess.run([program("h2load"), "-n5000", "-c8", "-m16", url], capture_output=True, text=True, timeout=60)
+    assert "5000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nghttp_uploads_and_prioritises(start, both, scheme):
+    upload = start.folder / "upload"
+    upload.write_bytes(os.urandom(200_000))
+    url = f"{scheme}://127.0.0.1:{both.port_of('secure' if scheme == 'https' else 'plain')}/"
+    # Sends PRIORITY frames for streams that are idle, as old browsers do.
+    got = subprocess.run([program("nghttp"), "-d", upload, url], capture_output=True, timeout=30)
+    assert got.stdout == upload.read_bytes(), got.stderr
+    many = subprocess.run([program("nghttp"), "-n", "-s", "-m", "20", url], capture_output=True, text=True, timeout=30)
+    assert many.stdout.count(" 200 ") == 20, many.stdout + many.stderr
+
+
+def test_openssl_s_client(both, authority, start):
+    done = subprocess.run(
+        [program("openssl"), "s_client", "-connect", f"127.0.0.1:{both.port_of('secure')}", "-servername", "localhost", "-alpn",
+         "h2,http/1.1", "-CAfile", authority.file(start.folder), "-verify_return_error", "-verify_hostname", "localhost"],
+        input="", capture_output=True, text=True, errors="replace", timeout=20)
+    assert "Verify return code: 0 (ok)" in done.stdout and "ALPN protocol: h2" in done.stdout, done.stdout + done.stderr
+
+
+def test_python_h2(both):
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    with socket.create_connection(("127.0.0.1", both.port_of("plain")), PATIENCE) as sock:
+        for stream in (1, 3, 5):
+            connection.send_headers(stream, [(":method", "POST"), (":scheme", "http"), (":authority", "shop.test"), (":path", "/")])
+            connection.send_data(stream, b"%d" % stream * 5000, end_stream=True)
+        sock.sendall(connection.data_to_send())
+        bodies, ended = {1: b"", 3: b"", 5: b""}, set()
+        while len(ended) < 3:
+            for event in connection.receive_data(sock.recv(65_536)):
+                if isinstance(event, h2.events.DataReceived):
+                    bodies[event.stream_id] += event.data
+                    connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    ended.add(event.stream_id)
+            sock.sendall(connection.data_to_send())
+    assert bodies == {stream: b"%d" % stream * 5000 for stream in (1, 3, 5)}
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_nghttpd_as_target(start, authority, secure):
+    identity = authority.issue("target.test") if secure else None
+    tls = {"group_protocol": "HTTPS", "group_authority": authority.file(start.folder),
+           "group_certificate_name": "target.test"} if secure else {}
+    with real.nghttpd(start.folder / "nghttpd", identity) as port:
+        poise = start.proxy(f"127.0.0.1:{port}", group_version="http2", **tls)
+        with Client(poise.port) as client:
+            for _ in range(3):
+                assert client.ask(request("/small")).body == b"x" * 1000
+            assert client.ask(request("/large")).body == LARGE
+            answer = client.ask(request("/echo", method="POST", body=bytes(300_000)))
+            # Behind a known length HTTP/1.1 has no place for trailers.
+            assert answer.body == bytes(300_000)
+            assert client.ask(request("/missing")).status == 404
+            assert client.ask(request("/small", method="HEAD")).body == b""
+
+
+@pytest.mark.parametrize("http2, secure", [(True, False), (True, True), (False, True)])
+def test_nginx_as_target_of_tls_and_http2(start, authority, http2, secure):
+    identity = authority.issue("target.test") if secure else None
+    tls = {"group_protocol": "HTTPS", "group_authority": authority.file(start.folder),
+           "group_certificate_name": "target.test"} if secure else {}
+    with real.nginx(start.folder / "nginx", identity, http2) as port:
+        poise = start.proxy(f"127.0.0.1:{port}", group_version="http2" if http2 else "http1", **tls)
+        with Client(poise.port) as client:
+            assert client.ask(request("/small")).body == b"x" * 1000
+            assert client.ask(request("/large")).body == LARGE
+            tag = client.ask(request("/small", method="HEAD")).get("ETag")
+            assert client.ask(request("/small", fields=[("If-None-Match", tag)])).status == 304

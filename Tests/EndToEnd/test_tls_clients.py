@@ -112,7 +112,9 @@ def test_of_a_pair_the_one_that_the_client_can_use(start, authority):
     ec, rsa = authority.issue("shop.test"), authority.issue("shop.test", kind="rsa")
     poise = secure(start, authority, ec, rsa)
     offers = {"ECDHE-RSA-AES128-GCM-SHA256": rsa, "ECDHE-ECDSA-AES128-GCM-SHA256": ec,
-              "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256": ec}
+              # "intermediate" leaves the order to the client, which knows what it is fast at.
+              "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256": ec,
+              "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256": rsa}
     for ciphers, identity in offers.items():
         assert certificate_for(poise, "shop.test", version="1.2", ciphers=ciphers) == identity.certificate, ciphers
     assert certificate_for(poise, "shop.test", version="1.3") == ec.certificate
@@ -180,7 +182,7 @@ BOTH, OTHER_WAY = ("h2", "http/1.1"), ("http/1.1", "h2")
 def test_alpn_policies(start, authority, policy, offered, agreed):
     poise = secure(start, authority, alpn=policy)
     if agreed == "refused":
-        with pytest.raises(ssl.SSLError, match="NO_APPLICATION_PROTOCOL"):
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
             connect(poise, authority, alpn=offered)
         return
     with connect(poise, authority, alpn=offered) as client:

@@ -48,7 +48,8 @@ public final class DaemonAdmin: AdminSource {
         let listeners = (daemon.snapshot?.listeners ?? []).map { compiled in
             Overview.ListenerFacts(
                 compiled,
-                addresses: bound.filter { $0.listener == compiled.settings.displayName }.map(\.address))
+                addresses: bound.filter { $0.listener == compiled.settings.displayName }.map(\.address),
+                certificates: daemon.shelf.facts(of: compiled.settings))
         }
         let groups = daemon.health.map { group in
             Overview.GroupFacts(

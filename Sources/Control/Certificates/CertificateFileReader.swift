@@ -4,7 +4,7 @@ import PoisePlatform
 import PoiseTLS
 
 /// Opens the files of certificates, authorities and ticket keys. Blocks: for helper threads and offline verbs.
-enum CertificateFileReader {
+public enum CertificateFileReader {
     /// The system's authorities have 200 KB.
     private static let bytesMax = 4 << 20
 
@@ -45,16 +45,16 @@ enum CertificateFileReader {
         return (problems.isEmpty ? bytes : nil, problems)
     }
 
-    /// A context finds out: it is what reads them.
-    static func problems(ofAuthorities bytes: [UInt8]) -> [TLSFileProblem] {
+    /// What is wrong with the authorities that a file holds: a context finds out, which is what reads them.
+    public static func problems(ofAuthorities bytes: [UInt8]) -> [TLSFileProblem] {
         do throws(TLSSetupError) {
             _ = try TLSClientContext(policy: .intermediate, verification: .authorities(bytes), protocols: [])
             return []
         } catch {
             return [
                 TLSFileProblem(
-                    .certificate, .error, problem: "\(error)",
-                    fix: "name a PEM file with the certificates of the authorities that are believed")
+                    .certificate, .error, problem: "the file is no list of authorities: \(error)",
+                    fix: "name a PEM file of certificates")
             ]
         }
     }

@@ -5,44 +5,49 @@ import PoiseTelemetry
 
 extension CertificateProblem {
     /// For whoever has to put it right.
-    var report: TLSFileProblem {
-        TLSFileProblem(part, isWarning ? .warning : .error, problem: problem, fix: fix)
+    public var report: TLSFileProblem {
+        let (part, fix): (TLSFileProblem.Part, String) =
+            switch kind {
+            case .noCertificate: (.certificate, "name a PEM file, the certificate first and its chain behind it")
+            case .unreadableCertificate: (.certificate, "take the file again from whoever issued it")
+            case .noKey: (.key, "name the file of the key as 'key', or put it into the file of the certificate")
+            case .unreadableKey: (.key, "name a PEM file of a private key")
+            case .passphraseMissing: (.key, "add 'passphrase_file', a file with the passphrase in its first line")
+            case .passphraseWrong: (.passphrase, "put the passphrase of this key into the first line of the file")
+            case .unsupportedKey: (.key, "use a key of RSA, ECDSA or Ed25519")
+            case .keyMismatch: (.key, "name the key that the certificate was asked for with")
+            case .chainOrder: (.certificate, "put the certificate first, then the one that issued it, and so on")
+            case .noNames: (.certificate, "no client finds it by name; have it issued with its names (SAN)")
+            case .weakKey: (.key, "make a key of RSA with 2048 bits, or ECDSA with P-256")
+            case .expired: (.certificate, "renew it; the new file serves the next handshake")
+            case .notYetValid: (.certificate, "check the clock of this machine, or wait")
+            case .ocspUnreadable, .ocspOfOtherCertificate: (.ocsp, "fetch the response for this certificate again")
+            }
+        return TLSFileProblem(
+            part, isWarning ? .warning : .error, code: code, problem: "\(self)\(day)", fix: fix)
     }
 
-    private var problem: String {
+    private var code: ConfigError.Code {
         switch kind {
-        case .expired(let since): "\(self): on \(UTCDate.text(since))"
-        case .notYetValid(let until): "\(self): it will be on \(UTCDate.text(until))"
-        default: description
+        case .expired, .notYetValid: .expiry
+        case .keyMismatch, .ocspOfOtherCertificate: .conflict
+        case .noCertificate, .noKey, .passphraseMissing: .missing
+        case .unreadableCertificate, .unreadableKey, .passphraseWrong, .unsupportedKey, .chainOrder, .noNames,
+            .weakKey, .ocspUnreadable:
+            .invalid
         }
     }
 
-    private var part: TLSFileProblem.Part {
+    private var day: String {
         switch kind {
-        case .noKey, .unreadableKey, .unsupportedKey, .keyMismatch, .passphraseMissing: .key
-        case .passphraseWrong: .passphrase
-        case .ocspUnreadable, .ocspOfOtherCertificate: .ocsp
-        case .noCertificate, .unreadableCertificate, .chainOrder, .noNames, .weakKey, .expired, .notYetValid:
-            .certificate
+        case .expired(let since): ", on \(UTCText.day(since))"
+        case .notYetValid(let until): ", only from \(UTCText.day(until)) on"
+        default: ""
         }
     }
+}
 
-    private var fix: String {
-        switch kind {
-        case .noCertificate, .unreadableCertificate: "name a PEM file: the certificate first, then its chain"
-        case .noKey: "add the key to the file, or name its file with 'key'"
-        case .unreadableKey: "name the PEM file of the key, as 'openssl pkey -in FILE -noout' reads it"
-        case .passphraseMissing: "name a file whose first line opens the key: 'passphrase_file'"
-        case .passphraseWrong: "write the passphrase into the first line of the file"
-        case .unsupportedKey: "use a key of RSA, ECDSA or Ed25519"
-        case .keyMismatch: "name the key that the certificate was made for"
-        case .chainOrder: "put the certificate first, then its issuer, then the issuer's; the root is not needed"
-        case .noNames: "have the certificate issued with its names as subject alternative names"
-        case .weakKey: "have the certificate issued for a larger key"
-        case .expired: "renew it: clients refuse it"
-        case .notYetValid: "check the clock, or wait: clients refuse it until then"
-        case .ocspUnreadable: "get it again: openssl ocsp … -respout FILE"
-        case .ocspOfOtherCertificate: "get the response for this certificate"
-        }
-    }
+extension ConfigError.Code {
+    /// Of warnings only: a certificate's time is over, nearly over, or not yet come.
+    public static let expiry = Self(name: "expiry")
 }

@@ -1,6 +1,7 @@
 import PoiseModel
 import PoisePlatform
 import PoiseTLS
+import PoiseTelemetry
 
 /// The certificates of all listeners and groups, their ticket keys, and the contexts made of them.
 ///
@@ -30,10 +31,68 @@ final class CertificateShelf {
     }
 
     /// Puts it into force. No other preparation may have been put into force since it was made.
-    func adopt(_ preparation: ShelfPreparation) { (contents, contexts) = (preparation.contents, preparation.contexts) }
+    func adopt(_ preparation: ShelfPreparation) {
+        (contents, contexts) = (preparation.contents, preparation.contexts)
+    }
+
+    /// Whether some file is another one than when it was looked at last.
+    func hasChanged() async -> Bool {
+        guard !contents.isEmpty else { return false }
+        let contents = contents
+        return await HelperThread.run("certificates") { contents.hasChanged }
+    }
+
+    /// Every certificate in force, and who shows it.
+    func shown(by configuration: Configuration) -> [ExpiryWatch.Shown] {
+        var shown: [ExpiryWatch.Shown] = []
+        func add(_ owner: (String, String), _ files: CertificateFiles) {
+            guard let certificate = contents.certificate(of: files) else { return }
+            shown.append(ExpiryWatch.Shown(owner: owner, files: files, certificate: certificate))
+        }
+        for listener in configuration.listeners {
+            for files in listener.tls?.certificates ?? [] { add(("listener", listener.displayName), files) }
+        }
+        for group in configuration.targetGroups {
+            if let files = group.tls?.certificate { add(("target_group", group.displayName), files) }
+        }
+        return shown
+    }
+
+    /// What metrics and status tell of a listener's certificates.
+    func facts(of listener: Listener) -> [Overview.CertificateFacts] {
+        (listener.tls?.certificates ?? []).compactMap { files in
+            contents.certificate(of: files).map {
+                Overview.CertificateFacts(
+                    file: files.isSelfSigned ? "self-signed" : files.certificate, notAfter: $0.notAfter,
+                    problem: contents.certificates[files]?.problem)
+            }
+        }
+    }
+}
+
+extension ShelfContents {
+    var isEmpty: Bool { certificates.isEmpty && authorities.isEmpty && ticketKeys.isEmpty }
+
+    /// Blocks: one stat(2) per file.
+    var hasChanged: Bool {
+        func isOther<Value>(_ item: ShelfItem<Value>, _ files: [String]) -> Bool {
+            !item.isCurrent(files.map { FileStamp(of: $0) })
+        }
+        return certificates.contains { isOther($0.value, $0.key.all) }
+            || authorities.contains { isOther($0.value, [$0.key]) }
+            || ticketKeys.contains { isOther($0.value, [$0.key]) }
+    }
 }
 
 extension Configuration {
     /// Whether any listener or group speaks TLS.
-    var usesTLS: Bool { listeners.contains { $0.tls != nil } || targetGroups.contains { $0.tls != nil } }
+    fileprivate var usesTLS: Bool { listeners.contains { $0.tls != nil } || targetGroups.contains { $0.tls != nil } }
+
+    /// Absolute paths of all files that TLS settings name, each once.
+    public var tlsFiles: [String] {
+        let certificates =
+            listeners.flatMap { $0.tls?.certificates ?? [] } + targetGroups.compactMap { $0.tls?.certificate }
+        let others = listeners.compactMap { $0.tls?.ticketKeyFile } + targetGroups.compactMap { $0.tls?.authorityFile }
+        return Set(certificates.filter { !$0.isSelfSigned }.flatMap(\.all) + others).sorted()
+    }
 }

@@ -72,7 +72,8 @@ struct HPACKEncoder: Sendable {
                     Self.put(index, prefix: 0x7F, pattern: 0x80, &output, &out)
                     return
                 }
-                isIndexing = true
+                // One that large would push out nearly everything else.
+                isIndexing = length &+ 30 <= table.limit / 2
             } else {
                 lines[Int(hash &>> 1) & (Self.slotCount &- 1)] = Slot(hash: hash, number: 0)
             }

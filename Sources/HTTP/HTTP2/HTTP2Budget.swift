@@ -42,7 +42,7 @@ struct HTTP2Budget: Sendable {
         case .headerBomb: 200
         case .emptyData, .unknownFrameFlood: 10
         case .pingFlood, .priorityFlood: 5
-        case .tinyData, .windowUpdateFlood: 2
+        case .tinyData, .windowUpdateFlood, .lateFrameFlood: 2
         default: 0
         }
     }

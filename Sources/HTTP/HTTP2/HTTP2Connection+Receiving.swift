@@ -18,6 +18,7 @@ extension HTTP2Connection {
             let event: Event?
             switch phase {
             case .frame:
+                if goAwayScan >= 0, let event = reportLeftOut() { return event }
                 guard end &- position >= HTTP2FrameHeader.byteCount else { return .needMore }
                 event = readFrame(bytes, &position, end, &workspace)
             case .data:
@@ -36,7 +37,6 @@ extension HTTP2Connection {
             case .fragment:
                 guard position < end || payloadLeft &+ paddingLeft == 0 else { return .needMore }
                 event = readFragment(bytes, &position, end, &workspace)
-            case .goAway: event = reportLeftOut()
             case .preface:
                 guard position < end else { return .needMore }
                 event = readPreface(bytes, &position, end, &workspace)
@@ -162,7 +162,6 @@ extension HTTP2Connection {
         let content = payloadLeft
         (phase, paddingLeft, frameSlot, frameStream) = (.data, padding, slot, frame.stream)
         frameEndsStream = frame.flags & HTTP2FrameHeader.endStream != 0
-        if isMeasuring { measuredBytes &+= frame.length }
         let flags = streams[slot].flags
         if flags.contains(.remoteEnded) {
             return failData(slot, .streamClosed, .closedStream, frame, &workspace)
@@ -180,6 +179,7 @@ extension HTTP2Connection {
             }
         }
         streams[slot].held &+= content
+        measure(frame.length, slot, &workspace)
         if overhead > 0 {
             owe(overhead, &workspace)
             if !frameEndsStream {
@@ -205,7 +205,7 @@ extension HTTP2Connection {
         owe(frame.length, &workspace)
         switch absence(of: frame.stream) {
         case .idle: return refuse(.protocolError, .idleStream, &workspace)
-        case .resetByUs: return nil
+        case .resetByUs: return charge(.lateFrameFlood, &workspace)
         case .ended, .closed:
             writeReset(id: frame.stream, .streamClosed, &workspace)
             return charge(.madeYouReset, &workspace)
@@ -244,8 +244,8 @@ extension HTTP2Connection {
         guard frame.stream != 0 else { return refuse(.protocolError, .badStreamID, &workspace) }
         guard let slot = index.slot(of: frame.stream) else {
             guard absence(of: frame.stream) != .idle else { return refuse(.protocolError, .idleStream, &workspace) }
-            // Crossed with the end of the stream; there is one such frame for each stream.
-            return charge(.unknownFrameFlood, &workspace)
+            // Crossed with the end of the stream.
+            return charge(.lateFrameFlood, &workspace)
         }
         streams[slot].flags.insert(.wasReset)
         close(slot)
@@ -350,10 +350,7 @@ extension HTTP2Connection {
         peerLastStream = last
         peerIsGoingAway = true
         // Afterwards: the rest of this frame may have to be skipped first.
-        if role == .client {
-            goAwayScan = 0
-            if phase == .frame { phase = .goAway }
-        }
+        if role == .client { goAwayScan = 0 }
         return .goAway(lastStream: last, HTTP2ErrorCode(bytes.bigEndian32(at: start &+ 4)))
     }
 
@@ -368,7 +365,7 @@ extension HTTP2Connection {
                 return .streamReset(slot: slot, .refusedStream)
             }
         }
-        phase = .frame
+        goAwayScan = -1
         return nil
     }
 

@@ -78,6 +78,8 @@ extension HTTP2Connection {
         } else if summary.status >= 200 {
             streams[slot].flags.insert(.headSent)
         }
+        // One of 1xx never ends a stream. §8.1
+        let endStream = endStream && (role == .client || summary.status >= 200)
         frameBlock(streams[slot].id, start, summary.end, endStream, &workspace)
         if endStream { endLocally(slot) }
         return true
@@ -199,9 +201,18 @@ extension HTTP2Connection {
         streams[slot].owed = 0
         streams[slot].windowSize = streamWindow
         writeWindowUpdate(streams[slot].id, more, &workspace)
-        // Half a window went by: worth to know how long a round trip takes, in bytes.
-        if !isMeasuring, streamWindow < settings.streamWindowBytesMax {
-            (isMeasuring, measuredBytes) = (true, 0)
+        streams[slot].flags.insert(.isLong)
+    }
+
+    /// Content came. What comes within a round trip after it is what the window lets through: if that is nearly all of the
+    /// window, it is too small. Measured once for each half of a window, and only where content is that long.
+    @inline(__always)
+    mutating func measure(_ count: Int, _ slot: Int, _ workspace: inout HTTP2Workspace) {
+        if isMeasuring {
+            measuredBytes &+= count
+        } else if streams[slot].flags.contains(.isLong), streamWindow < settings.streamWindowBytesMax {
+            streams[slot].flags.remove(.isLong)
+            (isMeasuring, measuredBytes) = (true, count)
             writePing(Self.measuringPing, &workspace)
         }
     }
@@ -215,8 +226,7 @@ extension HTTP2Connection {
         owed = 0
     }
 
-    /// The measuring PING came back: as many bytes as came in the meantime fit into a round trip. A window that nearly
-    /// all of them filled is too small.
+    /// The measuring PING came back.
     mutating func finishMeasuring() {
         isMeasuring = false
         guard measuredBytes &* 3 >= streamWindow &* 2 else { return }

@@ -57,7 +57,7 @@ public struct HTTP2Connection: Sendable {
         case streamRefused(HTTP2ErrorCode, HTTP2Fault)
         /// There may be more room to send: on this stream, or (nil) on all.
         case writable(slot: Int?)
-        /// The peer's settings came: its number of streams may have changed.
+        /// The peer's settings came: its number of streams may have changed, and the room of all streams.
         case settingsChanged
         /// The peer takes no new streams. Those above `lastStream` are reported as reset one by one.
         case goAway(lastStream: UInt32, HTTP2ErrorCode)
@@ -77,8 +77,6 @@ public struct HTTP2Connection: Sendable {
         case settings
         /// The rest of a HEADERS or CONTINUATION frame, into `block`.
         case fragment
-        /// Looking for slots that the peer's GOAWAY left out.
-        case goAway
         case failed
     }
 
@@ -156,7 +154,8 @@ public struct HTTP2Connection: Sendable {
     /// The peer sent GOAWAY: it takes no new streams.
     public internal(set) var peerIsGoingAway = false
     var peerLastStream: UInt32 = 0x7FFF_FFFF
-    var goAwayScan = 0
+    /// The next slot to look at for streams that the peer's GOAWAY left out; -1 while there is none.
+    var goAwayScan = -1
     /// Streams above this are not processed any more.
     var lastProcessed: UInt32 = 0x7FFF_FFFF
     public internal(set) var isGoingAway = false

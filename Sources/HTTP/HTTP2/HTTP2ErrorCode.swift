@@ -37,7 +37,7 @@ public struct HTTP2ErrorCode: Sendable, Hashable {
 public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
     // Too often: what the misbehaviour budget is charged for.
     case rapidReset, madeYouReset, emptyData, tinyData, continuationFlood, settingsFlood, pingFlood, priorityFlood
-    case windowUpdateFlood, unknownFrameFlood, refusedStreams, headerBomb, tableSizeFlood
+    case windowUpdateFlood, unknownFrameFlood, lateFrameFlood, refusedStreams, headerBomb, tableSizeFlood
     // Frames that must not be.
     case badPreface, settingsMissing, badFrameSize, badStreamID, unexpectedFrame, unexpectedContinuation, badPadding
     case badSetting, windowOverflow, zeroWindowUpdate, windowExceeded, badGoAway, pushPromise, idleStream, closedStream
@@ -47,7 +47,7 @@ public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
     // Messages that are malformed. RFC 9113 §8.1.1
     case badFieldName, badFieldValue, connectionField, badTE, badPseudoField, pseudoFieldOrder, missingPseudoField
     case badMethod, badScheme, badPath, badAuthority, hostDiffers, badStatus, badContentLength, contentLengthMismatch
-    case trailersWithoutEnd, dataBeforeHead, contentWhereNone, badInformational
+    case trailersWithoutEnd, dataBeforeHead, badInformational
     // Heads that are too large.
     case headTooLarge, tooManyFields
 
@@ -64,6 +64,7 @@ public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
         case .priorityFlood: "priority_flood"
         case .windowUpdateFlood: "window_update_flood"
         case .unknownFrameFlood: "unknown_frame_flood"
+        case .lateFrameFlood: "late_frame_flood"
         case .refusedStreams: "refused_streams"
         case .headerBomb: "header_bomb"
         case .tableSizeFlood: "table_size_flood"
@@ -102,7 +103,6 @@ public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
         case .contentLengthMismatch: "content_length_mismatch"
         case .trailersWithoutEnd: "trailers_without_end"
         case .dataBeforeHead: "data_before_head"
-        case .contentWhereNone: "content_where_none"
         case .badInformational: "bad_informational"
         case .headTooLarge: "head_too_large"
         case .tooManyFields: "too_many_fields"

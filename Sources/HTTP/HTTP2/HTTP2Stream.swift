@@ -17,6 +17,8 @@ struct HTTP2Stream: Sendable {
         /// The request was HEAD: the answer's Content-Length is that of what is not sent.
         static var isHead: Flags { Flags(rawValue: 0x40) }
         static var wasReset: Flags { Flags(rawValue: 0x80) }
+        /// Half of its window was given back: it may be worth a measurement.
+        static var isLong: Flags { Flags(rawValue: 0x100) }
     }
 
     /// 0 for a request that was not sent yet.

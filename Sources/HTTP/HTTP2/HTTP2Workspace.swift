@@ -1,4 +1,5 @@
 import PoiseBytes
+import PoiseModel
 
 /// What HTTP/2 connections of one thread share, one after the other: constant tables, the head that was read last, and
 /// the frames that the last call made. A connection keeps nothing in here between two calls.
@@ -26,6 +27,12 @@ public struct HTTP2Workspace: Sendable {
     public var headText: Span<UInt8> {
         @_lifetime(borrow self) get { head.text.span.extracting(head.textStart..<head.textEnd) }
     }
+
+    /// Bytes of ``headText``.
+    public var headTextCount: Int { head.textEnd - head.textStart }
+
+    /// Appends ``headText``: for owners that keep the workspace where a span of it cannot leave.
+    @inlinable public func appendHeadText(to sink: inout some ByteSink & ~Copyable) { sink.append(headText) }
 
     /// Names of fields in ``headText`` that must not be indexed on the next hop either, as one bit each: to be passed to
     /// ``HTTP2Connection/sendHead``. RFC 7541 §7.1.3

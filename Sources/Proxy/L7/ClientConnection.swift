@@ -154,9 +154,11 @@ final class ClientConnection: ClientStream {
         tls?.free()
         tls = nil
         var writer = stage(room: 512)
-        writer.append(text: "HTTP/1.1 400 Bad Request\r\nServer: poise\r\nContent-Type: text/plain; charset=utf-8\r\n")
-        writer.append(text: "Connection: close\r\nContent-Length: 67\r\n\r\n")
-        writer.append(text: "400 Bad Request\nThis port speaks HTTPS: ask with https:// instead.\n")
+        let text = "400 plain_http: this port speaks HTTPS, ask with https:// instead\n"
+        writer.append(text: "HTTP/1.1 400 Bad Request\r\nServer: poise\r\nDate: ")
+        writer.append(worker.currentDate().span)
+        writer.append(text: "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n")
+        writer.append(text: "Connection: close\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)")
         commit(writer)
         _ = flushOutput()
         finish(requestIsRead: false)
@@ -267,9 +269,10 @@ final class ClientConnection: ClientStream {
         end(reset: reset)
     }
 
-    override var mayContinue: Bool {
-        !listener.isRetired && loop.now < openedAt + listener.compiled.settings.timeouts.connectionAge
-    }
+    override var mayContinue: Bool { !listener.isRetired && loop.now < ageLimit }
+
+    /// No request is taken after this time.
+    var ageLimit: MonotonicTime { openedAt + listener.compiled.settings.timeouts.connectionAge }
 
     /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
     /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6

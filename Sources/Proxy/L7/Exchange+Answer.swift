@@ -120,13 +120,19 @@ extension Exchange {
             sink = head.version == .http11 && !client.framesMessages ? .chunked : .asIs
             if sink == .asIs, !client.framesMessages { keepAlive = false }
         }
-        answerBody.begin(answer.framing, sink: sink)
+        answerBody.begin(framing(of: answer.framing, from: target, to: client), sink: sink)
         answerBody.keepsInput = false
         answerIsUnsentAt = client.hasOutput || client.framesMessages ? nil : client.sentBytes
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
         stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor
         pumpAnswer(of: target)
+    }
+
+    /// Between two streams that frame messages themselves the end is the stream's: trailers come behind a known length, too.
+    func framing(of told: BodyFraming, from source: Stream, to sink: Stream) -> BodyFraming {
+        guard source.framesMessages, sink.framesMessages, case .length(let count) = told, count > 0 else { return told }
+        return .untilClose
     }
 
     func pumpAnswer(of target: TargetStream) {

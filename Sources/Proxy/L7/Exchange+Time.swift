@@ -15,6 +15,11 @@ extension Exchange {
                 return
             }
         }
+        if isQueuedForPlace {
+            group?.counters.add(GroupCounter.queueTimeouts)
+            dropTarget()
+            return fail(.queueTimeout)
+        }
         if !target.isConnected { return targetFailed(.connectTimeout) }
         if phase == .answering, client.hasOutput || !client.canSend {
             // It is the client that we wait for; its own rate is watched.

@@ -102,6 +102,8 @@ final class Exchange {
     var downloadRate = RateWatch()
     var lastActivity = MonotonicTime.zero
 
+    /// It is counted as waiting for a place in a shared connection.
+    var isQueuedForPlace = false
     var answerIsBeingRead = false
     /// This try has had bytes of an answer, an interim one's too: another target would be asked twice for one answer.
     var answerBytesCame = false
@@ -281,7 +283,7 @@ final class Exchange {
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }
-        pinnedHead = client.continueInput(large: !client.framesMessages)
+        pinnedHead = client.continueInput(large: true)
         if case .length(let count) = head.framing { requestBody.keepsInput = count <= BodyTransfer.keptBytesMax }
     }
 

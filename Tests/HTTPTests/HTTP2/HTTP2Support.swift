@@ -64,7 +64,7 @@ final class Endpoint {
 
     @discardableResult
     func sendHead(_ slot: Int, _ head: String, endStream: Bool = false, neverIndexed: UInt64 = 0) -> Bool {
-        let bytes = Array(head.utf8)
+        let bytes = bytes(head)
         let before = sent.count
         let isSent = connection.sendHead(
             slot: slot, bytes.span, endStream: endStream, neverIndexed: neverIndexed, workspace: &workspace, to: &sent)
@@ -95,7 +95,7 @@ final class Endpoint {
     private func text(_ span: Span<UInt8>) -> String {
         var bytes: [UInt8] = []
         for index in span.indices { bytes.append(span[index]) }
-        return String(decoding: bytes, as: UTF8.self)
+        return latin1(bytes)
     }
 }
 

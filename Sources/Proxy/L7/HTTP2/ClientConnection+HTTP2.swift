@@ -47,11 +47,11 @@ extension ClientConnection: HTTP2SessionOwner {
         guard let http2, wait != .goAway, wait != .linger else { return }
         if http2.openCount == 0 {
             wait = .idle
-            armTimer(at: loop.now + listener.compiled.settings.timeouts.idle)
+            armTimer(at: min(loop.now + listener.compiled.settings.timeouts.idle, ageLimit))
         } else if wait != .signOfLife {
             let interval = listener.compiled.settings.http2.pingInterval
             wait = .signOfLife
-            interval > .zero ? armTimer(at: loop.now + interval) : cancelTimer()
+            interval > .zero ? armTimer(at: min(loop.now + interval, ageLimit)) : cancelTimer()
         }
     }
 
@@ -63,6 +63,7 @@ extension ClientConnection: HTTP2SessionOwner {
             // What has arrived counts, however late we come to read it.
             if mayHaveInput { http2.read() }
             guard isOpen, wait == .signOfLife else { return }
+            guard mayContinue else { return beginGoAway() }
             guard http2.ping() else { return end(reset: true) }
             armTimer(at: loop.now + listener.compiled.settings.http2.pingInterval)
         case .goAway: finishGoAway()

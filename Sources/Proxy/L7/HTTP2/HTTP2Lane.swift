@@ -26,6 +26,8 @@ final class HTTP2Lane {
     var stream: (any HTTP2Stream)?
     /// Its stream waits for room.
     var isWaiting = false
+    /// It is in the session's list of those that wait, or did.
+    var isListed = false
     /// Field lines that end our message.
     var trailersToSend: [UInt8] = []
     /// Names of the last head that came that must not be indexed on the next hop either. RFC 7541 §7.1.3
@@ -118,16 +120,17 @@ final class HTTP2Lane {
             buffer.move(waitingStart, waitingStart + count, to: input, at: stream.inputEnd)
             waitingStart += count
             stream.inputEnd += count
-            if !hasWaiting { drop(loop) }
         } else {
             count = waitingEnd - waitingStart
             (stream.input, waiting) = (buffer, nil)
             (stream.inputStart, stream.inputCursor, stream.inputEnd) = (waitingStart, waitingStart, waitingEnd)
             (waitingStart, waitingEnd) = (0, 0)
         }
-        stream.mayHaveInput = mayHaveInput
+        // Heads come before content.
         let ofHeads = min(waitingHeadBytes, count)
         waitingHeadBytes -= ofHeads
+        if !hasWaiting { drop(loop) }
+        stream.mayHaveInput = mayHaveInput
         if count > ofHeads { session?.consumed(slot, count - ofHeads) }
         return .bytes
     }
@@ -141,6 +144,11 @@ final class HTTP2Lane {
     func close(_ loop: EventLoop) {
         drop(loop)
         stream = nil
+        leaveSession()
+    }
+
+    /// The slot is given back; what waits is still here for the stream.
+    func leaveSession() {
         isWaiting = false
         guard let session else { return }
         self.session = nil

@@ -32,6 +32,7 @@ final class HTTP2Session {
     unowned let carrier: Stream
     private unowned let owner: any HTTP2SessionOwner
     private let worker: Worker
+    private let role: HTTP2Connection.Role
     private let machine: RawCell<HTTP2Connection>
     private let workspace: RawCell<HTTP2Workspace>
     /// By the machine's slot.
@@ -54,7 +55,7 @@ final class HTTP2Session {
     private static var eventsPerTurn: Int { 256 }
 
     init(carrier: Stream, owner: any HTTP2SessionOwner, role: HTTP2Connection.Role, settings: HTTP2LocalSettings) {
-        (self.carrier, self.owner, worker) = (carrier, owner, carrier.worker)
+        (self.carrier, self.owner, self.role, worker) = (carrier, owner, role, carrier.worker)
         workspace = carrier.worker.http2
         machine = RawCell(HTTP2Connection(role: role, settings: settings))
         emit(HTTP2Connection.replyBytesMax) { machine.value.start(workspace: &workspace.value, to: &$0) }
@@ -132,7 +133,11 @@ final class HTTP2Session {
         case .streamRefused(_, let fault): owner.count(fault)
         case .writable(let slot):
             if let slot { wake(slot) } else { wakeAll() }
-        case .settingsChanged, .goAway: owner.termsChanged()
+        case .settingsChanged:
+            // Windows of streams that are open changed with the initial one.
+            wakeAll()
+            owner.termsChanged()
+        case .goAway: owner.termsChanged()
         case .pingAcknowledged: pingedAt = .distantFuture
         case .refusedConnection(_, let fault):
             hasFailed = true
@@ -167,6 +172,8 @@ final class HTTP2Session {
     /// The peer, or a fault of its, ended the stream.
     private func drop(_ slot: Int, _ code: HTTP2ErrorCode) {
         guard let lane = lane(slot) else { return }
+        // A target's answer that is here as a whole is taken, whatever becomes of its stream. RFC 9113 §8.1
+        if role == .client, lane.peerHasEnded { return lane.leaveSession() }
         let stream = lane.stream
         lane.reset(code, worker.loop)
         stream?.peerReset()
@@ -339,8 +346,9 @@ final class HTTP2Session {
 
     /// Tells the lane's stream when its window or the output has room again.
     func waitForRoom(_ lane: HTTP2Lane) {
-        guard !lane.isWaiting else { return }
         lane.isWaiting = true
+        guard !lane.isListed else { return }
+        lane.isListed = true
         waiting.append(lane)
     }
 
@@ -352,14 +360,18 @@ final class HTTP2Session {
 
     /// The more urgent first (RFC 9218 §10); of equals who has waited longest.
     private func wakeAll() {
+        guard !waiting.isEmpty else { return }
         var woken: [HTTP2Lane] = []
-        while let lane = waiting.popLast() { woken.append(lane) }
+        while let lane = waiting.popLast() {
+            lane.isListed = false
+            if lane.isWaiting, lane.session != nil { woken.append(lane) }
+        }
         woken.reverse()
         for urgency in UInt8(0)...7 {
             for lane in woken where lane.isWaiting && lane.session != nil {
                 guard machine.value.priority(slot: lane.slot).urgency == urgency else { continue }
                 guard stagedCount < Self.contentStagedMax, carrier.isOpen, !hasFailed else {
-                    waiting.append(lane)
+                    waitForRoom(lane)
                     continue
                 }
                 lane.isWaiting = false

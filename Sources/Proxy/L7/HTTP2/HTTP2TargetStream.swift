@@ -14,6 +14,8 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     private(set) var lane: HTTP2Lane?
     /// The connection that it has a place in, or will have.
     var connection: HTTP2TargetConnection?
+    /// All connections are full: the exchange stands in a queue.
+    var waitsForPlace = false
     private var waitingHead: [UInt8] = []
     private var headEndsMessage = false
 
@@ -40,6 +42,9 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         // The connection stands: from here on an answer is waited for.
         exchange?.targetIsReady(self, .writable)
     }
+
+    /// A connection has room, or will: from here on it is that which is waited for.
+    func leftQueue() { exchange?.leftQueue(of: self) }
 
     // MARK: From the connection
 
@@ -95,7 +100,8 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         waitingHead.append(writer.buffer.bytes(0, writer.end))
         loop.releaseBuffer(writer.buffer)
         headEndsMessage = endsMessage
-        owesEnd = !endsMessage
+        // Nothing of it has left yet.
+        owesEnd = true
     }
 
     override func stageTrailers(_ lines: Span<UInt8>) { lane?.trailersToSend.append(lines) }

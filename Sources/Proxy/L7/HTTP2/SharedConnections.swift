@@ -13,12 +13,18 @@ final class SharedConnections {
 
     init(worker: Worker) { self.worker = worker }
 
+    /// Streams that wait because all connections are full.
+    var waitingCount: Int { waiting.count }
+
     /// Gives the stream a place, at once or later.
     ///
     /// - Throws: when a connection is needed and none can be opened.
     func place(_ stream: HTTP2TargetStream, _ pool: TargetPool) throws(SystemError) {
         if let connection = freest() { return connection.take(stream) }
-        guard takingCount < pool.group.settings.http2.connectionsMax else { return waiting.append(stream) }
+        guard takingCount < pool.group.settings.http2.connectionsMax else {
+            stream.waitsForPlace = true
+            return waiting.append(stream)
+        }
         let connection = HTTP2TargetConnection(pool: pool, worker: worker)
         let socket = try worker.connect(to: pool.target.address)
         connections.append(connection)
@@ -43,7 +49,11 @@ final class SharedConnections {
         var still: [HTTP2TargetStream] = []
         while let stream = waiting.popLast() { still.append(stream) }
         for stream in still.reversed() {
-            do { try place(stream, pool) } catch {
+            stream.waitsForPlace = false
+            do {
+                try place(stream, pool)
+                if !stream.waitsForPlace { stream.leftQueue() }
+            } catch {
                 stream.failure = error.code
                 stream.connectionFailed()
             }

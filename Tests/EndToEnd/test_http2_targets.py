@@ -1,0 +1,435 @@
+"""HTTP/2 towards targets: connections that clients share, windows, safe retries, and targets that break the protocol."""
+import threading
+
+import pytest
+
+import client as http1
+import http2
+from admin import metrics, value
+from client import request
+from deadline import PATIENCE, Deadline, eventually
+from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR,
+                    HEADERS, HTTP_1_1_REQUIRED, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAX_CONCURRENT_STREAMS,
+                    MAX_FRAME_SIZE, PING, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
+                    block, code, frame, settings)
+from generated import check_generated
+from test_health_and_apply import CHECK
+from tls import Authority, server_context
+
+END = END_HEADERS | END_STREAM
+
+
+def behind(start, *origins, **settings):
+    return start.proxy(*origins, group_version="http2", **settings)
+
+
+def scripted(*steps):
+    """A handler that does one step per request: each gets the connection and the request."""
+    left = list(steps)
+
+    def handler(conn):
+        while True:
+            request = conn.request(Deadline(60))
+            (left.pop(0) if left else fine)(conn, request)
+    return handler
+
+
+def fine(conn, request):
+    conn.respond(request, body=b"fine")
+
+
+def together(poise, count, path="/", **more):
+    """So many clients that ask at once; their answers."""
+    answers, failures = [], []
+
+    def ask(n):
+        try:
+            answers.append(http1.get(poise.port, f"{path}{n}", **more))
+        except Exception as error:
+            failures.append(error)
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    return answers
+
+
+def test_clients_share_a_connection(start):
+    origin = start.h2_origin()
+    poise = behind(start, origin)
+    assert http1.get(poise.port).status == 200
+    assert {a.status for a in together(poise, 40)} == {200}
+    assert len(origin.connections) == 1
+    assert [r.stream for r in origin.requests] == list(range(1, 2 * 41, 2))
+
+
+@pytest.mark.parametrize("limited", ["by us", "by the target"])
+def test_connections_are_opened_as_streams_need_them(start, limited):
+    gate = threading.Semaphore(0)
+
+    def handler(conn):
+        while True:
+            held = [conn.request(Deadline(60)) for _ in range(2)]
+            assert gate.acquire(timeout=20)
+            for request in held:
+                conn.respond(request)
+    own = {MAX_CONCURRENT_STREAMS: 2} if limited == "by the target" else {}
+    origin = start.h2_origin(handler, own_settings=own)
+    poise = behind(start, origin, group_streams=2 if limited == "by us" else None)
+    clients = [http1.Client(poise.port) for _ in range(6)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+        origin.wait_requests(n + 1)
+    assert [len(conn.requests) for conn in origin.connections] == [2, 2, 2]
+    for _ in range(3):
+        gate.release()
+    assert [client.response().status for client in clients] == [200] * 6
+    for client in clients:
+        client.close()
+
+
+def test_beyond_the_limit_of_connections_requests_wait(start):
+    gate = threading.Event()
+
+    def handler(conn):
+        while True:
+            request = conn.request(Deadline(60))
+            assert gate.wait(20)
+            conn.respond(request)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_streams=1, group_h2_connections=2)
+    clients = [http1.Client(poise.port) for _ in range(4)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+    origin.wait_requests(2)
+    eventually("two wait", lambda: value(metrics(poise), "poise_target_group_queue_length") == 2)
+    gate.set()
+    assert [client.response().status for client in clients] == [200] * 4
+    assert len(origin.connections) == 2
+    for client in clients:
+        client.close()
+
+
+def test_streams_are_balanced_over_targets(start):
+    one, two = start.h2_origin(), start.h2_origin()
+    poise = behind(start, one, two)
+    assert {a.status for a in together(poise, 20)} == {200}
+    assert (len(one.requests), len(two.requests)) == (10, 10)
+
+
+def test_over_tls_by_alpn(start):
+    authority = Authority()
+    origin = start.h2_origin(tls=server_context(authority.issue("target.test"), ["h2"]))
+    more = {"group_protocol": "HTTPS", "group_authority": authority.file(start.folder), "group_certificate_name": "target.test"}
+    poise = behind(start, origin, **more)
+    assert http1.get(poise.port, method="POST", body=b"x" * 100_000).status == 200
+    assert origin.requests[0].scheme == "https" and len(origin.requests[0].body) == 100_000
+    old = start.origin(tls=server_context(authority.issue("target.test"), ["http/1.1"]))
+    check_generated(http1.get(behind(start, old, **more).port), 502)
+
+
+# Windows of the target
+
+@pytest.mark.parametrize("window", [1, 7, 1000])
+def test_small_windows_of_a_target(start, window):
+    origin = start.h2_origin(own_settings={INITIAL_WINDOW_SIZE: window})
+    poise = behind(start, origin)
+    assert http1.get(poise.port).status == 200  # our side knows the window now
+    body = bytes(range(256)) * (1 if window == 1 else 100)
+    assert http1.get(poise.port, method="POST", body=body).status == 200
+    assert origin.requests[1].body == body
+
+
+def test_a_stalled_stream_holds_back_no_other(start):
+    def handler(conn):
+        if conn.number:
+            return scripted()(conn)
+        conn.replenishes = False
+        first = conn.head(Deadline(60))
+        conn.window_update(0, 1 << 20)
+        conn.window += 1 << 20
+        for _ in range(5):
+            conn.respond(conn.request())
+        conn.resume()
+        conn.finish(first)
+        conn.respond(first)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin)
+    with http1.Client(poise.port) as slow:
+        slow.send(request(method="POST", body=bytes(200_000)))
+        origin.wait_requests(complete=False)
+        for _ in range(5):
+            assert http1.get(poise.port).status == 200
+        assert slow.response("POST").status == 200
+    assert len(origin.connections) == 1
+
+
+# Retries
+
+def refuse(conn, request):
+    conn.reset_stream(request.stream, REFUSED_STREAM)
+
+
+def test_a_refused_stream_is_tried_again(start):
+    origin = start.h2_origin(scripted(refuse, refuse))
+    poise = behind(start, origin)
+    assert http1.get(poise.port, method="POST", body=b"again").body == b"fine", "it was not processed: safe for every method"
+    assert [r.body for r in origin.requests if r.complete][-1] == b"again"
+    assert len(origin.requests) in (2, 3)
+
+
+def test_a_refused_stream_is_tried_at_another_target(start):
+    bad, good = start.h2_origin(scripted(*[refuse] * 50)), start.h2_origin(scripted())
+    poise = behind(start, bad, good)
+    assert [http1.get(poise.port, method="POST", body=b"x").status for _ in range(6)] == [200] * 6
+
+
+def test_requests_beyond_a_goaway_are_tried_again(start):
+    """The target names the last stream it serves; those behind it were not processed. RFC 9113 6.8"""
+    def handler(conn):
+        if conn.number:
+            return scripted()(conn)
+        first, second, third = (conn.request(Deadline(60)) for _ in range(3))
+        conn.goaway(first.stream)
+        conn.respond(first, body=b"first")
+        conn.expect_end(Deadline(30))
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin)
+    answers = together(poise, 3, method="POST", body=b"x")
+    assert sorted(a.body for a in answers) == [b"fine", b"fine", b"first"]
+    assert len(origin.connections) == 2
+
+
+def test_a_goaway_that_refuses_nothing_is_no_failure(start):
+    def handler(conn):
+        for _ in range(3):
+            request = conn.request(Deadline(60))
+            conn.goaway(0x7FFFFFFF)
+            conn.respond(request, body=b"%d" % conn.number)
+            conn.expect_end(Deadline(30))
+            return
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin)
+    assert [http1.get(poise.port, method="POST", body=b"x").body for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("method, tried", [("GET", 2), ("POST", 1)])
+def test_a_reset_before_the_answer_is_tried_again_where_that_is_safe(start, method, tried):
+    resets = [lambda conn, request: conn.reset_stream(request.stream, INTERNAL_ERROR)]
+    turn = threading.Lock()
+
+    def once(conn, request):
+        with turn:
+            act = resets.pop() if resets else lambda conn, request: conn.respond(request, body=b"fine")
+        act(conn, request)
+    one, two = start.h2_origin(scripted(once)), start.h2_origin(scripted(once))
+    poise = behind(start, one, two)
+    response = http1.get(poise.port, method=method, body=b"x" if method == "POST" else None)
+    assert response.status == (200 if tried == 2 else 502)
+    assert len(one.requests) + len(two.requests) == tried
+
+
+def test_a_reset_in_the_answer_breaks_only_that_answer(start):
+    def half(conn, request):
+        conn.begin(request, 200, [("content-length", 10)])
+        conn.data(request.stream, b"half")
+        conn.reset_stream(request.stream, INTERNAL_ERROR)
+    origin = start.h2_origin(scripted(half))
+    poise = behind(start, origin)
+    with pytest.raises(http1.Ended):
+        http1.get(poise.port)
+    assert http1.get(poise.port).body == b"fine"
+    assert len(origin.connections) == 1
+
+
+def test_an_early_answer_ends_the_upload(start):
+    """8.1: a whole answer, then RST_STREAM with NO_ERROR; the client sees the answer."""
+    def handler(conn):
+        request = conn.head(Deadline(60))
+        conn.begin(request, 413, [("content-length", 0)], end=True)
+        conn.reset_stream(request.stream, 0)
+        conn.respond(conn.request(Deadline(60)), body=b"next")
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin)
+    with http2.Client(poise.port) as client:
+        stream = client.begin(method="POST")
+        assert client.response(stream).status == 413
+        assert client.ask().body == b"next"
+    assert len(origin.connections) == 1
+
+
+def test_http_1_1_required_is_an_answer(start):
+    poise = behind(start, start.h2_origin(scripted(*[lambda c, r: c.reset_stream(r.stream, HTTP_1_1_REQUIRED)] * 4)))
+    check_generated(http1.get(poise.port), 502)
+
+
+# Targets that break the protocol: the client gets a 502, the target its error, and the next connection serves.
+
+OK = block([(":status", 200)])
+
+
+def head(fields, flags=END):
+    return lambda stream: frame(HEADERS, flags, stream, fields)
+
+
+BROKEN = {
+    "4.2 a frame larger than announced": (lambda s: frame(DATA, 0, s, bytes(1 << 20)), FRAME_SIZE_ERROR),
+    "4.3 a field block that cannot be decoded": (head(b"\xff\xff\xff\xff\xff\xff\xff"), 9),
+    "5.1 HEADERS on a stream that nobody opened": (lambda s: frame(HEADERS, END, s + 2, OK), (PROTOCOL_ERROR, STREAM_CLOSED)),
+    "5.1.1 a stream that the target opens": (lambda s: frame(HEADERS, END, 2, OK), PROTOCOL_ERROR),
+    "6.1 DATA on stream 0": (lambda s: frame(DATA, 0, 0, b"x"), PROTOCOL_ERROR),
+    "6.2 an interrupted field block": (lambda s: frame(HEADERS, 0, s, OK) + frame(PING, 0, 0, bytes(8)), PROTOCOL_ERROR),
+    "6.5 SETTINGS on a stream": (lambda s: frame(SETTINGS, 0, s), PROTOCOL_ERROR),
+    "6.5.2 a window of 2^31": (lambda s: settings({INITIAL_WINDOW_SIZE: 1 << 31}), FLOW_CONTROL_ERROR),
+    "6.5.2 a frame size of 1": (lambda s: settings({MAX_FRAME_SIZE: 1}), PROTOCOL_ERROR),
+    "6.5.2 a server that sets ENABLE_PUSH": (lambda s: settings({2: 1}), PROTOCOL_ERROR),
+    "6.6 a push that nobody allowed": (lambda s: frame(PUSH_PROMISE, END_HEADERS, s, code(2) + OK), PROTOCOL_ERROR),
+    "6.9.1 a window that overflows": (lambda s: frame(WINDOW_UPDATE, 0, 0, code(0x7FFFFFFF)), FLOW_CONTROL_ERROR),
+    "6.10 CONTINUATION alone": (lambda s: frame(CONTINUATION, END_HEADERS, s, OK), PROTOCOL_ERROR),
+    "6.9 DATA beyond the window": (
+        lambda s: frame(HEADERS, END_HEADERS, s, OK) + b"".join(frame(DATA, 0, s, bytes(16_384)) for _ in range(2000)), FLOW_CONTROL_ERROR),
+    "a head without an end": (
+        lambda s: frame(HEADERS, 0, s, OK) + frame(CONTINUATION, 0, s, block([("a", "b" * 8000)])) * 200, (ENHANCE_YOUR_CALM, PROTOCOL_ERROR)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_target_that_breaks_the_protocol_is_told(start, name):
+    make, errors = BROKEN[name]
+    errors = (errors,) if isinstance(errors, int) else errors
+    seen = []
+
+    def handler(conn):
+        if conn.number:
+            return scripted()(conn)
+        request = conn.request(Deadline(60))
+        conn.acknowledges = False
+        try:
+            conn.send(make(request.stream))
+            conn.read_until(lambda: conn.goaways, Deadline(10), "GOAWAY")
+        finally:
+            seen.extend(conn.goaways)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_tries=1)
+    with http1.Client(poise.port) as client:
+        client.send(request(method="POST", body=b"x"))
+        # Who reads makes room: no window is too small then.
+        if "window" in name: origin.connections[0].wait_over(PATIENCE * 3)
+        try:
+            assert client.response("POST").status == 502
+        except http1.Ended:
+            assert "window" in name, "only there an answer had begun"
+    origin.connections[0].wait_over(PATIENCE * 3)
+    assert seen and seen[-1][1] in errors, f"told {seen}"
+    assert http1.get(poise.port).body == b"fine"
+
+
+MALFORMED = {
+    "no :status": block([("a", "b")]), ":status twice": OK + OK, ":status of 2 digits": block([(":status", "20")]),
+    ":status 101": block([(":status", "101")]), "a pseudo-header of requests": OK + block([(":path", "/")]),
+    "a pseudo-header behind a field": block([("a", "b"), (":status", 200)]), "a name in upper case": OK + block([("Upper", "a")]),
+    "connection": OK + block([("connection", "close")]), "transfer-encoding": OK + block([("transfer-encoding", "chunked")]),
+    "a line in a value": OK + block([("a", "b\r\nset-cookie: c=d")]), "NUL in a value": OK + block([("a", b"b\0")]),
+    "an empty name": OK + block([("", "a")]), "two lengths": OK + block([("content-length", 0), ("content-length", 1)]),
+    "a length, and the end": OK + block([("content-length", 5)]), "an interim answer that ends": block([(":status", 103)]),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_answer_reaches_nobody(start, name):
+    errors = []
+
+    def handler(conn):
+        request = conn.request(Deadline(60))
+        conn.headers(request.stream, [], end=True, encoded=MALFORMED[name])
+        # The stream had ended, so that there may be nothing left to reset: the connection goes on.
+        conn.respond(conn.request(Deadline(60)), body=b"fine")
+        message = conn.messages[request.stream]
+        errors.append(message.reset)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_tries=1)
+    response = http1.get(poise.port, method="POST", body=b"x")
+    check_generated(response, 502)
+    assert http1.get(poise.port).body == b"fine"
+    assert errors in ([], [None], [PROTOCOL_ERROR], [CANCEL])
+    assert len(origin.connections) == 1
+
+
+def test_a_target_that_is_none_of_http2(start):
+    def old(conn):
+        conn.until(b"SM\r\n\r\n")
+        conn.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    check_generated(http1.get(behind(start, start.origin(old)).port), 502)
+
+
+def test_a_target_that_says_nothing_times_out(start):
+    silent = start.origin(lambda conn: conn.exactly(1 << 20, Deadline(20)))
+    check_generated(http1.get(behind(start, silent, group_connect="500ms", group_response_idle="500ms").port), (502, 504))
+
+
+def test_a_silent_target_is_asked_for_a_sign_of_life(start):
+    pinged = threading.Event()
+
+    def handler(conn):
+        conn.acknowledges = False
+        conn.request(Deadline(60))
+        conn.read_until(lambda: any(f[0] == PING for f in conn.frames), Deadline(20), "a PING")
+        pinged.set()
+        try:
+            conn.read_until(lambda: False, Deadline(20))
+        except http1.Ended:
+            pass
+    poise = behind(start, start.h2_origin(handler), group_ping_interval="200ms", group_tries=1)
+    response = http1.get(poise.port, method="POST", body=b"x")
+    assert pinged.is_set() and response.status in (502, 504)
+
+
+def test_a_flood_of_a_target_ends_its_connection(start):
+    seen = []
+
+    def handler(conn):
+        if conn.number:
+            return scripted()(conn)
+        conn.acknowledges = False
+        conn.request(Deadline(60))
+        try:
+            for _ in range(2000):
+                conn.send(frame(PING, 0, 0, bytes(8)) * 500)
+        except OSError:
+            pass
+        try:
+            conn.read_until(lambda: conn.goaways, Deadline(10))
+        except http1.Ended:
+            pass
+        seen.extend(conn.goaways)
+    poise = behind(start, start.h2_origin(handler), group_tries=1)
+    assert http1.get(poise.port, method="POST", body=b"x").status == 502
+    assert http1.get(poise.port).body == b"fine"
+
+
+def test_idle_connections_go_away_in_order(start):
+    ends = []
+
+    def handler(conn):
+        conn.respond(conn.request(Deadline(60)))
+        ends.append(conn.expect_end(Deadline(20)))
+        ends.append(conn.goaways)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_keep_alive_idle="300ms")
+    assert http1.get(poise.port).status == 200
+    origin.connections[0].wait_over()
+    assert ends[0] == "fin" and ends[1] and ends[1][-1][1] == 0
+
+
+def test_health_checks_speak_http2(start):
+    def unhealthy(conn):
+        while True:
+            conn.respond(conn.request(Deadline(60)), 503)
+    good, bad = start.h2_origin(), start.h2_origin(unhealthy)
+    poise = behind(start, good, bad, group_health_check=CHECK)
+    state = lambda origin, state: value(metrics(poise), "poise_target_state", target=origin.address, state=state)
+    eventually("the good one is healthy", lambda: state(good, "healthy") == 1)
+    eventually("the other is not", lambda: state(bad, "unhealthy") == 1)
+    assert good.requests[0].target == "/health"
