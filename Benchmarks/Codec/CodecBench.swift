@@ -3,10 +3,12 @@ import PoiseLoop
 import PoiseModel
 import PoiseRouting
 
-/// Instructions of the HTTP/1.1 codec per exchange, for callgrind: `Benchmarks/Codec/instructions.sh`.
+/// Instructions of the HTTP codecs per exchange, for callgrind: `Benchmarks/Codec/instructions.sh`.
 ///
 ///     codec-bench parse N    reads one request head of a browser and one answer head, N times
 ///     codec-bench copy N     writes both heads again for the next hop, N times
+///     codec-bench h2 N       reads the same request as an HTTP/2 server, which it was sent before, and answers with the
+///                            same head and the frame header of 1 KiB, N times
 ///     codec-bench write N    writes a request id, three numbers and two literals, N times
 ///
 /// What two values of N differ by is what they cost: exact, whatever else runs on the machine.
@@ -37,14 +39,15 @@ import PoiseRouting
     static func main() {
         let arguments = CommandLine.arguments
         guard arguments.count == 3, let count = Int(arguments[2]) else {
-            print("usage: codec-bench parse|copy|write N")
+            print("usage: codec-bench parse|copy|h2|write N")
             return
         }
         switch arguments[1] {
         case "parse": parse(count)
         case "copy": copy(count)
+        case "h2": http2(count)
         case "write": write(count)
-        default: print("parse, copy or write?")
+        default: print("parse, copy, h2 or write?")
         }
     }
 
@@ -91,6 +94,63 @@ import PoiseRouting
             reply.fields.copy(
                 answered, from: reply.headStart, to: reply.fieldsEnd, dropping: [], dropsTwins: false, to: &writer)
             bytes += writer.end
+        }
+        print("\(bytes) bytes")
+    }
+
+    @inline(never) static func http2(_ count: Int) {
+        let pool = BufferPool()
+        let (input, output) = (pool.takeStandard(), pool.takeStandard())
+        let (server, client) = (
+            RawCell(HTTP2Connection(role: .server, settings: HTTP2LocalSettings())),
+            RawCell(HTTP2Connection(role: .client, settings: HTTP2LocalSettings()))
+        )
+        let workspace = RawCell(HTTP2Workspace())
+        let text = Array(request.utf8)
+        output.write(Array(answer.utf8).span, at: 2048)
+        let reply = output.bytes(2048, 2048 + answer.utf8.count)
+        var writer = BufferWriter(input, at: 0)
+        client.value.start(workspace: &workspace.value, to: &writer)
+        // Until every line that may be indexed is.
+        var start = 0
+        for _ in 0..<3 {
+            start = writer.end
+            guard let slot = client.value.openStream() else { return }
+            precondition(
+                client.value.sendHead(slot: slot, text.span, endStream: true, workspace: &workspace.value, to: &writer))
+        }
+        var position = 0
+        let end = writer.end
+        var stream: UInt32 = 5
+        var bytes = 0
+        var left = count + 3
+        while left > 0 {
+            writer = BufferWriter(output, at: 0)
+            let event = server.value.next(
+                input.bytes(0, end), position: &position, end: end, now: .zero, workspace: &workspace.value, to: &writer
+            )
+            switch event {
+            case .head(let slot, _):
+                workspace.value.appendHeadText(to: &writer)
+                bytes += writer.end
+                writer = BufferWriter(output, at: 0)
+                precondition(
+                    server.value.sendHead(slot: slot, reply, endStream: false, workspace: &workspace.value, to: &writer)
+                )
+                server.value.sendDataHeader(
+                    slot: slot, count: min(1024, server.value.sendRoom(slot: slot)), endStream: true, to: &writer)
+                server.value.release(slot: slot, workspace: &workspace.value, to: &writer)
+                bytes += writer.end
+                left -= 1
+            case .needMore:
+                // The last head again, as the next stream, and room for its answer.
+                stream += 2
+                for byte in 0..<4 {
+                    input[start + 5 + byte] = UInt8(truncatingIfNeeded: stream >> UInt32(24 - 8 * byte))
+                }
+                position = start
+            default: break
+            }
         }
         print("\(bytes) bytes")
     }

@@ -11,7 +11,7 @@ collected() {  # instructions of one run
     valgrind --tool=callgrind --callgrind-out-file="$work/$1.$2" "$work/codec-bench" "$1" "$2" 2>&1 |
         awk '/Collected/ { print $4 }'
 }
-for what in parse copy write; do
+for what in parse copy h2 write; do
     few=$(collected $what 1000)
     many=$(collected $what 3000)
     echo "$what: $(( (many - few) / 2000 )) instructions"

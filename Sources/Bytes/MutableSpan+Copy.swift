@@ -53,32 +53,3 @@ extension MutableSpan<UInt8> {
         }
     }
 }
-
-extension Span<UInt8> {
-    /// Whether `length` bytes from `start` on are those of `other` from `otherStart` on.
-    @inlinable @inline(__always)
-    public func matches(_ start: Int, _ other: Span<UInt8>, _ otherStart: Int, count length: Int) -> Bool {
-        var offset = 0
-        while offset &+ 8 <= length {
-            if word(at: start &+ offset) != other.word(at: otherStart &+ offset) { return false }
-            offset &+= 8
-        }
-        let rest = length &- offset
-        return word(at: start &+ offset, count: rest) == other.word(at: otherStart &+ offset, count: rest)
-    }
-
-    /// A number made of the bytes `start..<end`, well mixed: for tables that compare the bytes afterwards. Who knows
-    /// the function can make bytes that collide.
-    @inlinable @inline(__always)
-    public func mixedHash(from start: Int, to end: Int) -> UInt64 {
-        var hash = UInt64(truncatingIfNeeded: end &- start)
-        var position = start
-        while position &+ 8 <= end {
-            hash = (hash ^ word(at: position)) &* 0x9E37_79B9_7F4A_7C15
-            hash ^= hash &>> 29
-            position &+= 8
-        }
-        hash = (hash ^ word(at: position, count: end &- position)) &* 0xBF58_476D_1CE4_E5B9
-        return hash ^ hash &>> 32
-    }
-}

@@ -5,10 +5,10 @@
 ///
 /// SAFETY: the value is initialised in `init` and lives as long as the cell. Nothing checks that two accesses do not
 /// overlap: only for values whose methods cannot come back to the cell's owner.
-@safe public final class RawCell<Value> {
+@safe public final class RawCell<Value: ~Copyable> {
     @usableFromInline let pointer: UnsafeMutablePointer<Value>
 
-    public init(_ value: Value) {
+    public init(_ value: consuming Value) {
         unsafe pointer = .allocate(capacity: 1)
         unsafe pointer.initialize(to: value)
     }
@@ -25,4 +25,4 @@
 }
 
 @available(*, unavailable)
-extension RawCell: Sendable {}
+extension RawCell: Sendable where Value: ~Copyable {}

@@ -48,6 +48,8 @@ class Connection(Stream):
         # How the connection ended, once its handler has returned: "fin", "reset", "cut" (see wire.py), "handshake" or
         # "handler".
         self.how = None
+        # Whether TLS resumed a session; None without TLS. Told here: a socket that is closed knows no more.
+        self.resumed = None
         self.over = threading.Event()
 
     def head(self, deadline=None):
@@ -234,6 +236,7 @@ class Origin:
         try:
             conn.sock.settimeout(Deadline().left())
             conn.sock = self.tls.wrap_socket(conn.sock, server_side=True, suppress_ragged_eofs=False)
+            conn.resumed = conn.sock.session_reused
             return True
         except OSError as error:  # of which an SSLError is one
             with self.changed:

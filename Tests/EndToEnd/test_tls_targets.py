@@ -135,7 +135,7 @@ def test_sessions_resume_per_target(start, authority, version):
     for _ in range(6):
         assert get(poise.port).status == 200
     for origin in origins:
-        reused = [conn.sock.session_reused for conn in origin.wait_connections(3)]
+        reused = [conn.resumed for conn in origin.wait_connections(3)]
         assert reused == [False, True, True]
 
 

@@ -42,6 +42,10 @@ struct HPACKDecoder: Sendable {
         while position < end {
             let byte = bytes[position]
             if byte & 0x80 != 0 {
+                if byte &- 0x80 > UInt8(HPACKStaticTable.count) {
+                    head.acceptRun(bytes, &position, end, table)
+                    guard position < end, bytes[position] & 0x80 != 0 else { continue }
+                }
                 guard let index = Self.integer(bytes, &position, end, prefix: 0x7F), index > 0,
                     takeIndexed(index, tables.statics, &head)
                 else { return .broken }
@@ -62,6 +66,10 @@ struct HPACKDecoder: Sendable {
     ) -> Bool {
         if index <= HPACKStaticTable.count {
             let entry = statics.entries[index &- 1]
+            if index > 1, index < 15 {
+                head.acceptConstant(index, entry)
+                return true
+            }
             let start = Int(entry.start)
             let (nameCount, valueCount) = (Int(entry.nameCount), Int(entry.valueCount))
             head.stage(line: HPACKStaticTable.bytes, from: start, to: start &+ nameCount &+ valueCount &+ 4)

@@ -21,7 +21,7 @@ extension HPACKEncoder {
     static func blockBytesMax(_ textBytes: Int) -> Int { textBytes + textBytes / 64 + 128 }
 
     /// Writes the block into `workspace.output`, from `start` on.
-    /// - Returns: nil, with no table changed, where the text has not the form of a head.
+    /// - Returns: nil where the text has not the form of a head.
     mutating func encode(
         _ text: Span<UInt8>, _ kind: BlockKind, neverIndexed: UInt64, _ workspace: inout HTTP2Workspace, at start: Int
     ) -> Summary? {
@@ -38,25 +38,28 @@ extension HPACKEncoder {
             request = line
             summary.isHead = line.isHead
         }
-        workspace.fields.removeAll()
-        var section = FieldSection()
-        guard
-            case .complete = section.parse(
-                text, cursor: &cursor, end: text.count, countMax: .max, into: &workspace.fields)
-        else { return nil }
         workspace.ensureOutput(start - workspace.outputCount + Self.blockBytesMax(text.count))
         workspace.line.ensure(text.count + 64)
-        summary.end = append(
-            text, kind, request, summary.status, neverIndexed, workspace.fields, workspace.tables,
-            line: &workspace.line, to: &workspace.output, at: start)
+        guard
+            let end = append(
+                text, cursor, kind, request, summary.status, neverIndexed, workspace.tables, line: &workspace.line,
+                to: &workspace.output, at: start)
+        else {
+            // What entered the table belongs to a block that nobody gets.
+            abandonTable()
+            return nil
+        }
+        summary.end = end
         return summary
     }
 
+    /// - Returns: the end of the block, or nil where the text has not the form of field lines.
     private mutating func append(
-        _ text: Span<UInt8>, _ kind: BlockKind, _ request: RequestLine, _ status: Int, _ neverIndexed: UInt64,
-        _ fields: borrowing FieldLines, _ tables: borrowing HPACKTables, line staging: inout [UInt8],
-        to block: inout [UInt8], at start: Int
-    ) -> Int {
+        _ text: Span<UInt8>, _ cursor: Int, _ kind: BlockKind, _ request: RequestLine, _ status: Int,
+        _ neverIndexed: UInt64, _ tables: borrowing HPACKTables, line staging: inout [UInt8], to block: inout [UInt8],
+        at start: Int
+    ) -> Int? {
+        var cursor = cursor
         var out = start
         var output = block.mutableSpan
         begin(&output, &out)
@@ -77,46 +80,86 @@ extension HPACKEncoder {
                     request.isRoot ? 4 : 0, name: ":path", nameIndex: 4, text, request.target, .never,
                     &staging, tables, &output, &out)
             }
-            if let host = fields.first(.host) {
-                appendPseudo(
-                    0, name: ":authority", nameIndex: 1, text, host.value, .whenRepeated, &staging, tables, &output,
-                    &out)
+            guard let host = Self.host(text, cursor) else { break }
+            appendPseudo(
+                0, name: ":authority", nameIndex: 1, text, host, .whenRepeated, &staging, tables, &output, &out)
+        }
+        while true {
+            guard cursor &+ 2 <= text.count else { return nil }
+            if text.pair(at: cursor) == ASCII.lineEnd { return cursor &+ 2 == text.count ? out : nil }
+            let end = endOfFieldValue(text, from: cursor, to: text.count)
+            guard end &+ 2 <= text.count, text.pair(at: end) == ASCII.lineEnd else { return nil }
+            // A line that was sent before, nearly always: found without taking it apart.
+            let hash = Self.hash(text, from: cursor, to: end)
+            if neverIndexed != 0 || !appendKnown(text, from: cursor, to: end, hash: hash, &output, &out) {
+                guard let field = Self.field(text, from: cursor, to: end) else { return nil }
+                append(text, field, hash, kind, neverIndexed, tables, &staging, &output, &out)
+            }
+            cursor = end &+ 2
+        }
+    }
+
+    /// Takes a line apart. White space around the value is no part of it.
+    private static func field(_ text: Span<UInt8>, from start: Int, to end: Int) -> FieldLine? {
+        let nameEnd = endOfToken(text, from: start, to: end)
+        guard nameEnd > start, nameEnd < end, text[nameEnd] == ASCII.colon else { return nil }
+        var (from, to) = (nameEnd &+ 1, end)
+        while from < to, isBlank(text[from]) { from &+= 1 }
+        while to > from, isBlank(text[to &- 1]) { to &-= 1 }
+        let name = ByteRange(from: start, to: nameEnd)
+        return FieldLine(
+            name: name, value: ByteRange(from: from, to: to), id: PackedName(text, name).fieldID(text, name),
+            isHopByHop: false)
+    }
+
+    /// The value of `Host`, which is the first line in nearly all requests.
+    private static func host(_ text: Span<UInt8>, _ start: Int) -> ByteRange? {
+        var cursor = start
+        while cursor < text.count {
+            let end = endOfFieldValue(text, from: cursor, to: text.count)
+            guard end > cursor, let field = field(text, from: cursor, to: end) else { return nil }
+            if field.id == .host { return field.value }
+            cursor = end &+ 2
+        }
+        return nil
+    }
+
+    @inline(never)
+    private mutating func append(
+        _ text: Span<UInt8>, _ field: FieldLine, _ hash: UInt32, _ kind: BlockKind, _ neverIndexed: UInt64,
+        _ tables: borrowing HPACKTables, _ staging: inout [UInt8], _ output: inout MutableSpan<UInt8>,
+        _ out: inout Int
+    ) {
+        var staticIndex = -1
+        var policy = HPACKPolicy.whenRepeated
+        if field.id != .other {
+            policy = tables.policies[Int(field.id.rawValue)]
+            switch policy {
+            case .whenRepeated, .never, .neverIndexed: break
+            case .dropped, .host: return
+            case .te:
+                guard case .request = kind, equalsIgnoringCase(text, field.value, "trailers") else { return }
+                policy = .whenRepeated
+            }
+            staticIndex = Int(tables.statics.indices[Int(field.id.rawValue)])
+        }
+        let nameCount = field.name.count
+        Self.stage(text, field, into: &staging)
+        let line = staging.span
+        var nameHash: UInt64 = 0
+        if staticIndex <= 0 {
+            nameHash = line.mixedHash(from: 0, to: nameCount)
+            if staticIndex < 0 {
+                staticIndex = tables.statics.index(ofName: line, from: 0, to: nameCount, hash: nameHash)
+                if staticIndex > 0 { policy = tables.statics.entries[staticIndex &- 1].policy }
             }
         }
-        for index in fields.indices {
-            let field = fields[index]
-            var staticIndex = -1
-            var policy = HPACKPolicy.whenRepeated
-            if field.id != .other {
-                policy = tables.policies[Int(field.id.rawValue)]
-                switch policy {
-                case .whenRepeated, .never, .neverIndexed: break
-                case .dropped, .host: continue
-                case .te:
-                    guard case .request = kind, equalsIgnoringCase(text, field.value, "trailers") else { continue }
-                    policy = .whenRepeated
-                }
-                staticIndex = Int(tables.statics.indices[Int(field.id.rawValue)])
-            }
-            let nameCount = field.name.count
-            Self.stage(text, field, into: &staging)
-            let line = staging.span
-            var nameHash: UInt64 = 0
-            if staticIndex <= 0 {
-                nameHash = line.mixedHash(from: 0, to: nameCount)
-                if staticIndex < 0 {
-                    staticIndex = tables.statics.index(ofName: line, from: 0, to: nameCount, hash: nameHash)
-                    if staticIndex > 0 { policy = tables.statics.entries[staticIndex &- 1].policy }
-                }
-            }
-            if neverIndexed != 0, neverIndexed & HTTP2HeadBuilder.nameBit(line, from: 0, to: nameCount) != 0 {
-                policy = .neverIndexed
-            }
-            append(
-                line, nameCount: nameCount, valueCount: field.value.count, staticIndex: staticIndex,
-                nameHash: nameHash, policy: policy, huffman: tables.huffman, &output, &out)
+        if neverIndexed != 0, neverIndexed & HTTP2HeadBuilder.nameBit(line, from: 0, to: nameCount) != 0 {
+            policy = .neverIndexed
         }
-        return out
+        append(
+            line, nameCount: nameCount, valueCount: field.value.count, hash: hash, staticIndex: staticIndex,
+            nameHash: nameHash, policy: policy, huffman: tables.huffman, &output, &out)
     }
 
     /// One of the static table, or else a line like any other.
@@ -136,8 +179,10 @@ extension HPACKEncoder {
         staging.store(ASCII.colonSpace, at: name.count)
         staging.stage(text, from: value.start, to: value.end, at: name.count &+ 2)
         staging.store(ASCII.lineEnd, at: name.count &+ 2 &+ value.count)
+        let span = line.span
         append(
-            line.span, nameCount: name.count, valueCount: value.count, staticIndex: nameIndex, nameHash: 0,
+            span, nameCount: name.count, valueCount: value.count,
+            hash: Self.hash(span, from: 0, to: name.count &+ 2 &+ value.count), staticIndex: nameIndex, nameHash: 0,
             policy: policy, huffman: tables.huffman, &output, &out)
     }
 
@@ -147,22 +192,18 @@ extension HPACKEncoder {
         let (start, count) = (field.name.start, field.name.count)
         var offset = 0
         // Eight bytes at a time; what is written too far is written again.
+        while offset < count, start &+ offset &+ 8 <= text.count {
+            staging.store(text.word(at: start &+ offset).lowerCased(first: 8), at: offset)
+            offset &+= 8
+        }
         while offset < count {
             let word = text.word(at: start &+ offset, count: Swift.min(8, count &- offset))
-            staging.store(lowerCased(word: word), at: offset)
+            staging.store(word.lowerCased(first: 8), at: offset)
             offset &+= 8
         }
         staging.store(ASCII.colonSpace, at: count)
         staging.stage(text, from: field.value.start, to: field.value.end, at: count &+ 2)
         staging.store(ASCII.lineEnd, at: count &+ 2 &+ field.value.count)
-    }
-
-    /// Eight bytes with their ASCII letters in lower case.
-    @inline(__always) static func lowerCased(word: UInt64) -> UInt64 {
-        let each: UInt64 = 0x0101_0101_0101_0101
-        let seven = word & (0x7F &* each)
-        let isUpper = (seven &+ (0x80 - 0x41) &* each) & ~(seven &+ (0x7F - 0x5A) &* each) & ~word & (0x80 &* each)
-        return word | isUpper &>> 2
     }
 
     /// `HTTP/1.1 200 OK`: only the number counts.

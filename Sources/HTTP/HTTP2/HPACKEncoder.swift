@@ -49,35 +49,61 @@ struct HPACKEncoder: Sendable {
         smallestLimit = .max
     }
 
-    /// Appends the line `name: value` that `line` begins with.
+    /// A block was begun and is not sent: the next one empties the peer's table, as ours is emptied now.
+    mutating func abandonTable() {
+        let limit = table.limit
+        table.setLimit(0)
+        table.setLimit(limit)
+        smallestLimit = 0
+    }
+
+    /// What lines are found by, as they stand in the text.
+    @inline(__always) static func hash(_ text: Span<UInt8>, from start: Int, to end: Int) -> UInt32 {
+        UInt32(truncatingIfNeeded: text.mixedHash(from: start, to: end)) | 1
+    }
+
+    /// Appends the index of the line `start..<end` where the table has it.
+    @inline(__always)
+    mutating func appendKnown(
+        _ text: Span<UInt8>, from start: Int, to end: Int, hash: UInt32, _ output: inout MutableSpan<UInt8>,
+        _ out: inout Int
+    ) -> Bool {
+        let slot = lines[Self.place(hash)]
+        guard slot.hash == hash, slot.number != 0, let entry = table.entry(number: Int(slot.number) &- 1) else {
+            return false
+        }
+        let (nameCount, length) = (Int(entry.nameCount), end &- start)
+        guard nameCount &+ 2 &+ Int(entry.valueCount) == length else { return false }
+        guard
+            text.matches(start, table.bytes.span, Int(entry.start), count: length, foldingFirst: nameCount)
+        else { return false }
+        let index = table.inserted &- Int(slot.number) &+ HPACKStaticTable.count &+ 1
+        Self.put(index, prefix: 0x7F, pattern: 0x80, &output, &out)
+        return true
+    }
+
+    @inline(__always) private static func place(_ hash: UInt32) -> Int { Int(hash &>> 1) & (slotCount &- 1) }
+
+    /// Appends the line `name: value` that `line` begins with, in lower case.
     /// - Parameters:
+    ///   - hash: of the line as it stands in the text.
     ///   - staticIndex: the first entry of the static table with this name, or 0.
     ///   - nameHash: where there is none: `mixedHash` of the name.
-    @inline(__always)
     mutating func append(
-        _ line: Span<UInt8>, nameCount: Int, valueCount: Int, staticIndex: Int, nameHash: UInt64,
+        _ line: Span<UInt8>, nameCount: Int, valueCount: Int, hash: UInt32, staticIndex: Int, nameHash: UInt64,
         policy: HPACKPolicy, huffman: borrowing HuffmanCode, _ output: inout MutableSpan<UInt8>, _ out: inout Int
     ) {
         var isIndexing = false
         if policy == .whenRepeated {
             let length = nameCount &+ 2 &+ valueCount
-            let hash = UInt32(truncatingIfNeeded: line.mixedHash(from: 0, to: length)) | 1
-            let slot = lines[Int(hash &>> 1) & (Self.slotCount &- 1)]
-            if slot.hash == hash {
-                if slot.number != 0, let entry = table.entry(number: Int(slot.number) &- 1),
-                    Int(entry.nameCount) == nameCount, Int(entry.valueCount) == valueCount,
-                    line.matches(0, table.bytes.span, Int(entry.start), count: length)
-                {
-                    let index = table.inserted &- Int(slot.number) &+ HPACKStaticTable.count &+ 1
-                    Self.put(index, prefix: 0x7F, pattern: 0x80, &output, &out)
-                    return
-                }
-                // One that large would push out nearly everything else.
-                isIndexing = length &+ 30 <= table.limit / 2
-            } else {
-                lines[Int(hash &>> 1) & (Self.slotCount &- 1)] = Slot(hash: hash, number: 0)
+            if appendKnown(line, from: 0, to: length, hash: hash, &output, &out) { return }
+            if lines[Self.place(hash)].hash != hash {
+                lines[Self.place(hash)] = Slot(hash: hash, number: 0)
+            } else if length &+ 30 <= table.limit / 2 {
+                // One that is larger would push out nearly everything else.
+                isIndexing = true
+                lines[Self.place(hash)].number = UInt32(truncatingIfNeeded: table.inserted &+ 1)
             }
-            if isIndexing { lines[Int(hash &>> 1) & (Self.slotCount &- 1)].number = UInt32(table.inserted &+ 1) }
         }
         appendLiteral(
             line, nameCount, valueCount, staticIndex, nameHash, policy, isIndexing, huffman, &output, &out)

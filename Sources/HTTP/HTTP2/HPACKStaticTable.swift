@@ -64,6 +64,19 @@ struct HPACKStaticTable: Sendable {
         (self.entries, self.names, self.indices) = (entries, names, indices)
     }
 
+    /// Of the entries 8...14.
+    static func status(_ index: Int) -> Int {
+        switch index {
+        case 8: 200
+        case 9: 204
+        case 10: 206
+        case 11: 304
+        case 12: 400
+        case 13: 404
+        default: 500
+        }
+    }
+
     /// The lowest index of an entry with this name, or 0.
     /// - Parameter hash: `mixedHash` of the name.
     @inline(__always)

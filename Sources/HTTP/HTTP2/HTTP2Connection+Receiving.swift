@@ -405,8 +405,7 @@ extension HTTP2Connection {
         if let event = charge(.priorityFlood, &workspace) { return event }
         // Of a stream that is not open yet there is nothing to keep it with, and longer than 60 bytes no value makes sense.
         guard let slot = index.slot(of: id), frame.length <= 64 else { return nil }
-        var priority = HTTP2Priority()
-        priority.read(bytes, ByteRange(start: start + 4, count: frame.length - 4))
+        let priority = HTTP2Priority(bytes, ByteRange(start: start + 4, count: frame.length - 4))
         guard streams[slot].priority != priority else { return nil }
         streams[slot].priority = priority
         return .priorityChanged(slot: slot)

@@ -30,8 +30,8 @@ public struct HTTP2LocalSettings: Sendable, Equatable {
 /// 3. `.data` of a stream adds up to its Content-Length where it has one; else the stream failed.
 /// 4. Both HPACK tables agree with the peer's after each event.
 ///
-/// A value that is changed in place by one owner: do not copy it.
-public struct HTTP2Connection: Sendable {
+/// Not copyable, as one owner changes it in place: a copy of its tables by accident would cost more than a request.
+public struct HTTP2Connection: ~Copyable, Sendable {
     public enum Role: UInt8, Sendable { case server, client }
 
     /// What came. Text of heads is in ``HTTP2Workspace/headText`` until the next call.

@@ -12,12 +12,13 @@ struct HTTP2HeadBuilder: Sendable {
 
     /// Before this position the start line and `Host`. A longer one moves the lines.
     private static var frontBytes: Int { 1024 }
+    private static var constantBytes: Int { 18 }
 
     private(set) var text = [UInt8](repeating: 0, count: 16 * 1024)
     private(set) var textStart = 0
     private(set) var textEnd = 0
-    /// Values of pseudo-fields.
-    private var side = [UInt8](repeating: 0, count: 1024)
+    /// Values of pseudo-fields, behind those that the static table has.
+    private var side = Array("GETPOST/index.html".utf8) + [UInt8](repeating: 0, count: 1024)
     private var sideEnd = 0
     /// All crumbs, joined. RFC 9113 §8.2.3
     private var cookies = [UInt8](repeating: 0, count: 1024)
@@ -54,7 +55,7 @@ struct HTTP2HeadBuilder: Sendable {
         // Trailers have no start line.
         textStart = kind == .trailers ? 0 : Self.frontBytes
         textEnd = textStart
-        (sideEnd, cookiesEnd) = (0, 0)
+        (sideEnd, cookiesEnd) = (Self.constantBytes, 0)
         (method, path, authority) = (.empty, .empty, .empty)
         (seen, hasRegular, hasHost) = (0, false, false)
         (listBytes, fieldCount) = (0, 0)
@@ -133,6 +134,55 @@ struct HTTP2HeadBuilder: Sendable {
         acceptSpecial(kind, nameCount, valueCount, isClean)
     }
 
+    /// Takes fields by index, as long as they are ones that stand in the text as they are, which most are: staging and
+    /// accepting in one, with everything that changes in locals.
+    @inline(__always)
+    mutating func acceptRun(
+        _ block: Span<UInt8>, _ position: inout Int, _ end: Int, _ table: borrowing HPACKTable
+    ) {
+        guard fault == nil else { return }
+        var (textEnd, listBytes, fieldCount) = (textEnd, listBytes, fieldCount)
+        let (listBytesMax, fieldCountMax) = (listBytesMax, fieldCountMax)
+        let lines = table.bytes.span
+        var text = text.mutableSpan
+        while position < end, fieldCount < fieldCountMax {
+            // Behind the static table: of that, few entries have a value. 0xFF begins a longer index.
+            let index = Int(block[position]) &- 0x80
+            guard index > HPACKStaticTable.count, index < 0x7F, let entry = table.entry(index: index),
+                entry.kind == .plain, entry.isClean
+            else { break }
+            let length = Int(entry.nameCount) &+ Int(entry.valueCount)
+            guard listBytes &+ length &+ 32 <= listBytesMax, textEnd &+ length &+ 32 <= text.count else { break }
+            text.stage(lines, from: Int(entry.start), to: Int(entry.start) &+ length &+ 4, at: textEnd)
+            textEnd &+= length &+ 4
+            listBytes &+= length &+ 32
+            fieldCount &+= 1
+            position &+= 1
+        }
+        if fieldCount > self.fieldCount { hasRegular = true }
+        (self.textEnd, self.listBytes, self.fieldCount) = (textEnd, listBytes, fieldCount)
+    }
+
+    /// Takes a pseudo-field of the static table with a value: there is nothing to check but its place.
+    mutating func acceptConstant(_ index: Int, _ entry: HPACKStaticTable.Entry) {
+        listBytes &+= Int(entry.nameCount) &+ Int(entry.valueCount) &+ 32
+        guard listBytes <= listBytesMax, fault == nil else { return fail(.headTooLarge) }
+        guard kind != .trailers else { return fail(.badPseudoField) }
+        guard !hasRegular else { return fail(.pseudoFieldOrder) }
+        let bit: UInt8 = index < 4 ? 0x1 : index < 6 ? 0x8 : index < 8 ? 0x2 : 0x10
+        guard (index >= 8) == (kind == .response), seen & bit == 0 else { return fail(.badPseudoField) }
+        seen |= bit
+        switch index {
+        case 2: method = ByteRange(from: 0, to: 3)
+        case 3: method = ByteRange(from: 3, to: 7)
+        case 4: path = ByteRange(from: 7, to: 8)
+        case 5: path = ByteRange(from: 7, to: 18)
+        case 6: isHTTPS = false
+        case 7: isHTTPS = true
+        default: status = HPACKStaticTable.status(index)
+        }
+    }
+
     /// A field that stays out of the text, as it may not be indexed anywhere.
     mutating func markNeverIndexed(nameCount: Int) {
         neverIndexed |= Self.nameBit(text.span, from: textEnd, to: textEnd &+ nameCount)
@@ -171,8 +221,7 @@ struct HTTP2HeadBuilder: Sendable {
             contentLength = length
         case .priority:
             if self.kind == .trailers { return }
-            let text = text
-            priority.read(text.span, value)
+            priority = HTTP2Priority(text.span, value)
         case .plain, .method, .scheme, .authority, .path, .status, .unknownPseudo: break
         }
         textEnd += nameCount + valueCount + 4
@@ -206,61 +255,79 @@ struct HTTP2HeadBuilder: Sendable {
         guard bit != 0, (kind == .status) == (self.kind == .response) else { return fail(.badPseudoField) }
         guard seen & bit == 0 else { return fail(.badPseudoField) }
         seen |= bit
-        // The array's own reference: a span of it would keep the whole builder.
-        let text = text
-        let bytes = text.span
         switch kind {
         case .scheme:
-            isHTTPS = equalsIgnoringCase(bytes, value, "https")
-            if !isHTTPS, !equalsIgnoringCase(bytes, value, "http") { fail(.badScheme) }
+            isHTTPS = equalsIgnoringCase(text.span, value, "https")
+            if !isHTTPS, !equalsIgnoringCase(text.span, value, "http") { fail(.badScheme) }
         case .status:
-            guard value.count == 3, let number = decimalValue(bytes, value), number >= 100 else {
+            guard value.count == 3, let number = decimalValue(text.span, value), number >= 100 else {
                 return fail(.badStatus)
             }
             status = number
         case .method:
-            if !isToken(bytes, value) { return fail(.badMethod) }
-            isHead =
-                bytes.matches(value.start, StaticString("HEAD").asciiBytes, 0, count: Swift.min(value.count, 4))
-                && value.count == 4
-            isConnect =
-                value.count == 7 && bytes.matches(value.start, StaticString("CONNECT").asciiBytes, 0, count: 7)
+            if !isToken(text.span, value) { return fail(.badMethod) }
+            let known =
+                value.count <= 7 ? HTTPMethod(word: text.span.word(at: value.start, count: value.count)) : .other
+            (isHead, isConnect) = (known == .head, known == .connect)
             method = keep(value)
         case .path:
             // Nothing that would end the request line, or what is a part of it, for another parser.
-            for index in value.indices where bytes[index] &- 0x21 >= 0x5E || bytes[index] == ASCII.numberSign {
-                return fail(.badPath)
-            }
+            if !Self.isPath(text.span, value) { return fail(.badPath) }
             path = keep(value)
         default:
-            // User information is not for `http` and `https`. RFC 9113 §8.3.1
-            for index in value.indices
-            where bytes[index] &- 0x21 >= 0x5E || bytes[index] == ASCII.at || bytes[index] == ASCII.slash {
-                return fail(.badAuthority)
-            }
-            if value.isEmpty { return fail(.badAuthority) }
+            if !Self.isAuthority(text.span, value) { return fail(.badAuthority) }
             authority = keep(value)
         }
     }
 
+    /// Visible ASCII without `#`.
+    private static func isPath(_ bytes: Span<UInt8>, _ value: ByteRange) -> Bool {
+        var position = value.start
+        while true {
+            position = bytes.endOfPlainTarget(from: position, to: value.end)
+            guard position < value.end else { return true }
+            guard bytes[position] == ASCII.questionMark || bytes[position] == ASCII.percent else { return false }
+            position &+= 1
+        }
+    }
+
+    /// Visible ASCII without `/`, and without user information, which `http` and `https` must not have. RFC 9113 §8.3.1
+    private static func isAuthority(_ bytes: Span<UInt8>, _ value: ByteRange) -> Bool {
+        if value.isEmpty { return false }
+        var position = bytes.endOfLabels(from: value.start, to: value.end)
+        while position < value.end {
+            let byte = bytes[position]
+            if byte &- 0x21 >= 0x5E || byte == ASCII.at || byte == ASCII.slash { return false }
+            position &+= 1
+        }
+        return true
+    }
+
+    /// Between two arrays of the builder.
+    @inline(__always)
+    private static func copy(
+        _ source: borrowing [UInt8], _ range: ByteRange, into target: inout [UInt8], at position: Int
+    ) {
+        target.stage(source.span, from: range.start, to: range.end, at: position)
+    }
+
     private mutating func keep(_ value: ByteRange) -> ByteRange {
-        let (text, position) = (text, sideEnd)
+        let position = sideEnd
         side.ensure(position + value.count + 32)
-        side.stage(text.span, from: value.start, to: value.end, at: position)
+        Self.copy(text, value, into: &side, at: position)
         let range = ByteRange(start: sideEnd, count: value.count)
         sideEnd += value.count
         return range
     }
 
     private mutating func addCookie(_ value: ByteRange) {
-        let text = text
         cookies.ensure(cookiesEnd + value.count + 32)
         var position = cookiesEnd
         if position > 0 {
             cookies.store(UInt16(0x203B), at: position)
             position += 2
         }
-        cookies.stage(text.span, from: value.start, to: value.end, at: position)
+        Self.copy(text, value, into: &cookies, at: position)
         cookiesEnd = position + value.count
     }
 
@@ -301,9 +368,9 @@ struct HTTP2HeadBuilder: Sendable {
     private mutating func appendCookies() {
         guard cookiesEnd > 0 else { return }
         reserve(cookiesEnd + 16)
-        let (cookies, position, count) = (cookies, textEnd, cookiesEnd)
+        let (position, count) = (textEnd, cookiesEnd)
         text.stage(StaticString("cookie: ").asciiBytes, from: 0, to: 8, at: position)
-        text.stage(cookies.span, from: 0, to: count, at: position + 8)
+        Self.copy(cookies, ByteRange(start: 0, count: count), into: &text, at: position + 8)
         text.store(ASCII.lineEnd, at: position + 8 + count)
         textEnd += cookiesEnd + 10
     }

@@ -7,8 +7,10 @@ public struct HTTP2Priority: Sendable, Hashable {
 
     public init() {}
 
+    init(_ bytes: Span<UInt8>, _ value: ByteRange) { read(bytes, value) }
+
     /// Reads `u=` and `i` of a `priority` value; whatever else it says, or says wrong, is ignored. RFC 9218 §4.3
-    mutating func read(_ bytes: Span<UInt8>, _ value: ByteRange) {
+    private mutating func read(_ bytes: Span<UInt8>, _ value: ByteRange) {
         var elements = ListElements(value)
         while let element = elements.next(bytes) {
             // Parameters of a member mean nothing here.

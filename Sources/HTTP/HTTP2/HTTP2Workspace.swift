@@ -3,13 +3,11 @@ import PoiseModel
 
 /// What HTTP/2 connections of one thread share, one after the other: constant tables, the head that was read last, and
 /// the frames that the last call made. A connection keeps nothing in here between two calls.
-public struct HTTP2Workspace: Sendable {
+public struct HTTP2Workspace: ~Copyable, Sendable {
     let tables = HPACKTables()
     var head = HTTP2HeadBuilder()
     /// Where the encoder makes a line of lower case.
     var line = [UInt8](repeating: 0, count: 512)
-    /// Lines of a head that is encoded.
-    var fields = FieldLines()
     /// Frames to append to what is sent.
     @usableFromInline var output = [UInt8](repeating: 0, count: 1024)
     @usableFromInline var outputCount = 0

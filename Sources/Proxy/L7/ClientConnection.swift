@@ -283,6 +283,7 @@ final class ClientConnection: ClientStream {
         guard !isDrained else { return end(reset: false) }
         phase = .lingering
         wait = .linger
+        tls?.sendCloseNotify(self)
         shutdownWrite()
         lingersUntil = loop.now + (listener.isRetired ? Self.lingerTimeOfRetired : Self.lingerTime)
         waitForEnd()

@@ -120,7 +120,7 @@ extension Exchange {
             sink = head.version == .http11 && !client.framesMessages ? .chunked : .asIs
             if sink == .asIs, !client.framesMessages { keepAlive = false }
         }
-        answerBody.begin(framing(of: answer.framing, from: target, to: client), sink: sink)
+        answerBody.begin(framing(of: answer.framing, from: target), sink: sink)
         answerBody.keepsInput = false
         answerIsUnsentAt = client.hasOutput || client.framesMessages ? nil : client.sentBytes
         target.announcedIdle = answer.keepAliveTimeoutSeconds.map { .seconds(Int64(max(0, $0 - 1))) }
@@ -129,9 +129,10 @@ extension Exchange {
         pumpAnswer(of: target)
     }
 
-    /// Between two streams that frame messages themselves the end is the stream's: trailers come behind a known length, too.
-    func framing(of told: BodyFraming, from source: Stream, to sink: Stream) -> BodyFraming {
-        guard source.framesMessages, sink.framesMessages, case .length(let count) = told, count > 0 else { return told }
+    /// Where a stream frames messages itself, its end is the message's, also behind a known length: trailers may come.
+    /// That the length is kept to is checked by the stream.
+    private func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
+        guard source.framesMessages, case .length(let count) = told, count > 0 else { return told }
         return .untilClose
     }
 

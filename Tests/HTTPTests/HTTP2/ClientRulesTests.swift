@@ -116,10 +116,10 @@ struct ClientRulesTests {
                 .streamReset(slot: slots[2], .refusedStream),
             ])
         #expect(!client.sendHead(unsent, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "no new stream after GOAWAY")
-        #expect(client.connection.openStream() == nil)
+        #expect(client.openStream() == nil)
         #expect(client.receive(headers(1, Self.ok).bytes).map(\.event) == [.head(slot: slots[0], endStream: true)])
         for slot in slots + [unsent] { client.release(slot) }
-        #expect(client.connection.isIdle)
+        #expect(client.isIdle)
     }
 
     @Test("§5.1.2 opens no more streams than the server takes")
@@ -128,9 +128,9 @@ struct ClientRulesTests {
         _ = client.receive(settings([(3, 2)]).bytes)
         let first = try client.open()
         _ = try client.open()
-        #expect(client.connection.openStream() == nil)
+        #expect(client.openStream() == nil)
         client.release(first)
-        #expect(client.connection.openStream() == first)
+        #expect(client.openStream() == first)
     }
 
     @Test("§6.9.2 a smaller initial window takes room from open streams, below zero too")
@@ -139,13 +139,13 @@ struct ClientRulesTests {
         _ = client.receive(settings().bytes + windowUpdate(0, 100_000).bytes)
         let slot = try client.open()
         client.sendHead(slot, "POST / HTTP/1.1\r\nHost: a\r\n\r\n")
-        #expect(client.connection.sendRoom(slot: slot) == 65_535)
+        #expect(client.sendRoom(slot) == 65_535)
         client.sendData(slot, [UInt8](repeating: 0, count: 10_000))
         _ = client.receive(settings([(4, 5_000)]).bytes)
-        #expect(client.connection.sendRoom(slot: slot) == 0)
+        #expect(client.sendRoom(slot) == 0)
         #expect(client.receive(windowUpdate(1, 5_001).bytes).map(\.event) == [.writable(slot: slot)])
-        #expect(client.connection.sendRoom(slot: slot) == 1)
+        #expect(client.sendRoom(slot) == 1)
         _ = client.receive(settings([(4, 5_000), (4, 70_000)]).bytes)
-        #expect(client.connection.sendRoom(slot: slot) == 65_001)
+        #expect(client.sendRoom(slot) == 65_001)
     }
 }

@@ -102,11 +102,11 @@ struct HPACKExampleTests {
         let custom = hex("400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572")
         let password = hex("1008 7061 7373 776f 7264 0673 6563 7265 74")
         #expect(text(1, custom)?.hasSuffix("\r\ncustom-key: custom-header\r\n\r\n") == true)
-        #expect(server.workspace.neverIndexed == 0)
+        #expect(server.neverIndexed == 0)
         #expect(
             text(3, [0xBF])?.hasSuffix("\r\ncustom-key: custom-header\r\n\r\n") == true, "behind the new :authority")
         #expect(text(5, password)?.hasSuffix("\r\npassword: secret\r\n\r\n") == true)
-        #expect(server.workspace.neverIndexed != 0)
+        #expect(server.neverIndexed != 0)
     }
 }
 
@@ -160,7 +160,7 @@ struct HPACKEncoderTests {
             preface + settings().bytes
                 + Frame(type: 1, flags: 5, stream: 1, payload: block(getFields) + secret).bytes)
         let head = "GET / HTTP/1.1\r\nHost: a\r\np: s\r\n\r\n"
-        let sent = try exchange([head, head, head], neverIndexed: server.workspace.neverIndexed)
+        let sent = try exchange([head, head, head], neverIndexed: server.neverIndexed)
         #expect(sent.allSatisfy { $0.text == head && $0.block.contains(0x10) })
         let free = try exchange([head, head, head])
         #expect(free.allSatisfy { !$0.block.contains(0x10) })
@@ -220,7 +220,7 @@ struct HPACKEncoderTests {
         let slot = try client.open()
         #expect(!client.sendHead(slot, head))
         #expect(client.takeSent().isEmpty)
-        #expect(client.connection.streamID(slot: slot) == 0)
+        #expect(client.streamID(slot) == 0)
     }
 
     @Test("every byte that a value may have survives both ways of writing it")

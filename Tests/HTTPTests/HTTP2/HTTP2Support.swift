@@ -57,8 +57,19 @@ final class Endpoint {
         return sent
     }
 
+    var openStreams: Int { connection.openStreams }
+    var isIdle: Bool { connection.isIdle }
+    var patience: Int { connection.patience }
+    var peerStreamsMax: Int { connection.peerStreamsMax }
+    var neverIndexed: UInt64 { workspace.neverIndexed }
+    var headTextCount: Int { workspace.headTextCount }
+    func openStream() -> Int? { connection.openStream() }
+    func sendRoom(_ slot: Int) -> Int { connection.sendRoom(slot: slot) }
+    func isOpen(_ slot: Int) -> Bool { connection.isOpen(slot: slot) }
+    func streamID(_ slot: Int) -> UInt32 { connection.streamID(slot: slot) }
+
     func open() throws -> Int {
-        let slot = connection.openStream()
+        let slot = openStream()
         return try #require(slot)
     }
 

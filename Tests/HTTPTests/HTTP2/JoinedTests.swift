@@ -56,7 +56,7 @@ struct JoinedTests {
             waves += 1
             try #require(waves < 200_000 && idleRounds < 1_000, "seed \(seed): nobody gets on")
             var moved = false
-            if started < requests, Bool.random(using: &random), let slot = client.endpoint.connection.openStream() {
+            if started < requests, Bool.random(using: &random), let slot = client.endpoint.openStream() {
                 let size = Int.random(in: 0...90_000, using: &random)
                 let head =
                     "POST /\(started) HTTP/1.1\r\nHost: a\r\ncontent-length: \(size)\r\nx-pad: \(started % 7)\r\n\r\n"
@@ -102,7 +102,7 @@ struct JoinedTests {
                             to.incoming[slot] = []
                             to.unread[slot] = 0
                             // Cancelled in the bytes that came with it: the event is yet to be looked at.
-                            guard to.endpoint.connection.isOpen(slot: slot) else { continue }
+                            guard to.endpoint.isOpen(slot) else { continue }
                             #expect(to.endpoint.sendHead(slot, "HTTP/1.1 200 OK\r\nx-number: \(number)\r\n\r\n"))
                             to.outgoing[slot] = [UInt8](repeating: UInt8(number & 255), count: expected[number] ?? 0)
                         } else {
@@ -149,19 +149,19 @@ struct JoinedTests {
                 default: break
                 }
             }
-            for slot in server.incoming.keys.sorted() where !server.endpoint.connection.isOpen(slot: slot) {
+            for slot in server.incoming.keys.sorted() where !server.endpoint.isOpen(slot) {
                 server.forget(slot)
             }
             _ = client.endpoint.receive(server.endpoint.takeSent())
         } while !client.endpoint.sent.isEmpty || !server.endpoint.sent.isEmpty
-        #expect(client.endpoint.connection.openStreams == 0, "seed \(seed)")
-        #expect(server.endpoint.connection.openStreams == 0, "seed \(seed)")
-        #expect(client.endpoint.connection.isIdle && server.endpoint.connection.isIdle, "seed \(seed)")
+        #expect(client.endpoint.openStreams == 0, "seed \(seed)")
+        #expect(server.endpoint.openStreams == 0, "seed \(seed)")
+        #expect(client.endpoint.isIdle && server.endpoint.isIdle, "seed \(seed)")
     }
 
     private func send(_ side: Side, _ slot: Int, _ random: inout Random) -> Bool {
         guard let rest = side.outgoing[slot] else { return false }
-        let room = min(side.endpoint.connection.sendRoom(slot: slot), side.endpoint.connection.peerFrameBytesMax)
+        let room = min(side.endpoint.sendRoom(slot), side.endpoint.connection.peerFrameBytesMax)
         if rest.isEmpty, Bool.random(using: &random) {
             #expect(side.endpoint.sendTrailers(slot, "x-end: 1\r\n\r\n"))
             side.outgoing[slot] = nil
@@ -193,12 +193,12 @@ struct JoinedTests {
         _ = exchange()
         var rooms: Set<Int> = []
         for _ in 0..<300 {
-            let room = client.connection.sendRoom(slot: slot)
+            let room = client.sendRoom(slot)
             rooms.insert(room)
             var left = room
             while left > 0 {
                 client.sendData(slot, [UInt8](repeating: 0, count: min(left, 16_384)))
-                left = client.connection.sendRoom(slot: slot)
+                left = client.sendRoom(slot)
             }
             for happening in exchange() {
                 if case .data(let slot, let range, _) = happening.event { server.consume(slot, range.count) }

@@ -26,6 +26,8 @@ final class HTTP2Lane {
     var stream: (any HTTP2Stream)?
     /// Its stream waits for room.
     var isWaiting = false
+    /// Something came that its stream has not been told of.
+    var hasNews = false
     /// It is in the session's list of those that wait, or did.
     var isListed = false
     /// Field lines that end our message.

@@ -39,6 +39,8 @@ final class HTTP2Session {
     private let lanes = RawTable<HTTP2Lane?>()
     /// Ports whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
+    /// Lanes with content that their streams have not been told of.
+    private let withNews = RawTable<HTTP2Lane>()
     /// Frames that found no room in the carrier's output, behind all that is there.
     private var spill: [UInt8] = []
     private var isDirty = false
@@ -90,6 +92,7 @@ final class HTTP2Session {
     private func readEvents(_ events: inout Int) -> Bool {
         while carrier.unreadCount > 0, let buffer = carrier.input {
             guard events < Self.eventsPerTurn, stagedCount <= Self.repliesStagedMax else {
+                tellWhatCame()
                 // What could not be answered goes on when the output has left.
                 return stagedCount > Self.repliesStagedMax && !carrier.canSend
             }
@@ -102,11 +105,28 @@ final class HTTP2Session {
                     workspace: &workspace.value, to: &$0)
             }
             carrier.inputCursor = position
-            if case .needMore = event { return true }
+            if case .needMore = event { break }
             handle(event, buffer)
             guard carrier.isOpen, !hasFailed else { return true }
         }
+        tellWhatCame()
         return true
+    }
+
+    /// Content is passed on when all that was received has been read: in as few pieces as it came.
+    private func tellLater(_ lane: HTTP2Lane) {
+        guard !lane.hasNews else { return }
+        lane.hasNews = true
+        withNews.append(lane)
+    }
+
+    private func tellWhatCame() {
+        guard !withNews.isEmpty else { return }
+        for index in withNews.indices where withNews[index].hasNews {
+            withNews[index].hasNews = false
+            withNews[index].stream?.inputCame()
+        }
+        while withNews.popLast() != nil {}
     }
 
     private func handle(_ event: HTTP2Connection.Event, _ buffer: Buffer) {
@@ -120,12 +140,12 @@ final class HTTP2Session {
         case .trailers(let slot):
             guard let lane = lane(slot) else { return }
             lane.takeTrailers(of: workspace.value)
-            lane.stream?.inputCame()
+            tellLater(lane)
         case .data(let slot, let range, let ends):
             guard let lane = lane(slot) else { return }
             lane.append(buffer.bytes(range.start, range.end), worker.loop)
             if ends { lane.end() }
-            lane.stream?.inputCame()
+            tellLater(lane)
         case .streamReset(let slot, let code): drop(slot, code)
         case .streamFailed(let slot, let code, let fault):
             owner.count(fault)

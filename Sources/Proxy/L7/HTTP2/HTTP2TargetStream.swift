@@ -17,6 +17,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     /// All connections are full: the exchange stands in a queue.
     var waitsForPlace = false
     private var waitingHead: [UInt8] = []
+    private var waitingTrailers: [UInt8] = []
     private var headEndsMessage = false
 
     init(pool: TargetPool, worker: Worker) {
@@ -29,6 +30,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     func placed(_ lane: HTTP2Lane, isReused: Bool) {
         self.lane = lane
         lane.stream = self
+        lane.trailersToSend = waitingTrailers
         self.isReused = isReused
         canSend = true
         guard !waitingHead.isEmpty else {
@@ -104,7 +106,9 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         owesEnd = true
     }
 
-    override func stageTrailers(_ lines: Span<UInt8>) { lane?.trailersToSend.append(lines) }
+    override func stageTrailers(_ lines: Span<UInt8>) {
+        if let lane { lane.trailersToSend.append(lines) } else { waitingTrailers.append(lines) }
+    }
 
     override func send(
         _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool, isLast: Bool

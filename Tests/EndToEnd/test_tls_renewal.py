@@ -1,0 +1,104 @@
+"""Certificates that are renewed while clients come and go."""
+import re
+import threading
+
+from admin import metrics, value, verb
+from client import Client, request
+from deadline import eventually
+from test_tls_clients import certificate_for, connect, secure
+from tls import Authority, client_context, replace
+
+
+class Clients:
+    """New connections one after another, and one that stays; counts answers and keeps what failed."""
+
+    def __init__(self, port, authority, threads=3):
+        self.port, self.context = port, client_context(authority)
+        self.over, self.answered, self.failures = threading.Event(), 0, []
+        self.lock = threading.Lock()
+        work = [self._come_and_go] * threads + [self._stay]
+        self.threads = [threading.Thread(target=self._guard, args=(each,), daemon=True) for each in work]
+        for thread in self.threads:
+            thread.start()
+
+    def _guard(self, work):
+        try:
+            work()
+        except Exception as error:  # whatever it is, it is a request that was lost
+            self.failures.append(error)
+
+    def _ask(self, client):
+        assert client.ask(request()).status == 200
+        with self.lock:
+            self.answered += 1
+
+    def _come_and_go(self):
+        while not self.over.is_set():
+            with Client(self.port, tls=self.context, server_name="shop.test") as client:
+                self._ask(client)
+
+    def _stay(self):
+        with Client(self.port, tls=self.context, server_name="shop.test") as client:
+            while not self.over.is_set():
+                self._ask(client)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in self.threads)
+
+
+def test_renewal_under_load_loses_no_request(start):
+    authority = Authority()
+    identity = authority.issue("shop.test")
+    files = identity.files(start.folder, "shop")
+    poise = secure(start, authority, files, process_workers=2)
+    clients = Clients(poise.port, authority)
+    for _ in range(10):
+        before = clients.answered
+        identity = authority.issue("shop.test")
+        identity.replace(files)
+        assert verb("reload", poise=poise).returncode == 0
+        # `reload` returns once every worker shows it.
+        assert certificate_for(poise, "shop.test") == identity.certificate
+        eventually("clients go on", lambda: clients.answered > before + 20)
+    clients.stop()
+    assert clients.failures == [] and clients.answered > 200
+    assert poise.text().count("a certificate was renewed") == 10
+    assert not any("handshake_failures" in name for name, _ in metrics(poise))
+
+
+def test_a_reload_refuses_what_the_watch_would_keep(start):
+    authority = Authority()
+    identity = authority.issue("shop.test")
+    files = identity.files(start.folder, "shop")
+    poise = secure(start, authority, files)
+    replace(files["key"], b"-----BEGIN PRIVATE KEY-----\nhalf")
+    refused = verb("reload", poise=poise)
+    # The place of the key in the configuration, and what is wrong with its file.
+    assert refused.returncode == 3 and "private key" in refused.stderr, refused.stderr
+    number, column = re.search(rf"{poise.file}:(\d+):(\d+): error: .*private key", refused.stderr).groups()
+    assert poise.file.read_text().splitlines()[int(number) - 1][int(column) - 1:] == files["key"]
+    with connect(poise, authority) as client:
+        assert client.ask(request()).status == 200
+
+
+def test_handshakes_are_counted_by_kind_and_failures_by_reason(start):
+    authority = Authority()
+    poise = secure(start, authority)
+    context = client_context(authority)
+    with Client(poise.port, tls=context, server_name="shop.test") as client:
+        assert client.ask(request()).status == 200
+        session = client.sock.session
+    with Client(poise.port, tls=context, server_name="shop.test", session=session) as client:
+        assert client.ask(request()).status == 200
+    with Client(poise.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        assert client.response().status == 400
+
+    def count(name, **labels):
+        return value(metrics(poise), name, listener="web", **labels)
+    assert count("poise_listener_tls_handshakes_total", kind="full") == 1
+    assert count("poise_listener_tls_handshakes_total", kind="resumed") == 1
+    assert count("poise_listener_tls_handshake_failures_total", reason="plain_http") == 1
