@@ -9,6 +9,7 @@ public enum FieldID: UInt8, Sendable {
     case xRequestID, xAmznTraceID, maxForwards, date, server, authorization, wwwAuthenticate
     case proxyAuthenticate, proxyAuthorization, http2Settings, cookie, setCookie, location, contentType
     case contentEncoding, contentRange, userAgent, referer, accept, acceptEncoding, range, age, cacheControl
+    case xAmznTLSVersion, xAmznTLSCipherSuite
 
     /// Meant for one connection only, so never passed on, whether `Connection` lists it or not. RFC 9110 §7.6.1
     ///
@@ -21,7 +22,7 @@ public enum FieldID: UInt8, Sendable {
     var isProtectedFromConnection: Bool {
         switch self {
         case .host, .contentLength, .transferEncoding, .authorization, .xForwardedFor, .xForwardedProto,
-            .xForwardedPort, .xForwardedHost, .xRealIP, .forwarded:
+            .xForwardedPort, .xForwardedHost, .xRealIP, .forwarded, .xAmznTLSVersion, .xAmznTLSCipherSuite:
             true
         default: false
         }
@@ -67,8 +68,17 @@ struct PackedName {
     static var keepAlive: UInt128 { 0x6B65_6570_2D61_6C69_7665 }
 
     /// The field called so. The numbers are the names in ASCII; `FieldNameTests` compares each with its text.
-    /// - Parameter name: the whole name in `bytes`, which was packed.
-    @inline(__always) func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange) -> FieldID {
+    /// - Parameters:
+    ///   - name: the whole name in `bytes`, which was packed.
+    ///   - unscored: what of a longer name is not packed is taken as if each `_` in it were a `-`.
+    @inline(__always) func fieldID(_ bytes: Span<UInt8>, _ name: ByteRange, unscored: Bool = false) -> FieldID {
+        /// Of a name of 17...24 bytes those that `bits` no longer holds, packed alike.
+        @inline(__always) func front(_ expected: UInt64) -> Bool {
+            let front =
+                (bytes.word(at: name.start) | 0x2020_2020_2020_2020).byteSwapped
+                &>> UInt64(truncatingIfNeeded: 8 &* (24 &- name.count))
+            return (unscored ? Self.unscored(front) : front) == expected
+        }
         switch name.count {
         case 2:
             switch bits {
@@ -164,43 +174,51 @@ struct PackedName {
             }
         case 17:
             switch bits {
-            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where Self.front(bytes, name) == 0x74:
+            case 0x7261_6E73_6665_722D_656E_636F_6469_6E67 where front(0x74):
                 return .transferEncoding
-            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where Self.front(bytes, name) == 0x78:
+            case 0x2D66_6F72_7761_7264_6564_2D70_726F_746F where front(0x78):
                 return .xForwardedProto
             default: return .other
             }
         case 18:
             switch bits {
-            case 0x6F78_792D_6175_7468_656E_7469_6361_7465 where Self.front(bytes, name) == 0x7072:
+            case 0x6F78_792D_6175_7468_656E_7469_6361_7465 where front(0x7072):
                 return .proxyAuthenticate
+            case 0x616D_7A6E_2D74_6C73_2D76_6572_7369_6F6E where front(0x782D):
+                return .xAmznTLSVersion
             default: return .other
             }
         case 19:
             switch bits {
-            case 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E where Self.front(bytes, name) == 0x70_726F:
+            case 0x7879_2D61_7574_686F_7269_7A61_7469_6F6E where front(0x70_726F):
                 return .proxyAuthorization
+            default: return .other
+            }
+        case 23:
+            switch bits {
+            case 0x746C_732D_6369_7068_6572_2D73_7569_7465 where front(0x78_2D61_6D7A_6E2D):
+                return .xAmznTLSCipherSuite
             default: return .other
             }
         default: return .other
         }
     }
 
-    /// Of a name of 17...24 bytes those that `bits` no longer holds, packed alike.
-    @inline(__always) private static func front(_ bytes: Span<UInt8>, _ name: ByteRange) -> UInt64 {
-        (bytes.word(at: name.start) | 0x2020_2020_2020_2020).byteSwapped
-            &>> UInt64(truncatingIfNeeded: 8 &* (24 &- name.count))
+    /// Whether `name`, which is that of no known field, becomes one once each `_` in it is a `-`: programs behind CGI
+    /// and its kin see both as one.
+    func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+        var twin = self
+        twin.bits = Self.unscored(bits)
+        // Of a longer name the underscore may be in front of what is packed.
+        guard twin.bits != bits || name.count > 16 else { return false }
+        return twin.fieldID(bytes, name, unscored: true) != .other
     }
 
-    /// Whether `name` becomes the name of a known field once each `_` in it is a `-`: programs behind CGI and its
-    /// kin see both as one. What the last 16 bytes of a longer name leave out has no hyphen in any known name.
-    func isUnderscoreTwin(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
-        // A token has no DEL, so 0x7F was `_`. The sum stays below 256 in each byte, and its top bit is clear for 0x7F.
-        let each = UInt128(0x0101_0101_0101_0101) &<< 64 | 0x0101_0101_0101_0101
-        let isUnderscore = (((bits ^ each &* 0x7F) &+ each &* 0x7F) &>> 7 & each) ^ each
-        guard isUnderscore != 0 else { return false }
-        var twin = self
-        twin.bits ^= isUnderscore &* 0x52  // 0x7F ^ 0x2D
-        return twin.fieldID(bytes, name) != .other
+    /// A token has no DEL, so 0x7F was `_`. The sum stays below 256 in each byte, and its top bit is clear for 0x7F.
+    @inline(__always)
+    private static func unscored<Word: FixedWidthInteger & UnsignedInteger>(_ packed: Word) -> Word {
+        let each = Word.max / 0xFF
+        let isUnderscore = (((packed ^ each &* 0x7F) &+ each &* 0x7F) &>> 7 & each) ^ each
+        return packed ^ isUnderscore &* 0x52  // 0x7F ^ 0x2D
     }
 }

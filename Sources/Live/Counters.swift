@@ -19,6 +19,10 @@ public enum TargetCounter {
     public static let reuses = 12
     /// Answers with 502, 503 or 504 that were passed on, counted at their head: failures to passive checks.
     public static let unavailableAnswers = 13
+    /// HTTP/2 connections that were ended, and streams that were reset, for what the target did. Without its kind: there
+    /// may be thousands of targets.
+    public static let http2Ends = 14
+    public static let http2Faults = 15
     public static let width = 16
 }
 
@@ -79,10 +83,12 @@ public enum ListenerCounter {
     /// Connections that spoke HTTP/2, and those that do. The second is a gauge.
     public static let http2Connections = firstHandshakeFailure + handshakeFailureCount
     public static let http2Open = http2Connections + 1
-    /// HTTP/2 connections that Poise ended for a misbehaviour: a counter per kind, by its raw value.
-    public static let firstMisbehaviour = http2Open + 1
-    public static let misbehaviourCount = 64
-    public static let width = firstMisbehaviour + misbehaviourCount
+    /// HTTP/2 connections that Poise ended for what the client did: a counter per fault, by its raw value.
+    public static let firstHTTP2End = http2Open + 1
+    /// HTTP/2 streams that Poise reset or refused for what the client did, likewise.
+    public static let firstHTTP2Fault = firstHTTP2End + http2FaultCount
+    public static let http2FaultCount = 64
+    public static let width = firstHTTP2Fault + http2FaultCount
 }
 
 /// What is counted per rule.

@@ -2,6 +2,7 @@ import PoiseHTTP
 import PoiseLive
 import PoiseLoop
 import PoiseModel
+import PoiseTLS
 
 /// What is known of an ended exchange, as a worker hands it to the log writer: fixed fields, then texts.
 public struct AccessRecord: Sendable, Equatable {
@@ -31,6 +32,22 @@ public struct AccessRecord: Sendable, Equatable {
     public var totalMicroseconds: Int
     public var requestIDHigh: UInt64
     public var requestIDLow: UInt64
+    /// In which the request came; `nil` where its version could not be read.
+    public var version: MessageVersion?
+    /// `nil` for plain text.
+    public var tls: TLSSession.Version?
+
+    public enum MessageVersion: UInt8, Sendable {
+        case http10, http11, http2
+
+        public var name: StaticString {
+            switch self {
+            case .http10: "HTTP/1.0"
+            case .http11: "HTTP/1.1"
+            case .http2: "HTTP/2.0"
+            }
+        }
+    }
 
     /// Words of a record in the ring: the numbers, then the lengths of the texts.
     public static var wordCount: Int { 16 }
@@ -38,7 +55,8 @@ public struct AccessRecord: Sendable, Equatable {
     public init(
         endedAt: Int64, listener: Int, rule: Int, group: Int, target: Int, status: Int, reason: EndReason,
         refusal: Refusal.Reason?, method: HTTPMethod, tries: Int, bytesIn: Int, bytesOut: Int, waitMicroseconds: Int,
-        targetMicroseconds: Int, totalMicroseconds: Int, requestIDHigh: UInt64, requestIDLow: UInt64
+        targetMicroseconds: Int, totalMicroseconds: Int, requestIDHigh: UInt64, requestIDLow: UInt64,
+        version: MessageVersion? = nil, tls: TLSSession.Version? = nil
     ) {
         (self.endedAt, self.listener, self.rule, self.group) = (endedAt, listener, rule, group)
         (self.target, self.status, self.reason, self.refusal) = (target, status, reason, refusal)
@@ -46,6 +64,7 @@ public struct AccessRecord: Sendable, Equatable {
         (self.waitMicroseconds, self.targetMicroseconds) = (waitMicroseconds, targetMicroseconds)
         self.totalMicroseconds = totalMicroseconds
         (self.requestIDHigh, self.requestIDLow) = (requestIDHigh, requestIDLow)
+        (self.version, self.tls) = (version, tls)
     }
 
     /// Puts the record into a ring, with its texts. From the ring's producer only.
@@ -82,7 +101,8 @@ public struct AccessRecord: Sendable, Equatable {
                 | UInt64(method.rawValue) << 32,
             UInt64(tries), UInt64(bytesIn), UInt64(bytesOut), UInt64(bitPattern: Int64(waitMicroseconds)),
             UInt64(bitPattern: Int64(targetMicroseconds)), UInt64(bitPattern: Int64(totalMicroseconds)),
-            requestIDHigh, requestIDLow, lengths, 0,
+            requestIDHigh, requestIDLow, lengths,
+            UInt64(version.map { $0.rawValue + 1 } ?? 0) | UInt64(tls.map { $0.rawValue + 1 } ?? 0) << 8,
         ]
     }
 
@@ -96,15 +116,17 @@ public struct AccessRecord: Sendable, Equatable {
     ) -> (record: AccessRecord, texts: AccessTexts)? {
         guard ring.pop(into: &words, &text) else { return nil }
         func int(_ index: Int) -> Int { Int(truncatingIfNeeded: words[index]) }
-        let refusal = UInt8(truncatingIfNeeded: words[5] >> 24)
+        func choice(_ word: UInt64) -> UInt8? { word & 0xFF == 0 ? nil : UInt8(word & 0xFF) - 1 }
         let record = AccessRecord(
             endedAt: Int64(bitPattern: words[0]), listener: int(1), rule: int(2), group: int(3),
             target: int(4), status: int(5) & 0xFFFF,
             reason: EndReason(rawValue: UInt8(truncatingIfNeeded: words[5] >> 16)) ?? .answered,
-            refusal: refusal == 0 ? nil : Refusal.Reason(rawValue: refusal - 1),
+            refusal: choice(words[5] >> 24).flatMap(Refusal.Reason.init),
             method: HTTPMethod(rawValue: UInt8(truncatingIfNeeded: words[5] >> 32)) ?? .other, tries: int(6),
             bytesIn: int(7), bytesOut: int(8), waitMicroseconds: int(9), targetMicroseconds: int(10),
-            totalMicroseconds: int(11), requestIDHigh: words[12], requestIDLow: words[13])
+            totalMicroseconds: int(11), requestIDHigh: words[12], requestIDLow: words[13],
+            version: choice(words[15]).flatMap(MessageVersion.init),
+            tls: choice(words[15] >> 8).flatMap(TLSSession.Version.init))
         return (record, AccessTexts(lengths: words[14]))
     }
 }

@@ -22,15 +22,30 @@ extension TLSSession {
         return count == 8 ? .http11 : .none
     }
 
-    /// `TLSv1.3`, as nginx and ELB write it.
-    public var versionName: StaticString {
-        switch unsafe SSL_version(ssl) {
-        case TLS1_3_VERSION: "TLSv1.3"
-        case TLS1_2_VERSION: "TLSv1.2"
-        case TLS1_1_VERSION: "TLSv1.1"
-        default: "TLSv1"
+    public enum Version: UInt8, Sendable {
+        case tls10, tls11, tls12, tls13
+
+        /// `TLSv1.3`, as nginx and ELB write it.
+        public var name: StaticString {
+            switch self {
+            case .tls10: "TLSv1"
+            case .tls11: "TLSv1.1"
+            case .tls12: "TLSv1.2"
+            case .tls13: "TLSv1.3"
+            }
         }
     }
+
+    public var version: Version {
+        switch unsafe SSL_version(ssl) {
+        case TLS1_3_VERSION: .tls13
+        case TLS1_2_VERSION: .tls12
+        case TLS1_1_VERSION: .tls11
+        default: .tls10
+        }
+    }
+
+    public var versionName: StaticString { version.name }
 
     /// IANA's name of the cipher suite, `TLS_AES_128_GCM_SHA256`; empty before the handshake is done.
     public var cipherName: String {
@@ -46,6 +61,13 @@ extension TLSSession {
 
     /// Whether a ticket of an earlier session spared the key exchange's signature and the certificates.
     public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+    /// Whether a request for `host` belongs on this connection: the certificate that the client's SNI led to is that of
+    /// the host too. Without SNI it does. RFC 9110 §15.5.20
+    public func holds(forHost host: String) -> Bool {
+        guard serverName != nil, let server = context as? TLSServerContext else { return true }
+        return server.certificates.choice(forHost: host) == certificateChoice
+    }
 
     /// Which entry of the server's store the client's hello led to: equal numbers of one store are one certificate.
     public var certificateChoice: Int { unsafe Int(wire.pointee.choice) }

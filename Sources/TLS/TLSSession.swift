@@ -19,7 +19,7 @@ import PoiseLoop
     let ssl: OpaquePointer
     let wire: UnsafeMutablePointer<Wire>
     let engine: TLSEngine
-    private let context: AnyObject
+    let context: AnyObject
     private let slot: ResumptionSlot?
     private var isFree = false
     /// Why ``handshake(_:)``, ``receive(_:into:_:_:)`` or ``send(_:_:_:_:)`` failed.

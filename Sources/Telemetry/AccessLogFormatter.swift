@@ -65,6 +65,19 @@ public struct AccessLogFormatter: Sendable {
             line.appendJSONEscaped(target.extracting(query))
             line.append(UInt8(ascii: "\""))
         }
+        line.append(text: ",\"protocol\":")
+        if let version = record.version {
+            line.append(UInt8(ascii: "\""))
+            line.append(text: version.name)
+            line.append(UInt8(ascii: "\""))
+        } else {
+            line.append(text: "null")
+        }
+        if let tls = record.tls {
+            line.append(text: ",\"tls\":\"")
+            line.append(text: tls.name)
+            line.append(UInt8(ascii: "\""))
+        }
         line.append(text: ",\"status\":")
         line.appendDecimal(record.status)
         line.append(UInt8(ascii: ","))
@@ -172,6 +185,14 @@ public struct AccessLogFormatter: Sendable {
         if let query {
             line.append(UInt8(ascii: "?"))
             if !query.isEmpty { Self.harmless(target.extracting(query), &line) }
+        }
+        if let version = record.version {
+            line.append(UInt8(ascii: " "))
+            line.append(text: version.name)
+        }
+        if let tls = record.tls {
+            line.append(UInt8(ascii: " "))
+            line.append(text: tls.name)
         }
         line.append(text: " -> ")
         consoleName(record.group, names, &line)

@@ -133,6 +133,7 @@ public struct StatusJSON: Sendable {
         json.member("sent_bytes", counters, ListenerCounter.bytesToClients)
         json.members("ended", counters, ListenerCounter.firstReason, EndReason.self) { $0.name }
         if compiled.tls != nil { tls(facts, &json) }
+        http2(counters, &json)
         json.latency("latency", compiled.totalTime)
         json.latency("target_latency", compiled.targetTime)
         json.key("rules")
@@ -171,6 +172,16 @@ public struct StatusJSON: Sendable {
         } else {
             json.null()
         }
+        json.endObject()
+    }
+
+    private func http2(_ counters: CounterBlock, _ json: inout JSONText<[UInt8]>) {
+        json.key("http2")
+        json.beginObject()
+        json.member("connections", counters.gauge(ListenerCounter.http2Open), atLeast: 0)
+        json.member("connections_total", counters, ListenerCounter.http2Connections)
+        json.members("connections_ended", counters, ListenerCounter.firstHTTP2End, HTTP2Fault.self) { $0.name }
+        json.members("stream_faults", counters, ListenerCounter.firstHTTP2Fault, HTTP2Fault.self) { $0.name }
         json.endObject()
     }
 
@@ -228,6 +239,8 @@ public struct StatusJSON: Sendable {
         json.member("retries", counters, TargetCounter.retries)
         json.member("sent_bytes", counters, TargetCounter.bytesToTarget)
         json.member("received_bytes", counters, TargetCounter.bytesFromTarget)
+        json.member("http2_connections_ended", counters, TargetCounter.http2Ends)
+        json.member("http2_stream_faults", counters, TargetCounter.http2Faults)
         json.endObject()
         return json.sink
     }

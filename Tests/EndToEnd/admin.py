@@ -40,7 +40,7 @@ def verb(*arguments, poise=None, cwd=None, **environment):
                           cwd=cwd, env=os.environ | more | environment)
 
 
-SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (\S+)$')
+SAMPLE = re.compile(r'^([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)$')
 
 
 def metrics(poise, connection=None):

@@ -8,7 +8,7 @@ import http2
 from admin import metrics, value
 from deadline import SLOW, Deadline, eventually
 from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, INITIAL_WINDOW_SIZE, PING,
-                    PRIORITY, PROTOCOL_ERROR, RST_STREAM, WINDOW_UPDATE, block, code, frame, head_of, settings)
+                    PRIORITY, PROTOCOL_ERROR, RST_STREAM, STREAM_CLOSED, WINDOW_UPDATE, block, code, frame, head_of, settings)
 from wire import Ended, WireError
 
 MB = 1_000_000
@@ -38,46 +38,46 @@ def again(piece, opening=b""):
 
 # name: (what is sent, the errors that may end it, the reason that is counted)
 FLOODS = {
-    "rapid reset": (lambda: streams(lambda s: opened(s) + frame(RST_STREAM, 0, s, code(CANCEL))), ENHANCE_YOUR_CALM, "resets"),
+    "rapid reset": (lambda: streams(lambda s: opened(s) + frame(RST_STREAM, 0, s, code(CANCEL))), ENHANCE_YOUR_CALM, "rapid_reset"),
     "made you reset: windows that grow by 0": (
-        lambda: streams(lambda s: opened(s) + frame(WINDOW_UPDATE, 0, s, code(0))), ENHANCE_YOUR_CALM, "made_resets"),
+        lambda: streams(lambda s: opened(s) + frame(WINDOW_UPDATE, 0, s, code(0))), ENHANCE_YOUR_CALM, "made_you_reset"),
     "made you reset: windows that overflow": (
-        lambda: streams(lambda s: opened(s) + frame(WINDOW_UPDATE, 0, s, code(0x7FFFFFFF))), ENHANCE_YOUR_CALM, "made_resets"),
+        lambda: streams(lambda s: opened(s) + frame(WINDOW_UPDATE, 0, s, code(0x7FFFFFFF))), ENHANCE_YOUR_CALM, "made_you_reset"),
     "made you reset: DATA behind the end": (
-        lambda: streams(lambda s: opened(s) + frame(DATA, END_STREAM, s, b"x")), ENHANCE_YOUR_CALM, "made_resets"),
+        lambda: streams(lambda s: opened(s) + frame(DATA, END_STREAM, s, b"x")), ENHANCE_YOUR_CALM, "made_you_reset"),
     "made you reset: HEADERS behind the end": (
-        lambda: streams(lambda s: opened(s) + opened(s)), (ENHANCE_YOUR_CALM, PROTOCOL_ERROR), None),
+        lambda: streams(lambda s: opened(s) + opened(s)), (ENHANCE_YOUR_CALM, STREAM_CLOSED), None),
     "made you reset: lengths that are not kept": (
         lambda: streams(lambda s: opened(s, block(head_of("/", "POST", fields=[("content-length", 1)])), False)
-                        + frame(DATA, END_STREAM, s, b"xx")), ENHANCE_YOUR_CALM, "made_resets"),
+                        + frame(DATA, END_STREAM, s, b"xx")), ENHANCE_YOUR_CALM, "made_you_reset"),
     "made you reset: malformed requests": (
-        lambda: streams(lambda s: opened(s, block(head_of("/", fields=[("connection", "close")])))), ENHANCE_YOUR_CALM, "made_resets"),
+        lambda: streams(lambda s: opened(s, block(head_of("/", fields=[("connection", "close")])))), ENHANCE_YOUR_CALM, "made_you_reset"),
     "streams beyond the limit": (
-        lambda: streams(lambda s: opened(s, POST, False)), ENHANCE_YOUR_CALM, "made_resets"),
+        lambda: streams(lambda s: opened(s, POST, False)), ENHANCE_YOUR_CALM, "refused_streams"),
     "CONTINUATION without bytes": (
-        lambda: again(frame(CONTINUATION, 0, 1), frame(HEADERS, END_STREAM, 1, GET)), (ENHANCE_YOUR_CALM, PROTOCOL_ERROR), "continuation"),
+        lambda: again(frame(CONTINUATION, 0, 1), frame(HEADERS, END_STREAM, 1, GET)), ENHANCE_YOUR_CALM, "continuation_flood"),
     "CONTINUATION with bytes": (
-        lambda: again(frame(CONTINUATION, 0, 1, block([("a", "b")])), frame(HEADERS, END_STREAM, 1, GET)), ENHANCE_YOUR_CALM, "continuation"),
+        lambda: again(frame(CONTINUATION, 0, 1, block([("a", "b")])), frame(HEADERS, END_STREAM, 1, GET)), ENHANCE_YOUR_CALM, "continuation_flood"),
     "large CONTINUATION": (
         lambda: again(frame(CONTINUATION, 0, 1, block([("a", "b" * 16_000)])), frame(HEADERS, END_STREAM, 1, GET)),
-        ENHANCE_YOUR_CALM, "continuation"),
+        ENHANCE_YOUR_CALM, "block_too_large"),
     "endless trailers": (
         lambda: again(frame(CONTINUATION, 0, 1, block([("a", "b")])), opened(1, POST, False) + frame(HEADERS, END_STREAM, 1)),
-        ENHANCE_YOUR_CALM, "continuation"),
-    "SETTINGS": (lambda: again(settings({INITIAL_WINDOW_SIZE: 65_535})), ENHANCE_YOUR_CALM, "settings"),
-    "SETTINGS without anything": (lambda: again(settings()), ENHANCE_YOUR_CALM, "settings"),
+        ENHANCE_YOUR_CALM, "continuation_flood"),
+    "SETTINGS": (lambda: again(settings({INITIAL_WINDOW_SIZE: 65_535})), ENHANCE_YOUR_CALM, "settings_flood"),
+    "SETTINGS without anything": (lambda: again(settings()), ENHANCE_YOUR_CALM, "settings_flood"),
     "SETTINGS that move all windows": (
         lambda: again(settings({INITIAL_WINDOW_SIZE: 1}) + settings({INITIAL_WINDOW_SIZE: 1 << 20}),
-                      b"".join(opened(s, POST, False) for s in range(1, 199, 2))), ENHANCE_YOUR_CALM, "settings"),
-    "PING": (lambda: again(frame(PING, 0, 0, b"attacker")), ENHANCE_YOUR_CALM, "pings"),
-    "PRIORITY": (lambda: again(frame(PRIORITY, 0, 1, bytes(5))), ENHANCE_YOUR_CALM, "priority"),
+                      b"".join(opened(s, POST, False) for s in range(1, 199, 2))), ENHANCE_YOUR_CALM, "settings_flood"),
+    "PING": (lambda: again(frame(PING, 0, 0, b"attacker")), ENHANCE_YOUR_CALM, "ping_flood"),
+    "PRIORITY": (lambda: again(frame(PRIORITY, 0, 1, bytes(5))), ENHANCE_YOUR_CALM, "priority_flood"),
     "DATA without bytes": (lambda: again(frame(DATA, 0, 1), opened(1, POST, False)), ENHANCE_YOUR_CALM, "empty_data"),
     "DATA of padding alone": (lambda: again(frame(DATA, 8, 1, b"\x00"), opened(1, POST, False)), ENHANCE_YOUR_CALM, "empty_data"),
-    "WINDOW_UPDATE of the connection": (lambda: again(frame(WINDOW_UPDATE, 0, 0, code(1))), ENHANCE_YOUR_CALM, "window_updates"),
+    "WINDOW_UPDATE of the connection": (lambda: again(frame(WINDOW_UPDATE, 0, 0, code(1))), ENHANCE_YOUR_CALM, "window_update_flood"),
     "WINDOW_UPDATE of streams that are gone": (
         lambda: again(frame(WINDOW_UPDATE, 0, 1, code(1)), opened(1) + frame(RST_STREAM, 0, 1, code(CANCEL))),
-        ENHANCE_YOUR_CALM, "window_updates"),
-    "frames that nobody defined": (lambda: again(frame(0x42, 0, 0)), ENHANCE_YOUR_CALM, "unknown_frames"),
+        ENHANCE_YOUR_CALM, "window_update_flood"),
+    "frames that nobody defined": (lambda: again(frame(0x42, 0, 0)), ENHANCE_YOUR_CALM, "unknown_frame_flood"),
 }
 
 
@@ -126,7 +126,7 @@ def attacked(start):
 
 def ended(poise, reason=None):
     labels = {"reason": reason} if reason else {}
-    return value(metrics(poise), "poise_http2_connections_ended_total", **labels)
+    return value(metrics(poise), "poise_listener_http2_connections_ended_total", **labels)
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -236,7 +236,7 @@ def test_windows_that_stay_shut_hold_little_and_end(start, window):
     with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: window}) as client:
         client.replenishes = False
         held = [client.request() for _ in range(100)]
-        origin.wait_requests(101, seconds=20)
+        origin.wait_requests(101, complete=False, seconds=20)
         client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
         client.ping()
         assert poise.memory() - before < GROWN, "a hundred answers that cannot leave"

@@ -1,6 +1,9 @@
 """Certificates that are renewed while clients come and go."""
+import os
 import re
 import threading
+
+import pytest
 
 from admin import metrics, value, verb
 from client import Client, request
@@ -82,6 +85,23 @@ def test_a_reload_refuses_what_the_watch_would_keep(start):
     assert poise.file.read_text().splitlines()[int(number) - 1][int(column) - 1:] == files["key"]
     with connect(poise, authority) as client:
         assert client.ask(request()).status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_files_that_a_lesser_user_cannot_read_are_said_at_the_start(start):
+    authority = Authority()
+    start.folder.chmod(0o755)
+    files = authority.issue("shop.test", end=90).files(start.folder, "shop")
+    os.chmod(files["certificate"], 0o644)
+    os.chmod(files["key"], 0o600)
+    poise = secure(start, authority, files, process_user="nobody")
+    # Root has read it: it serves. The next one it may not read: the old one goes on, and the log says why.
+    poise.wait_line(lambda line: "process.user may not read their files" in line and files["key"] in line, "a warning")
+    before = certificate_for(poise, "shop.test")
+    authority.issue("shop.test", end=90).replace(files)
+    os.chmod(files["certificate"], 0o644)
+    poise.wait_line(lambda line: "is kept" in line and "Permission denied" in line, "that the old one is kept", 15)
+    assert certificate_for(poise, "shop.test") == before
 
 
 def test_handshakes_are_counted_by_kind_and_failures_by_reason(start):

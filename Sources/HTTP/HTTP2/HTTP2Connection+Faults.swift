@@ -1,7 +1,9 @@
 /// What happens to a peer that breaks the rules.
 extension HTTP2Connection {
     /// A connection error: GOAWAY, and nothing more. §5.4.1
-    mutating func refuse(_ code: HTTP2ErrorCode, _ fault: HTTP2Fault, _ workspace: inout HTTP2Workspace) -> Event {
+    @usableFromInline mutating func refuse(
+        _ code: HTTP2ErrorCode, _ fault: HTTP2Fault, _ workspace: inout HTTP2Workspace
+    ) -> Event {
         guard phase != .failed else { return .refusedConnection(failureCode, failure) }
         putGoAway(Swift.min(lastProcessed, lastPeerStream), code, &workspace)
         phase = .failed

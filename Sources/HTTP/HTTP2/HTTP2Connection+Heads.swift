@@ -50,7 +50,7 @@ extension HTTP2Connection {
         guard blockStream != 0 else { return refuse(.protocolError, .unexpectedContinuation, &workspace) }
         if let event = charge(.continuationFlood, &workspace) { return event }
         // One without bytes has no use at all.
-        if frame.length == 0, let event = charge(.madeYouReset, &workspace) { return event }
+        if frame.length == 0, let event = charge(.continuationFlood, &workspace) { return event }
         position &+= HTTP2FrameHeader.byteCount
         (payloadLeft, paddingLeft) = (frame.length, 0)
         return beginFragment(frame, bytes, &position, end, &workspace)

@@ -181,6 +181,10 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     /// No slot is in use and no frame is half read: nothing is lost when the connection ends.
     public var isIdle: Bool { slotsInUse == 0 && blockStream == 0 }
 
+    /// What the peer has begun and owes the rest of: 0 for its preface and SETTINGS, else the stream whose head or trailers
+    /// are half read. `nil`: nothing. A deadline on it is the owner's affair.
+    public var awaitedHead: UInt32? { sawSettings ? blockStream == 0 ? nil : blockStream : 0 }
+
     /// Points that are left of the patience with the peer, 0...10,000.
     public var patience: Int { budget.points }
 }
@@ -285,6 +289,16 @@ extension HTTP2Connection {
         to sink: inout some ByteSink & ~Copyable
     ) {
         writeGoAway(final, code, &workspace)
+        workspace.flush(to: &sink)
+    }
+
+    /// Gives the connection up for a fault that the owner found: GOAWAY, and nothing more. All slots are void.
+    @inlinable
+    public mutating func fail(
+        _ code: HTTP2ErrorCode, _ fault: HTTP2Fault, workspace: inout HTTP2Workspace,
+        to sink: inout some ByteSink & ~Copyable
+    ) {
+        _ = refuse(code, fault, &workspace)
         workspace.flush(to: &sink)
     }
 

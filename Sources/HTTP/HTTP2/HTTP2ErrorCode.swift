@@ -50,6 +50,8 @@ public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
     case trailersWithoutEnd, dataBeforeHead, badInformational
     // Heads that are too large.
     case headTooLarge, tooManyFields
+    // Silence, by the owner's clock.
+    case headTimeout, settingsTimeout, pingTimeout
 
     /// As in `reason=` of logs and metrics.
     public var name: String {
@@ -106,6 +108,9 @@ public enum HTTP2Fault: UInt8, Sendable, CaseIterable {
         case .badInformational: "bad_informational"
         case .headTooLarge: "head_too_large"
         case .tooManyFields: "too_many_fields"
+        case .headTimeout: "head_timeout"
+        case .settingsTimeout: "settings_timeout"
+        case .pingTimeout: "ping_timeout"
         }
     }
 }

@@ -24,8 +24,12 @@ final class ClientConnection: ClientStream {
     private var exchange: Exchange?
     /// What this connection is counted by where connections per client are limited; `nil` where it is not counted.
     private var countedAddress: IPAddress?
+    /// The last host that was found to belong on this connection.
+    var hostThatHolds: [UInt8] = []
     /// Where it speaks HTTP/2.
     var http2: HTTP2Session?
+    /// There: what `Wait.head` stands for.
+    var awaitedHead: UInt32 = 0
     private let openedAt: MonotonicTime
     private(set) var isOverClientLimit = false
     /// Index in the listener's list.
@@ -34,6 +38,7 @@ final class ClientConnection: ClientStream {
     /// When lingering ends, whatever the client sends, and how much of that was dropped.
     private var lingersUntil = MonotonicTime.zero
     private var lingeredBytes = 0
+    private var lingerBytesMax = 0
     /// In ``readRequests()``: an exchange that ends at once returns there instead of recursing.
     private var isReading = false
 
@@ -93,7 +98,8 @@ final class ClientConnection: ClientStream {
         }
         switch wait {
         case .none: break
-        case .idle where phase == .multiplexed, .signOfLife, .goAway: multiplexedTimedOut()
+        case .idle where phase == .multiplexed, .head where phase == .multiplexed, .signOfLife, .goAway:
+            multiplexedTimedOut()
         case .idle, .linger: end(reset: false)
         case .head:
             // The request may be here, only not read yet.
@@ -276,7 +282,9 @@ final class ClientConnection: ClientStream {
 
     /// FIN first, then read and drop what the client still sends: closing with unread bytes would send RST, which
     /// takes the answer back from a client that has not read it yet. RFC 9112 §9.6
-    func finish(requestIsRead: Bool) {
+    ///
+    /// - Parameter isPatient: false for a client that misbehaved: it gets a moment to read why.
+    func finish(requestIsRead: Bool, isPatient: Bool = true) {
         guard isOpen else { return }
         let isDrained = requestIsRead && unreadCount == 0 && !mayHaveInput
         dropInput()
@@ -285,18 +293,19 @@ final class ClientConnection: ClientStream {
         wait = .linger
         tls?.sendCloseNotify(self)
         shutdownWrite()
-        lingersUntil = loop.now + (listener.isRetired ? Self.lingerTimeOfRetired : Self.lingerTime)
+        lingersUntil =
+            loop.now + (listener.isRetired || !isPatient ? Self.lingerTimeOfImpatient : Self.lingerTime)
+        lingerBytesMax = isPatient ? 256 << 20 : 1 << 20
         waitForEnd()
         linger()
     }
 
     /// As nginx: long enough for an upload whose sender looks for the answer only then.
     static var lingerTime: Nanoseconds { .seconds(30) }
-    /// Nobody waits that long for a listener that is gone, or for the end of the process.
-    private static var lingerTimeOfRetired: Nanoseconds { .seconds(2) }
+    /// Nobody waits longer for a listener that is gone, for the end of the process, or for an attacker.
+    private static var lingerTimeOfImpatient: Nanoseconds { .seconds(2) }
     /// Without a byte.
     private static var lingerSilence: Nanoseconds { .seconds(5) }
-    private static var lingerBytesMax: Int { 256 << 20 }
 
     private func waitForEnd() { armTimer(at: min(loop.now + Self.lingerSilence, lingersUntil)) }
 
@@ -313,7 +322,7 @@ final class ClientConnection: ClientStream {
             case .full, .endOfStream, .failed: return end(reset: false)
             }
         }
-        guard lingeredBytes <= Self.lingerBytesMax else { return end(reset: false) }
+        guard lingeredBytes <= lingerBytesMax else { return end(reset: false) }
         if lingeredBytes > before { waitForEnd() }
         if mayHaveInput { again() } else { dropInput() }
     }
@@ -364,7 +373,7 @@ final class ClientConnection: ClientStream {
         }
         if phase == .multiplexed { beginGoAway() }
         if phase == .lingering {
-            lingersUntil = min(lingersUntil, loop.now + Self.lingerTimeOfRetired)
+            lingersUntil = min(lingersUntil, loop.now + Self.lingerTimeOfImpatient)
             waitForEnd()
         }
     }

@@ -117,6 +117,12 @@ extension Exchange {
         if let log = worker.log { record(to: log) }
     }
 
+    private var messageVersion: AccessRecord.MessageVersion? {
+        if client.framesMessages { return .http2 }
+        guard hasHead else { return nil }
+        return head.version == .http11 ? .http11 : .http10
+    }
+
     func record(to log: AccessLog) {
         log.append(
             AccessRecord(
@@ -126,7 +132,7 @@ extension Exchange {
                 bytesOut: answerBody.bytes, waitMicroseconds: Int((chosenAt - beganAt).microseconds),
                 targetMicroseconds: answeredAt > .zero ? Int((answeredAt - chosenAt).microseconds) : -1,
                 totalMicroseconds: Int((now - beganAt).microseconds), requestIDHigh: requestIDHigh,
-                requestIDLow: requestIDLow),
+                requestIDLow: requestIDLow, version: messageVersion, tls: client.security?.version),
             // Of a head that was refused, what was understood until then.
             head: head, buffer: hasHead ? headBuffer : client.input, requestID: keptRequestID, client: clientAddress)
     }

@@ -79,7 +79,8 @@ extension Exchange {
         let start = head.host.end + 1
         guard start < head.authority.end else { return client.scheme.defaultPort }
         let digits = ByteRange(start..<head.authority.end)
-        return decimalValue(buffer.bytes(0, head.headEnd), digits).flatMap { UInt16(exactly: $0) } ?? client.scheme.defaultPort
+        return decimalValue(buffer.bytes(0, head.headEnd), digits).flatMap { UInt16(exactly: $0) }
+            ?? client.scheme.defaultPort
     }
 
     /// Decides what becomes of a body that nobody will read: a small one is dropped and the connection goes on.

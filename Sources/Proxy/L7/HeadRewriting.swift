@@ -8,6 +8,11 @@ extension Exchange {
     /// without a space behind its colon.
     private static var requestHeadExtra: Int { 1792 }
 
+    // The protocol in which a message came. RFC 9110 §7.6.3
+    private static var via2: StaticString { "Via: 2.0 poise\r\n" }
+    private static var via11: StaticString { "Via: 1.1 poise\r\n" }
+    private static var via10: StaticString { "Via: 1.0 poise\r\n" }
+
     /// Stages the request's head for the target. RFC 9110 §7.6, RFC 9112 §3
     func stageRequestHead(to target: TargetStream) {
         let buffer = headBuffer
@@ -44,7 +49,7 @@ extension Exchange {
             writer.appendDecimal(maxForwards)
             writer.append(text: "\r\n")
         }
-        writer.append(text: head.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+        writer.append(text: client.framesMessages ? Self.via2 : head.version == .http11 ? Self.via11 : Self.via10)
         switch head.framing {
         case .none: break
         case .length(let count):
@@ -73,10 +78,14 @@ extension Exchange {
             // A trusted proxy's own fields stay; X-Forwarded-For is written anew with the proxy appended.
             if forwarding.xForwarded { dropped.insert(FieldSet(.xForwardedFor)) }
             if forwarding.forwarded { dropped.insert(FieldSet(.forwarded)) }
+            if tellsSecurity {
+                dropped.formUnion([FieldSet(.xAmznTLSVersion), FieldSet(.xAmznTLSCipherSuite)])
+            }
         } else {
             dropped.formUnion([
                 FieldSet(.xForwardedFor), FieldSet(.xForwardedProto), FieldSet(.xForwardedPort),
-                FieldSet(.xForwardedHost), FieldSet(.xRealIP), FieldSet(.forwarded),
+                FieldSet(.xForwardedHost), FieldSet(.xRealIP), FieldSet(.forwarded), FieldSet(.xAmznTLSVersion),
+                FieldSet(.xAmznTLSCipherSuite),
             ])
         }
         if forwarding.requestID { dropped.insert(FieldSet(.xRequestID)) }
@@ -150,7 +159,7 @@ extension Exchange {
             }
             writer.append(text: "\r\n")
         }
-        if let settings = listener.compiled.settings.tls, settings.tellsVersionAndCipher, let tls = client.security {
+        if tellsSecurity, let tls = client.security {
             writer.append(text: "X-Amzn-Tls-Version: ")
             writer.append(text: tls.versionName)
             writer.append(text: "\r\nX-Amzn-Tls-Cipher-Suite: ")
@@ -169,6 +178,11 @@ extension Exchange {
                 host: buffer.bytes(head.authority.start, head.authority.end), to: &writer)
             writer.append(text: "\r\n")
         }
+    }
+
+    /// `X-Amzn-Tls-*` are written.
+    private var tellsSecurity: Bool {
+        listener.compiled.settings.tls?.tellsVersionAndCipher ?? false && client.security != nil
     }
 
     /// The id of this request: the client's, or 32 hexadecimal digits of our own.
@@ -217,7 +231,8 @@ extension Exchange {
                 writer.append(worker.currentDate().span)
                 writer.append(text: "\r\n")
             }
-            writer.append(text: answer.version == .http11 ? "Via: 1.1 poise\r\n" : "Via: 1.0 poise\r\n")
+            let isFramed = target?.framesMessages ?? false
+            writer.append(text: isFramed ? Self.via2 : answer.version == .http11 ? Self.via11 : Self.via10)
             writeStrictTransport(to: &writer)
             if answerBody.sink == .chunked { writer.append(text: "Transfer-Encoding: chunked\r\n") }
             if !keepAlive {

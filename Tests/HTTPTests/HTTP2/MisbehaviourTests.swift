@@ -33,7 +33,7 @@ struct MisbehaviourTests {
         },
         Habit("made you reset: malformed heads", .madeYouReset, within: 201) { n in [headers(2 * n + 1, [("x", "y")])]
         },
-        Habit("CONTINUATION without bytes", .madeYouReset, within: 201) { n in
+        Habit("CONTINUATION without bytes", .continuationFlood, within: 252) { n in
             n == 0 ? [Frame(type: 1, flags: 1, stream: 1)] : [Frame(type: 9, stream: 1)]
         },
         Habit("CONTINUATION with a byte each", .continuationFlood, within: 502) { n in

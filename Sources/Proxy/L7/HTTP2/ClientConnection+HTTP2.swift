@@ -19,16 +19,17 @@ extension ClientConnection: HTTP2SessionOwner {
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
     func multiplex() {
-        phase = .multiplexed
+        (phase, wait) = (.multiplexed, .none)
         let settings = listener.compiled.settings
         let session = HTTP2Session(
             carrier: self, owner: self, role: .server, settings: HTTP2LocalSettings(settings.http2, settings.limits))
         http2 = session
         listener.counters.add(ListenerCounter.http2Connections)
         listener.counters.add(ListenerCounter.http2Open)
-        waitForStreams()
+        waitForPeer()
         if listener.isRetired { beginGoAway() }
         session.read()
+        waitForPeer()
     }
 
     func multiplexedReady(_ readiness: Readiness) {
@@ -38,14 +39,22 @@ extension ClientConnection: HTTP2SessionOwner {
             endIfDone()
         }
         if isOpen, mayHaveInput || unreadCount > 0 { http2.read() }
+        waitForPeer()
     }
 
     // MARK: Time
 
-    /// Without a stream the idle time runs; with one, the peer is asked for signs of life.
-    private func waitForStreams() {
+    /// A head that has begun must end in time. Without a stream the idle time runs; with one, the peer is asked for signs
+    /// of life.
+    private func waitForPeer() {
         guard let http2, wait != .goAway, wait != .linger else { return }
-        if http2.openCount == 0 {
+        if let head = http2.awaitedHead {
+            // As long as it is the same one, its time runs on.
+            guard wait != .head || awaitedHead != head else { return }
+            (wait, awaitedHead) = (.head, head)
+            armTimer(at: loop.now + listener.compiled.settings.timeouts.head)
+        } else if http2.openCount == 0 {
+            guard wait != .idle else { return }
             wait = .idle
             armTimer(at: min(loop.now + listener.compiled.settings.timeouts.idle, ageLimit))
         } else if wait != .signOfLife {
@@ -64,10 +73,20 @@ extension ClientConnection: HTTP2SessionOwner {
             if mayHaveInput { http2.read() }
             guard isOpen, wait == .signOfLife else { return }
             guard mayContinue else { return beginGoAway() }
-            guard http2.ping() else { return end(reset: true) }
+            guard http2.ping() else {
+                countEnd(.pingTimeout)
+                return end(reset: true)
+            }
             armTimer(at: loop.now + listener.compiled.settings.http2.pingInterval)
         case .goAway: finishGoAway()
-        case .none, .head, .linger: break
+        case .head:
+            if mayHaveInput { http2.read() }
+            waitForPeer()
+            // Anything but the same head has set the timer anew.
+            guard isOpen, self.http2 != nil, wait == .head, !isTimerArmed else { return }
+            awaitedHead == 0
+                ? http2.fail(.settingsTimeout, .settingsTimeout) : http2.fail(.enhanceYourCalm, .headTimeout)
+        case .none, .linger: break
         }
     }
 
@@ -79,12 +98,14 @@ extension ClientConnection: HTTP2SessionOwner {
     func beginGoAway() {
         guard let http2, wait != .goAway, !http2.isClosing else { return }
         http2.goAway(final: false)
+        // What crosses the first GOAWAY comes before the answer to this.
+        http2.ping()
         wait = .goAway
         armTimer(at: loop.now + Self.goAwayStep)
     }
 
     private func finishGoAway() {
-        guard let http2 else { return }
+        guard let http2, !http2.isClosing else { return }
         http2.goAway(final: true)
         endIfDone()
     }
@@ -103,32 +124,59 @@ extension ClientConnection: HTTP2SessionOwner {
         finish(requestIsRead: false)
     }
 
+    // MARK: Other hosts
+
+    /// Whether a request for this host came by a connection that was made for another one, with another certificate: a
+    /// client may use one for all hosts that its certificate names, and not more. RFC 9110 §15.5.20
+    func misdirects(_ host: Span<UInt8>) -> Bool {
+        guard let tls else { return false }
+        if host.count == hostThatHolds.count {
+            var isKnown = true
+            for index in 0..<host.count where host[index] != hostThatHolds[index] { isKnown = false }
+            if isKnown { return false }
+        }
+        var name: [UInt8] = []
+        name.append(host)
+        guard tls.holds(forHost: String(decoding: name, as: UTF8.self)) else { return true }
+        hostThatHolds = name
+        return false
+    }
+
     // MARK: The session's owner
 
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?) {
         let stream = HTTP2ClientStream(connection: self, lane: lane)
-        waitForStreams()
+        waitForPeer()
         stream.begin(hasContent: hasContent, refusing: refusal)
         if !mayContinue { beginGoAway() }
     }
 
     func streamClosed() {
-        waitForStreams()
+        waitForPeer()
         endIfDone()
+    }
+
+    func answeredPing() {
+        if wait == .goAway { finishGoAway() }
     }
 
     func termsChanged() {}
 
     func count(_ fault: HTTP2Fault) {
-        listener.counters.add(ListenerCounter.firstMisbehaviour + Int(fault.rawValue))
+        listener.counters.add(ListenerCounter.firstHTTP2Fault + Int(fault.rawValue))
     }
 
-    func failed() {
+    private func countEnd(_ fault: HTTP2Fault) {
+        listener.counters.add(ListenerCounter.firstHTTP2End + Int(fault.rawValue))
+    }
+
+    func failed(_ fault: HTTP2Fault) {
         guard let http2 else { return }
+        countEnd(fault)
         self.http2 = nil
         http2.dropAll()
         listener.counters.subtract(ListenerCounter.http2Open)
-        finish(requestIsRead: false)
+        finish(requestIsRead: false, isPatient: false)
     }
 
     func disconnected() { end(reset: false) }

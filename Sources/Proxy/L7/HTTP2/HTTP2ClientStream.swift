@@ -36,6 +36,8 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
         case .complete:
             inputCursor = exchange.head.headEnd
             exchange.endHead(hasContent: hasContent)
+            let host = exchange.head.host
+            if connection.misdirects(buffer.bytes(host.start, host.end)) { return exchange.refuse(.misdirected) }
             connection.isOverClientLimit ? exchange.refuse(.tooManyConnections) : exchange.begin()
         case .refused(let refusal): exchange.refuse(.refusedRequest, refusal)
         case .needMore: exchange.refuse(.refusedRequest, Refusal(.badRequestLine))
@@ -83,7 +85,9 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
 
     override func fill(large: Bool) -> Fill { lane?.fill(self) ?? .failed }
     override func stageHead(room: Int) -> BufferWriter { messageHeadWriter(room: room) }
-    override func commitHead(_ writer: BufferWriter, endsMessage: Bool) { commitMessageHead(writer, endsMessage: endsMessage) }
+    override func commitHead(_ writer: BufferWriter, endsMessage: Bool) {
+        commitMessageHead(writer, endsMessage: endsMessage)
+    }
     override func stageTrailers(_ lines: Span<UInt8>) { lane?.trailersToSend.append(lines) }
     override func send(
         _ body: Buffer?, _ start: Int, _ end: Int, mayCopy: Bool, isLast: Bool

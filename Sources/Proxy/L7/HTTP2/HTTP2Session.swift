@@ -10,12 +10,14 @@ protocol HTTP2SessionOwner: AnyObject {
     func opened(_ lane: HTTP2Lane, hasContent: Bool, refusal: Refusal?)
     /// A stream was given back: there is room for another one.
     func streamClosed()
+    /// All that was sent before the last PING has arrived.
+    func answeredPing()
     /// The peer's settings came, or it takes no new streams.
     func termsChanged()
-    /// A stream or the connection failed by the peer's fault.
+    /// A stream failed or was refused by the peer's fault.
     func count(_ fault: HTTP2Fault)
     /// GOAWAY is on its way, for a fault: nothing more is read, and all streams are void.
-    func failed()
+    func failed(_ fault: HTTP2Fault)
     /// The socket is at its end or broken: all streams are void.
     func disconnected()
 }
@@ -41,6 +43,8 @@ final class HTTP2Session {
     private let waiting = RawTable<HTTP2Lane>()
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
+    /// Requests whose head was read in this turn, in their order.
+    private let opened = RawTable<Opening>()
     /// Frames that found no room in the carrier's output, behind all that is there.
     private var spill: [UInt8] = []
     private var isDirty = false
@@ -49,6 +53,12 @@ final class HTTP2Session {
     private(set) var openCount = 0
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
+
+    private struct Opening {
+        let lane: HTTP2Lane
+        let hasContent: Bool
+        let refusal: Refusal?
+    }
 
     /// Content stops here, so that heads and the machine's answers find room behind it.
     private static var contentStagedMax: Int { 128 * 1024 }
@@ -72,7 +82,11 @@ final class HTTP2Session {
         defer { isReading = false }
         var events = 0
         while carrier.isOpen, !hasFailed {
-            if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
+            if carrier.unreadCount > 0 {
+                let isThrough = readEvents(&events)
+                tellOpened()
+                if !isThrough { return carrier.again() }
+            }
             guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
             // A partial frame stays in front; a full buffer has shown that much is coming.
             let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
@@ -136,7 +150,7 @@ final class HTTP2Session {
         case .headTooLarge(let slot, let ends, _):
             let lane = open(slot)
             if ends { lane.end() }
-            owner.opened(lane, hasContent: !ends, refusal: Refusal(.headTooLarge))
+            opened.append(Opening(lane: lane, hasContent: !ends, refusal: Refusal(.headTooLarge)))
         case .trailers(let slot):
             guard let lane = lane(slot) else { return }
             lane.takeTrailers(of: workspace.value)
@@ -158,13 +172,17 @@ final class HTTP2Session {
             wakeAll()
             owner.termsChanged()
         case .goAway: owner.termsChanged()
-        case .pingAcknowledged: pingedAt = .distantFuture
-        case .refusedConnection(_, let fault):
-            hasFailed = true
-            owner.count(fault)
-            flush()
-            owner.failed()
+        case .pingAcknowledged:
+            pingedAt = .distantFuture
+            owner.answeredPing()
+        case .refusedConnection(_, let fault): giveUp(fault)
         }
+    }
+
+    private func giveUp(_ fault: HTTP2Fault) {
+        hasFailed = true
+        flush()
+        owner.failed(fault)
     }
 
     private func takeHead(_ slot: Int, _ ends: Bool) {
@@ -173,10 +191,19 @@ final class HTTP2Session {
         lane.takeHead(of: workspace.value, worker.loop)
         if ends { lane.end() }
         if known == nil {
-            owner.opened(lane, hasContent: !ends, refusal: nil)
+            opened.append(Opening(lane: lane, hasContent: !ends, refusal: nil))
         } else {
             lane.stream?.inputCame()
         }
+    }
+
+    /// Requests begin once all that came together with them is read: who takes one back in the same breath costs no
+    /// target anything.
+    private func tellOpened() {
+        for index in opened.indices where opened[index].lane.session != nil {
+            owner.opened(opened[index].lane, hasContent: opened[index].hasContent, refusal: opened[index].refusal)
+        }
+        while opened.popLast() != nil {}
     }
 
     private func lane(_ slot: Int) -> HTTP2Lane? { slot < lanes.count ? lanes[slot] : nil }
@@ -402,6 +429,18 @@ final class HTTP2Session {
 
     // MARK: The end, and signs of life
 
+    /// What the peer has begun and owes the rest of.
+    var awaitedHead: UInt32? { machine.value.awaitedHead }
+
+    /// Ends the connection for a fault that only a clock shows.
+    func fail(_ code: HTTP2ErrorCode, _ fault: HTTP2Fault) {
+        guard !hasFailed else { return }
+        emit(HTTP2Connection.replyBytesMax) {
+            machine.value.fail(code, fault, workspace: &workspace.value, to: &$0)
+        }
+        giveUp(fault)
+    }
+
     func goAway(final: Bool) {
         guard !hasFailed else { return }
         emit(HTTP2Connection.replyBytesMax) {
@@ -420,6 +459,7 @@ final class HTTP2Session {
     /// Asks the peer for a sign of life.
     ///
     /// - Returns: false where the last question is not answered yet.
+    @discardableResult
     func ping() -> Bool {
         guard pingedAt == .distantFuture else { return false }
         pingedAt = worker.loop.now

@@ -138,7 +138,10 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         if session.openCount == 0 { return closeGracefully() }
         if mayHaveInput { session.read() }
         guard isOpen else { return }
-        guard session.ping() else { return end(reset: true) }
+        guard session.ping() else {
+            pool.counters.add(TargetCounter.http2Ends)
+            return end(reset: true)
+        }
         watchOverPeer()
     }
 
@@ -187,15 +190,20 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         pool.shared.goOn(pool)
     }
 
+    func answeredPing() {}
+
     func termsChanged() {
         guard let session else { return }
         if !session.takesStreams, session.openCount == 0 { return closeGracefully() }
         pool.shared.goOn(pool)
     }
 
-    func count(_ fault: HTTP2Fault) {}
+    func count(_ fault: HTTP2Fault) { pool.counters.add(TargetCounter.http2Faults) }
 
-    func failed() { end() }
+    func failed(_ fault: HTTP2Fault) {
+        pool.counters.add(TargetCounter.http2Ends)
+        end()
+    }
 
     func disconnected() { end() }
 }
