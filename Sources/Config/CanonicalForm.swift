@@ -196,8 +196,7 @@ struct CanonicalWriter {
         if let tls = group.tls {
             writeTargetTLS(tls, base.tls ?? TargetTLS(), at: "\(path).tls", indent: indent)
         }
-        writeHealthCheck(
-            group.healthCheck, base.healthCheck, at: "\(path).health_check", indent: indent, listsToo: listsToo)
+        writeHealthCheck(group, base, at: "\(path).health_check", indent: indent, listsToo: listsToo)
         section(indent, "passive_checks") {
             $0.settings(SettingsTable.passiveChecks, group.passive, base.passive, indent + 1, "\(path).passive_checks")
         }
@@ -212,16 +211,21 @@ struct CanonicalWriter {
     }
 
     private mutating func writeHealthCheck(
-        _ check: HealthCheck?, _ base: HealthCheck?, at path: String, indent: Int, listsToo: Bool
+        _ group: TargetGroup, _ baseGroup: TargetGroup, at path: String, indent: Int, listsToo: Bool
     ) {
-        guard let check else {
+        let base = baseGroup.healthCheck
+        guard let check = group.healthCheck else {
             if includingDefaults || base != nil { line(indent, "health_check: off", at: path, isSetting: true) }
             return
         }
         // A base that is off says nothing about the check that follows it.
         let draft = HealthDraft(check)
         let kind = draft.chosen ?? .tcp
-        let baseDraft = HealthDraft(base ?? HealthCheck())
+        var baseDraft = HealthDraft(base ?? HealthCheck())
+        // Where the base leaves it to the group, it follows this one's protocol.
+        if baseDraft.chosen == HealthDraft.unwritten(isSecureGroup: baseGroup.tls != nil) {
+            baseDraft.chosen = HealthDraft.unwritten(isSecureGroup: group.tls != nil)
+        }
         section(indent, "health_check", always: base == nil) { writer in
             if base == nil, !writer.includingDefaults {
                 // One key at least, or the section would be empty.

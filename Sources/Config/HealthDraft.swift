@@ -36,12 +36,15 @@ struct HealthDraft: Sendable {
         (isTimeoutSet, isEdgeSet) = (true, true)
     }
 
-    /// Values that nobody wrote follow a shorter interval, and a check that asks follows the group's protocol.
+    /// Without a word about it: the least that shows what traffic needs. A certificate that does not hold is no service.
+    static func unwritten(isSecureGroup: Bool) -> Kind { isSecureGroup ? .tls : .tcp }
+
+    /// Values that nobody wrote follow a shorter interval, and the protocol follows the group's.
     func finished(isSecureGroup: Bool) -> HealthCheck? {
         guard !isOff else { return nil }
         var check = self.check
         let asking = isSecureGroup ? Kind.https : .http
-        switch chosen ?? (hasProbeKeys ? asking : .tcp) {
+        switch chosen ?? (hasProbeKeys ? asking : Self.unwritten(isSecureGroup: isSecureGroup)) {
         case .tcp: check.kind = .tcp
         case .tls: check.kind = .tls
         case .http: check.kind = .http(probe(isSecure: false))

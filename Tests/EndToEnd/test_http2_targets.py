@@ -1,11 +1,12 @@
 """HTTP/2 towards targets: connections that clients share, windows, safe retries, and targets that break the protocol."""
+import json
 import threading
 
 import pytest
 
 import client as http1
 import http2
-from admin import metrics, value
+from admin import metrics, value, verb
 from client import request
 from deadline import PATIENCE, Deadline, eventually
 from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR,
@@ -437,3 +438,74 @@ def test_health_checks_speak_http2(start):
     eventually("the good one is healthy", lambda: state(good, "healthy") == 1)
     eventually("the other is not", lambda: state(bad, "unhealthy") == 1)
     assert good.requests[0].target == "/health"
+
+
+def checked(start, *origins, **check):
+    """A group behind HTTP checks, and what the last one of an unhealthy target saw."""
+    poise = behind(start, *origins, group_health_check=CHECK | check)
+
+    def becomes(origin, state):
+        def reached():
+            tree = json.loads(verb("status", "--output", "json", poise=poise).stdout)
+            (target,) = [t for g in tree["target_groups"] for t in g["targets"] if t["address"] == origin.address]
+            return target["state"] == state and (target["reason"], target["last_probe"])
+        return eventually(f"{origin.address} is {state}", reached)
+    return becomes
+
+
+def test_what_a_health_check_says(start):
+    seen = []
+
+    def handler(conn):
+        request = conn.request(Deadline(60))
+        conn.begin(request, 103, [("link", "</a>")])
+        conn.begin(request, 200)
+        # More than a window at once.
+        for _ in range(70):
+            conn.data(request.stream, bytes(1000))
+        conn.data(request.stream, b"sound")
+        conn.headers(request.stream, [("x-sum", "6")], end=True)
+        try:
+            conn.read_until(lambda: conn.goaways, Deadline(10), "GOAWAY")
+        finally:
+            seen.extend(conn.goaways)
+    origin = start.h2_origin(handler)
+    reason, evidence = checked(start, origin, body_contains="sound", headers={"X-Probe": "1"})(origin, "unhealthy")
+    assert reason == "body_mismatch", "only 64 KiB are looked at"
+    request = origin.requests[0]
+    assert (request.scheme, request.method, request.authority, request.get("x-probe")) == ("http", "GET", origin.address, "1")
+    assert request.get("connection") is None and request.stream == 1
+    assert seen and seen[0][1] == 0
+
+
+BAD_HEALTH = {
+    "reset": (lambda conn, request: conn.reset_stream(request.stream, INTERNAL_ERROR),
+              "connection_failed", "HTTP/2: the target reset the stream: internal_error"),
+    "goaway": (lambda conn, request: conn.goaway(0, ENHANCE_YOUR_CALM),
+               "connection_failed", "HTTP/2: the target sent GOAWAY: enhance_your_calm"),
+    "malformed": (lambda conn, request: conn.headers(request.stream, [("a", "b")], end=True),
+                  "malformed_response", "HTTP/2: missing_pseudo_field"),
+    "fault": (lambda conn, request: conn.send(frame(WINDOW_UPDATE, 0, 0, code(0x7FFFFFFF))),
+              "malformed_response", "HTTP/2: window_overflow"),
+    "cut": (lambda conn, request: conn.begin(request, 200, [("content-length", 9)]), "malformed_response", "closed before"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEALTH)
+def test_a_health_check_that_breaks_names_the_cause(start, name):
+    act, reason, words = BAD_HEALTH[name]
+
+    def handler(conn):
+        act(conn, conn.request(Deadline(60)))
+    origin = start.h2_origin(handler)
+    seen, evidence = checked(start, origin, **{"body_contains": "x"} if name == "cut" else {})(origin, "unhealthy")
+    assert seen == reason and evidence.startswith(words), (seen, evidence)
+
+
+def test_a_target_of_http_1_fails_the_check(start):
+    def plain(conn):
+        conn.until(b"SM\r\n\r\n")
+        conn.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    origin = start.origin(plain)
+    reason, evidence = checked(start, origin)(origin, "unhealthy")
+    assert reason == "malformed_response" and evidence.startswith("HTTP/2: the target answers in HTTP/1 ")

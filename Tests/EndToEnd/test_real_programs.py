@@ -11,11 +11,13 @@ import h2.events
 import pytest
 
 import real
+from admin import metrics, value
 from client import Client, get, request
-from deadline import PATIENCE, Deadline
+from deadline import PATIENCE, Deadline, eventually
 from poise import BINARY
 from real import LARGE, program
 from settings import configuration, group, listener
+from test_health_and_apply import CHECK
 from tls import Authority
 
 
@@ -242,6 +244,20 @@ def test_nghttpd_as_target(start, authority, secure):
             assert answer.body == bytes(300_000)
             assert client.ask(request("/missing")).status == 404
             assert client.ask(request("/small", method="HEAD")).body == b""
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("path, state", [("/small", "healthy"), ("/large", "healthy"), ("/missing", "unhealthy")])
+def test_nghttpd_under_health_checks(start, authority, secure, path, state):
+    identity = authority.issue("target.test") if secure else None
+    tls = {"group_protocol": "HTTPS", "group_authority": authority.file(start.folder),
+           "group_certificate_name": "target.test"} if secure else {}
+    with real.nghttpd(start.folder / "nghttpd", identity) as port:
+        check = CHECK | {"path": path}
+        poise = start.proxy(f"127.0.0.1:{port}", group_version="http2", group_health_check=check, **tls)
+        eventually(f"the target is {state}", lambda: value(metrics(poise), "poise_target_state", state=state) == 1)
+        if state == "healthy":
+            assert get(poise.port, "/small").body == b"x" * 1000
 
 
 @pytest.mark.parametrize("http2, secure", [(True, False), (True, True), (False, True)])

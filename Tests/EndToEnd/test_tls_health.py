@@ -139,14 +139,25 @@ def test_a_target_that_gets_another_certificate(start, authority):
 
 
 def test_targets_of_http2(start, authority):
-    """A bare handshake asks whether they agree to HTTP/2; a request is made in HTTP/1.1."""
-    both = start.origin(tls=server_context(authority.issue("target.test"), alpn=("h2", "http/1.1")))
+    """Agreed to or not: with a request behind it or without."""
+    good = start.h2_origin(tls=server_context(authority.issue("target.test"), alpn=("h2", "http/1.1")))
     old = start.origin(tls=server_context(authority.issue("target.test"), alpn=("http/1.1",)))
-    poise = behind_tls(start, both, old, authority=authority, check=TLS, version="http2")
-    becomes(poise, both, "healthy")
-    assert becomes(poise, old, "unhealthy", "tls_failed").startswith("TLS: the target did not agree to h2")
-    asking = behind_tls(start, both, authority=authority, check=HTTPS, version="http2")
-    assert becomes(asking, both, "healthy").startswith("status 200")
+    for check, evidence in [(TLS, "TLS handshake done"), (HTTPS, "status 200")]:
+        poise = behind_tls(start, good, old, authority=authority, check=check, version="http2")
+        assert becomes(poise, good, "healthy").startswith(evidence)
+        assert becomes(poise, old, "unhealthy", "tls_failed").startswith("TLS: the target did not agree to h2")
+    request = good.requests[0]
+    assert (request.scheme, request.target, request.authority) == ("https", "/health", good.address)
+
+
+def test_without_a_word_a_certificate_is_looked_at(start, authority):
+    """The default check of a group of protocol HTTPS: what traffic would refuse is no healthy target."""
+    often = {k: v for k, v in TLS.items() if k != "protocol"}
+    good = start.origin(tls=server_context(authority.issue("target.test")))
+    bad = start.origin(tls=server_context(authority.issue("target.test", start=-9, end=-2)))
+    poise = behind_tls(start, good, bad, authority=authority, check=often)
+    assert becomes(poise, good, "healthy").startswith("TLS handshake done")
+    becomes(poise, bad, "unhealthy", "certificate_expired")
 
 
 @pytest.mark.parametrize("check, words", [(HTTPS, "HTTPS GET /health every 1s"), (TLS, "TLS every 1s")], ids=["HTTPS", "TLS"])

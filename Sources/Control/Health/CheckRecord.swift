@@ -12,22 +12,30 @@ struct ProbeSpec: Equatable {
     let host: String
     /// There where the check goes over TLS.
     let tls: ProbeTLS?
+    /// A request is sent, and over HTTP/2: by prior knowledge, or where TLS agrees to it.
+    let usesHTTP2: Bool
 
     init(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         self.init(
-            target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group))
+            target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group),
+            version: group.settings.version)
     }
 
-    /// - Parameter hostHeader: of the target, for checks without a host of their own.
-    init(_ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil) {
+    /// - Parameters:
+    ///   - hostHeader: of the target, for checks without a host of their own.
+    ///   - version: of the group, for checks that send a request.
+    init(
+        _ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil,
+        version: TargetGroup.HTTPVersion = .http1
+    ) {
         (self.check, self.tls) = (check, tls)
         switch (address, check.port) {
         case (.ip(let ip, _), let port?): self.address = .ip(ip, port: port)
         default: self.address = address
         }
         switch check.kind {
-        case .tcp, .tls: host = ""
-        case .http(let probe): host = probe.host ?? hostHeader
+        case .tcp, .tls: (host, usesHTTP2) = ("", false)
+        case .http(let probe): (host, usesHTTP2) = (probe.host ?? hostHeader, version == .http2)
         }
     }
 }

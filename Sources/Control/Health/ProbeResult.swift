@@ -31,6 +31,14 @@ public struct ProbeResult: Sendable, Equatable {
         case noHandshake
         /// The handshake was done, and the target did not agree to HTTP/2.
         case noHTTP2
+        /// HTTP/2 was asked for, and HTTP/1 came.
+        case onlyHTTP1
+        /// The target broke a rule of HTTP/2.
+        case http2(HTTP2Fault)
+        /// The target reset the probe's stream.
+        case streamReset(HTTP2ErrorCode)
+        /// The target takes no requests on this connection.
+        case goAway(HTTP2ErrorCode)
     }
 
     public var outcome: Outcome
@@ -61,6 +69,10 @@ public struct ProbeResult: Sendable, Equatable {
         case .tls(let failure): "TLS: \(failure)"
         case .noHandshake: "TLS: no handshake"
         case .noHTTP2: "TLS: the target did not agree to h2"
+        case .onlyHTTP1: "HTTP/2: the target answers in HTTP/1"
+        case .http2(let fault): "HTTP/2: \(fault.name)"
+        case .streamReset(let code): "HTTP/2: the target reset the stream: \(code.name)"
+        case .goAway(let code): "HTTP/2: the target sent GOAWAY: \(code.name)"
         }
     }
 }

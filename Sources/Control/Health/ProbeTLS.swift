@@ -2,8 +2,8 @@ import PoiseModel
 import PoiseProxy
 import PoiseTLS
 
-/// How a probe speaks TLS: as the traffic of its group does, but for two things. It resumes no session, so that each
-/// probe sees the certificate that a new connection would; and a request of its own is always HTTP/1.1.
+/// How a probe speaks TLS: as the traffic of its group does, but that it resumes no session, so that each probe sees the
+/// certificate that a new connection would.
 struct ProbeTLS: Equatable {
     let context: TLSClientContext
     let name: TLSName
@@ -17,7 +17,7 @@ struct ProbeTLS: Equatable {
     /// - Returns: `nil` for a check in plain text.
     init?(_ kind: HealthCheck.Kind, of target: CompiledTarget, in group: CompiledGroup) {
         guard kind.isSecure, let context = group.tls, let name = target.tlsName else { return nil }
-        self.init(context, name, offer: kind == .tls && group.settings.version == .http2 ? .http2 : .http11)
+        self.init(context, name, offer: group.settings.version == .http2 ? .http2 : .http11)
     }
 
     var peer: TLSPeer { name.peer(offers: [offer]) }

@@ -34,6 +34,8 @@ final class Probe: Channel {
     private var buffer: Buffer?
     /// Of a check over TLS, while a probe runs.
     private var session: TLSSession?
+    /// Of a check over HTTP/2, from its request on.
+    private var stream: ProbeStream?
     /// The kernel has taken our hello: there is a connection.
     private var hasGreeted = false
     /// Bytes at the front of the buffer.
@@ -97,7 +99,8 @@ final class Probe: Channel {
         } else if phase == .asking {
             ask()
         }
-        if isOpen { watch(phase == .reading ? [.readable] : [.readable, .writable]) }
+        // Over HTTP/2 there is more to say than the request.
+        if isOpen { watch(phase == .reading && stream == nil ? [.readable] : [.readable, .writable]) }
     }
 
     override func ready(_ readiness: Readiness) {
@@ -109,8 +112,13 @@ final class Probe: Channel {
             if code != 0 { return fail(code) }
             if readiness.contains(.writable) { report(.succeeded, .connected) }
         case .shaking: shake()
-        case .asking: ask()
-        case .reading, .ending: read()
+        case .asking:
+            ask()
+            // It came before our request had left, and is told of once.
+            if phase == .reading, !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp]) { read() }
+        case .reading, .ending:
+            if stream != nil { reply() }
+            read()
         }
     }
 
@@ -155,43 +163,69 @@ final class Probe: Channel {
     }
 
     private func ask() {
-        if let session { return ask(session) }
-        let request = self.request
-        while sent < request.count {
-            let result = send(request.span.extracting(droppingFirst: sent))
-            if let code = result.failure { return fail(code) }
-            if result.isBlocked { return }
-            sent += result.count
+        if check.spec.usesHTTP2, stream == nil {
+            stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
         }
-        phase = .reading
+        switch flush() {
+        case .blocked: return
+        case .failed(let failure, let code): return fail(failure, code)
+        case .done: phase = .reading
+        }
+        // What came along with the end of the handshake raises no event: a refusal of our certificate, or a FIN.
+        if let session, session.mayHaveMore || peerClosed { read() }
     }
 
-    /// The request leaves with the client's last word of the handshake, in one send.
-    private func ask(_ session: TLSSession) {
-        let buffer = self.buffer ?? loop.buffers.takeStandard()
-        self.buffer = buffer
-        let request = self.request
-        while sent < request.count {
-            let count = min(request.count - sent, buffer.capacity)
-            buffer.write(request.span.extracting(sent..<sent + count), at: 0)
-            let result = session.send(self, buffer, 0, count)
-            if let code = result.failure { return fail(session.failure, code) }
-            sent += result.count
-            // The kernel refused: it will be writable.
-            if result.count < count { return }
+    /// Says what HTTP/2 has to say besides the request. Whether it arrives is seen by what comes back.
+    private func reply() {
+        guard let stream, !stream.output.isEmpty else { return }
+        if case .failed = flush() { stream.output = [] }
+    }
+
+    private enum Flush {
+        case done, blocked
+        case failed(TLSFailure?, CInt)
+    }
+
+    /// Sends what has not left yet: the request, and over HTTP/2 whatever else there is.
+    private func flush() -> Flush {
+        let bytes = stream?.output ?? request
+        if let session {
+            // The request leaves with the client's last word of the handshake, in one send.
+            let buffer = loop.buffers.takeStandard()
+            defer { loop.buffers.release(buffer) }
+            while sent < bytes.count {
+                let count = min(bytes.count - sent, buffer.capacity)
+                buffer.write(bytes.span.extracting(sent..<sent + count), at: 0)
+                let result = session.send(self, buffer, 0, count)
+                if let code = result.failure { return .failed(session.failure, code) }
+                sent += result.count
+                // The kernel refused: it will be writable.
+                if result.count < count { return .blocked }
+            }
+            switch session.flush(self) {
+            case .done: break
+            case .blocked: return .blocked
+            case .failed: return .failed(session.failure, Errno.connectionReset)
+            }
+        } else {
+            while sent < bytes.count {
+                let result = send(bytes.span.extracting(droppingFirst: sent))
+                if let code = result.failure { return .failed(nil, code) }
+                if result.isBlocked { return .blocked }
+                sent += result.count
+            }
         }
-        switch session.flush(self) {
-        case .done: break
-        case .blocked: return
-        case .failed: return fail(session.failure, Errno.connectionReset)
+        if let stream {
+            stream.output.removeAll(keepingCapacity: true)
+            sent = 0
         }
-        phase = .reading
-        // What came along with the end of the handshake raises no event: a refusal of our certificate, or a FIN.
-        if session.mayHaveMore || peerClosed { read() }
+        return .done
     }
 
     private func read() {
         while isOpen {
+            // Goes on when the kernel has taken some.
+            if let stream, stream.output.count - sent > ProbeStream.outputBytesMax { return }
             let buffer = self.buffer ?? loop.buffers.takeStandard()
             self.buffer = buffer
             let answer = self.answer ?? prober.takeAnswer(matcher!, method: method)
@@ -205,22 +239,33 @@ final class Probe: Channel {
                 guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
                 continue
             }
-            if let code = result.failure { return phase == .ending ? over() : fail(session?.failure, code) }
-            let progress: ProbeAnswer.Progress
-            if result.isEndOfStream {
-                progress = answer.endOfStream(isTruncated: session?.isTruncated ?? false)
-            } else {
-                progress = answer.read(buffer, end: filled + result.count)
-                filled = answer.kept
+            if let code = result.failure {
+                if phase == .ending { return over() }
+                // Many end a connection like that behind their last word.
+                guard let code = stream?.goAway else { return fail(session?.failure, code) }
+                return report(.failed(.connectionFailed), .goAway(code))
             }
+            let progress = take(buffer, result, answer)
             if phase == .reading, case .decided(let outcome, let detail) = progress {
                 phase = .ending
                 report(outcome, detail)
             }
             if phase == .ending, answer.isComplete { return over() }
+            reply()
             // A short read has drained the socket; the next event tells of more.
             if session.map({ !$0.mayHaveMore }) ?? (result.count < room), !peerClosed { return }
         }
+    }
+
+    /// What came, or the end.
+    private func take(_ buffer: Buffer, _ result: IOResult, _ answer: ProbeAnswer) -> ProbeAnswer.Progress {
+        if result.isEndOfStream {
+            return stream?.endOfStream(answer) ?? answer.endOfStream(isTruncated: session?.isTruncated ?? false)
+        }
+        let end = filled + result.count
+        let progress = stream?.read(buffer, end: end, now: loop.now, into: answer) ?? answer.read(buffer, end: end)
+        filled = stream?.kept ?? answer.kept
+        return progress
     }
 
     // MARK: Ending
@@ -254,6 +299,10 @@ final class Probe: Channel {
 
     private func over() {
         guard phase != .waiting else { return }
+        if let stream {
+            stream.close()
+            reply()
+        }
         if answer?.isWhole == true { reset() } else { session?.sendCloseNotify(self) }
         release()
         schedule()
@@ -264,7 +313,7 @@ final class Probe: Channel {
         if let buffer { loop.buffers.release(buffer) }
         if let answer { prober.giveBack(answer) }
         session?.free()
-        (buffer, answer, session) = (nil, nil, nil)
+        (buffer, answer, session, stream) = (nil, nil, nil, nil)
         close()
     }
 }

@@ -29,7 +29,7 @@ final class ProbeAnswer {
     /// Unread bytes at the front of the buffer, as the last call left them.
     private(set) var kept = 0
 
-    private static let limits = HeadLimits(headBytesMax: 16 * 1024, fieldCountMax: 100)
+    static let limits = HeadLimits(headBytesMax: 16 * 1024, fieldCountMax: 100)
     /// Read and dropped behind a verdict at most.
     private static let droppedMax = 65_536
 
@@ -65,6 +65,39 @@ final class ProbeAnswer {
         endOfContent()
         return decision ?? .needMore
     }
+
+    // MARK: Over HTTP/2, where frames say what is what
+
+    var progress: Progress { decision ?? .needMore }
+
+    /// A head as HTTP/1.1 has it, an interim one too.
+    func takeHead(_ text: [UInt8]) {
+        head.reset()
+        switch head.parse(text.span, from: 0, limits: Self.limits, requestMethod: method) {
+        case .needMore: fail(.malformedResponse, .closedEarly)
+        case .refused(let refusal): fail(.malformedResponse, .malformed(refusal.reason))
+        case .complete:
+            guard head.status >= 200 else { return }
+            headIsComplete = true
+            judge()
+        }
+    }
+
+    func takeContent(_ buffer: Buffer, _ start: Int, _ end: Int) { take(buffer, start, end) }
+
+    /// The end of the answer. Nothing where it has failed before.
+    func takeEnd() {
+        guard !isComplete else { return }
+        endOfContent()
+    }
+
+    /// There will be no more of the answer. A verdict stands.
+    func fail(_ reason: TargetReason, _ detail: ProbeResult.Detail) {
+        isComplete = true
+        if decision == nil { decide(.failed(reason), detail) }
+    }
+
+    // MARK: Reading
 
     /// - Returns: where the content begins; `nil` when the head is not complete or not acceptable.
     private func readHead(_ buffer: Buffer, _ end: Int) -> Int? {

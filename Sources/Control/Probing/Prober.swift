@@ -1,3 +1,4 @@
+import PoiseHTTP
 import PoiseHealth
 import PoiseLoop
 import PoiseModel
@@ -15,6 +16,8 @@ final class Prober: Probing {
     private var idleAnswers: [ProbeAnswer] = []
     /// Made with the first probe over TLS.
     private(set) lazy var engine = TLSEngine(loop: loop)
+    /// What the connections of all probes over HTTP/2 share, about 40 KiB; made with the first of them.
+    private(set) lazy var http2 = RawCell(HTTP2Workspace())
     /// Takes the results.
     var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
 
