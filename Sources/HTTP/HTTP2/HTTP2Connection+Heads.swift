@@ -121,6 +121,9 @@ extension HTTP2Connection {
         return kind == .trailers ? takeTrailers(slot, &workspace) : takeAnswer(slot, &workspace)
     }
 
+    /// Streams beyond the limit that cost nothing before the limit is acknowledged: what a client may send in a round trip.
+    private static var refusedUnawareMax: Int { 1_000 }
+
     private mutating func openPeerStream(_ id: UInt32, _ workspace: inout HTTP2Workspace) -> Event? {
         // After our last GOAWAY the client was told to send these elsewhere. §6.8
         guard id <= lastProcessed else { return nil }
@@ -128,8 +131,13 @@ extension HTTP2Connection {
         let slotsMax = settings.streamsMax + Swift.max(8, settings.streamsMax / 4)
         guard openStreams < settings.streamsMax, slotsInUse < slotsMax else {
             writeReset(id: id, .refusedStream, &workspace)
-            // Until it acknowledged our settings it could not know the limit. §6.5.3
-            if settingsAcknowledged, let event = charge(.refusedStreams, &workspace) { return event }
+            // Until it acknowledged our settings it could not know the limit (§6.5.3), but it cannot put that off for ever.
+            if !settingsAcknowledged { refusedUnaware += 1 }
+            if settingsAcknowledged || refusedUnaware > Self.refusedUnawareMax,
+                let event = charge(.refusedStreams, &workspace)
+            {
+                return event
+            }
             return .streamRefused(.refusedStream, .refusedStreams)
         }
         workspace.head.finish()

@@ -104,6 +104,8 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     var frameEndsStream = false
     var sawSettings = false
     var settingsAcknowledged = false
+    /// Streams that were refused before that.
+    var refusedUnaware = 0
 
     // A header block that is coming.
     var block: [UInt8] = []

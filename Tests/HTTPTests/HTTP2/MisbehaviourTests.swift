@@ -157,6 +157,22 @@ struct MisbehaviourTests {
                 == ["GET / HTTP/1.1\r\nHost: a.test\r\ng: 1\r\nc: \(big)\r\n\r\n"])
     }
 
+    @Test("who never acknowledges the limit of streams cannot go beyond it for ever")
+    func unaware() {
+        let server = Endpoint(.server)
+        _ = server.receive(preface + settings().bytes)
+        let limit = HTTP2LocalSettings().streamsMax
+        for number in 0..<UInt32(limit + 1_600) {
+            for happening in server.receive(headers(2 * number + 1, postFields, end: false).bytes) {
+                guard case .refusedConnection(let code, let fault) = happening.event else { continue }
+                #expect((code, fault) == (.enhanceYourCalm, .refusedStreams))
+                #expect(number > UInt32(limit + 1_000), "what crosses our SETTINGS is forgiven")
+                return
+            }
+        }
+        Issue.record("it goes on")
+    }
+
     @Test("what a peer has begun and owes the rest of is known, so that a clock can run on it")
     func awaited() {
         let server = Endpoint(.server)
