@@ -509,3 +509,17 @@ def test_a_target_of_http_1_fails_the_check(start):
     origin = start.origin(plain)
     reason, evidence = checked(start, origin)(origin, "unhealthy")
     assert reason == "malformed_response" and evidence.startswith("HTTP/2: the target answers in HTTP/1 ")
+
+@pytest.mark.parametrize("served", [0, 1])
+def test_a_target_that_refuses_everything_is_not_asked_for_ever(start, served):
+    def handler(conn):
+        for _ in range(served):
+            conn.respond(conn.request(Deadline(60)))
+        for _ in range(100):
+            conn.reset_stream(conn.request(Deadline(60)).stream, REFUSED_STREAM)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin)
+    for _ in range(served):
+        assert http1.get(poise.port).status == 200
+    assert http1.get(poise.port).status == 502
+    assert len(origin.requests) <= served + 5

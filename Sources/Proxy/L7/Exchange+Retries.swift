@@ -27,8 +27,8 @@ extension Exchange {
     ) {
         self.reason = reason
         // A kept connection that the target closed in the meantime says nothing about its health.
-        let isStale =
-            (wasReused || isRefusal && staleTries < Self.refusalsMax) && (reason == .targetClosed || reason == .targetFailed)
+        let mayBeStale = isRefusal ? staleTries < Self.refusalsMax : wasReused
+        let isStale = mayBeStale && (reason == .targetClosed || reason == .targetFailed)
         if !isStale {
             pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
             pool.failed(groupIndex: targetIndex)
