@@ -17,6 +17,8 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     /// Streams that were given a place before the connection stands.
     private let early = RawTable<HTTP2TargetStream>()
     private var servedCount = 0
+    /// New streams want another connection: the settings have changed, or the target is gone.
+    private var isOutdated = false
 
     init(pool: TargetPool, worker: Worker) {
         self.pool = pool
@@ -35,7 +37,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     var load: Int { (session?.openCount ?? 0) + early.count }
     /// New streams that it could take now.
     var room: Int { takesStreams ? (session?.streamsMax ?? pool.group.settings.http2.streamsMax) - load : 0 }
-    var takesStreams: Bool { isOpen && phase != .leaving && session?.takesStreams ?? true }
+    var takesStreams: Bool { isOpen && !isOutdated && phase != .leaving && session?.takesStreams ?? true }
 
     /// Only while there is ``room``.
     func take(_ stream: HTTP2TargetStream) {
@@ -107,7 +109,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         self.session = session
         let first = early.indices.map { early[$0] }
         while early.popLast() != nil {}
-        for stream in first where isOpen { place(stream, session) }
+        for stream in first where isOpen && stream.isOpen { place(stream, session) }
         if isOpen { session.read() }
     }
 
@@ -148,10 +150,8 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     // MARK: The end
 
     func retire() {
-        guard phase != .leaving else { return }
-        if load == 0 { return closeGracefully() }
-        // Before it stands it has no one to tell.
-        if phase == .standing { phase = .leaving }
+        isOutdated = true
+        if load == 0 { closeGracefully() }
     }
 
     func closeGracefully() {
@@ -184,7 +184,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     func streamClosed() {
         guard let session, isOpen else { return }
         if session.openCount == 0 {
-            if phase == .leaving || !session.takesStreams || pool.isRetired { return closeGracefully() }
+            if !takesStreams { return closeGracefully() }
             armTimer(at: loop.now + pool.group.settings.timeouts.keepAliveIdle)
         }
         pool.shared.goOn(pool)

@@ -48,7 +48,8 @@ final class SharedConnections {
         guard !waiting.isEmpty else { return }
         var still: [HTTP2TargetStream] = []
         while let stream = waiting.popLast() { still.append(stream) }
-        for stream in still.reversed() {
+        // One that is placed may end another.
+        for stream in still.reversed() where stream.isOpen {
             stream.waitsForPlace = false
             do {
                 try place(stream, pool)
