@@ -103,7 +103,7 @@ enum ObjectKeys {
         .init("tls", "mapping", "How a group of protocol HTTPS speaks TLS."),
         .init(
             "health_check", "mapping or `off`", "HealthCheckEnabled",
-            "Active checks: TCP, or HTTP where one of its keys is set."),
+            "Active checks: whether a connection is made, or an answer comes."),
         .init("passive_checks", "mapping", "What real traffic tells about a target."),
         .init(
             "sorry_response", "mapping or `off`",

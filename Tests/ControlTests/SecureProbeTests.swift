@@ -181,7 +181,7 @@ struct SecureProbeTests {
         #expect(spec(.tls, tls) != spec(Self.https(), tls))
     }
 
-    @Test("a group's probes take its settings, offer HTTP/2 only in a bare handshake, and change with its certificates")
+    @Test("a group's probes take its settings, offer what its version is, and change with its certificates")
     func engine() throws {
         let prober = NotingProber()
         let engine = HealthEngine(prober: prober, random: { 0 }, order: { _ in }, observe: { _ in })
@@ -205,8 +205,11 @@ struct SecureProbeTests {
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http11))
         adopt(first, .tls, .http2)
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http2))
-        adopt(first, Self.https(), .http2)
+        adopt(first, Self.https(), .http1)
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http11))
+        adopt(first, Self.https(), .http2)
+        #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http2))
+        #expect(engine.target("a", in: "a")?.check?.spec.usesHTTP2 == true)
         let record = engine.target("a", in: "a")?.check
         adopt(second, Self.https(), .http2)
         #expect(tls()?.context === second && engine.target("a", in: "a")?.check !== record)

@@ -473,7 +473,7 @@ def test_what_a_health_check_says(start):
     reason, evidence = checked(start, origin, body_contains="sound", headers={"X-Probe": "1"})(origin, "unhealthy")
     assert reason == "body_mismatch", "only 64 KiB are looked at"
     request = origin.requests[0]
-    assert (request.scheme, request.method, request.authority, request.get("x-probe")) == ("http", "GET", origin.address, "1")
+    assert (request.scheme, request.method, request.host, request.get("x-probe")) == ("http", "GET", origin.address, "1")
     assert request.get("connection") is None and request.stream == 1
     assert seen and seen[0][1] == 0
 

@@ -147,7 +147,7 @@ def test_targets_of_http2(start, authority):
         assert becomes(poise, good, "healthy").startswith(evidence)
         assert becomes(poise, old, "unhealthy", "tls_failed").startswith("TLS: the target did not agree to h2")
     request = good.requests[0]
-    assert (request.scheme, request.target, request.authority) == ("https", "/health", good.address)
+    assert (request.scheme, request.target, request.host) == ("https", "/health", good.address)
 
 
 def test_without_a_word_a_certificate_is_looked_at(start, authority):

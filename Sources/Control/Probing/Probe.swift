@@ -15,8 +15,8 @@ import PoiseTLS
 /// A handshake goes on as far as the target's bytes reach and returns: its longest step verifies a chain, a fraction
 /// of a millisecond.
 ///
-/// One object per check for all of its probes, so that a probe allocates nothing but its TLS session: the timer stands
-/// for the next start while it waits and for the deadline while it runs.
+/// One object per check for all of its probes, so that a probe allocates nothing but its TLS session and what HTTP/2 needs:
+/// the timer stands for the next start while it waits and for the deadline while it runs.
 ///
 /// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
