@@ -20,7 +20,7 @@ PYTHON := .venv/bin/python
 RELEASE := -c release --static-swift-stdlib --product poise
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Fuzz)
 
-.PHONY: help deps build run test test-swift test-e2e test-differential test-schema bench fuzz sanitize soak lint install clean toolchain
+.PHONY: help deps deps-soak build run test test-swift test-e2e test-differential test-schema bench fuzz sanitize soak lint install clean toolchain
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; \
@@ -34,6 +34,9 @@ toolchain:
 
 deps: ## Debian and Python packages that build and tests need (only what is missing)
 	@bash Scripts/deps.sh
+
+deps-soak: ## what `make soak` needs beyond that: testssl.sh, sslyze, a headless Chromium (400 MB)
+	@bash Scripts/deps.sh soak
 
 build: toolchain deps ## release binary with the Swift runtime linked in: .build/release/poise
 	swift build $(RELEASE)
@@ -66,7 +69,7 @@ fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
 sanitize: toolchain deps ## tests under the thread and the address sanitizer
 	bash Scripts/sanitize.sh $(PYTEST_ARGS)
 
-soak: build ## what is long: 10 GiB bodies, storms
+soak: build deps-soak ## what is long or heavy: 10 GiB bodies, storms, scanners, a browser
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/EndToEnd --soak -m soak $(PYTEST_ARGS)
 
 lint: toolchain ## swift-format (strict) and the rules of Scripts/lint.py

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need and this machine lacks: Debian packages, then Python packages in .venv.
-# A second call finds everything in place and does nothing.
+# With `soak` also the outside judges of `make soak`: scanners and a browser, Python ones in .venv-soak (one of them pins an
+# older cryptography than the tests use). A second call finds everything in place and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,7 @@ packages=(
     python3-venv curl nginx-light haproxy prometheus nghttp2-server nghttp2-client libnghttp2-14
     wrk apache2-utils strace valgrind binutils iproute2 util-linux openssl
 )
+if [ "${1:-}" = soak ]; then packages+=(testssl.sh chromium); fi
 # Services that come with them; tests start their own with their own files.
 services=(nginx haproxy prometheus prometheus-node-exporter apache-htcacheclean)
 
@@ -60,20 +62,24 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
 fi
 
-requirements=Tests/requirements.txt
-if ! cmp -s "$requirements" .venv/installed-requirements.txt; then
-    say "installing Python packages of $requirements into .venv"
-    rm -rf .venv
-    python3 -m venv .venv 2>/dev/null || {
+# environment FOLDER REQUIREMENTS: a virtual environment with exactly these packages.
+environment() {
+    cmp -s "$2" "$1/installed-requirements.txt" && return
+    say "installing Python packages of $2 into $1"
+    rm -rf "$1"
+    python3 -m venv "$1" 2>/dev/null || {
         # A Python without ensurepip makes a venv without pip; pip of the same Python then fills it from outside.
-        python3 -m venv --without-pip .venv ||
+        python3 -m venv --without-pip "$1" ||
             die "python3 -m venv does not work" "install python3-venv, or put a Python 3.11 or newer first on PATH"
     }
-    if .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    if "$1/bin/python" -m pip --version >/dev/null 2>&1; then
+        "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$2"
     else
         python3 -m pip --version >/dev/null 2>&1 || die "this Python has neither ensurepip nor pip" "apt-get install python3-venv python3-pip"
-        python3 -m pip --python .venv/bin/python install --quiet --disable-pip-version-check -r "$requirements"
+        python3 -m pip --python "$1/bin/python" install --quiet --disable-pip-version-check -r "$2"
     fi
-    cp "$requirements" .venv/installed-requirements.txt
-fi
+    cp "$2" "$1/installed-requirements.txt"
+}
+
+environment .venv Tests/requirements.txt
+if [ "${1:-}" = soak ]; then environment .venv-soak Tests/requirements-soak.txt; fi

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--soak"):
         skip = pytest.mark.skip(reason="only with --soak")
         for item in items:
-            if "soak" in item.keywords:
+            if item.get_closest_marker("soak"):
                 item.add_marker(skip)
 
 

@@ -1,16 +1,25 @@
 """Real programs that tests run as clients and as targets."""
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
 
 from deadline import eventually
+from poise import ROOT
 
 
 def program(name):
     """The path of a program that `make deps` installs."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    assert path, f"{name} is not installed: make deps"
+    assert path, f"{name} is not installed: make deps, or make deps-soak"
+    return path
+
+
+def soak_tool(name):
+    """The path of a program that `make deps-soak` installs beside the Python of the tests."""
+    path = shutil.which(name, path=os.environ.get("POISE_SOAK_BIN", ROOT / ".venv-soak/bin"))
+    assert path, f"{name} is not installed: make deps-soak"
     return path
 
 
@@ -62,7 +71,7 @@ def nginx(folder, identity=None, http2=False):
         files = identity.files(folder)
         words += f"; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {files['certificate']}; ssl_certificate_key {files['key']}"
     (folder / "conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error; events {{ }}\n"
+        f"daemon off; pid {folder}/pid; error_log {folder}/error; events {{ worker_connections 4096; }}\n"
         f"http {{ access_log off; {temporary} server {{ {words}; root {www}; }} }}\n")
     return running([program("nginx"), "-p", folder, "-e", folder / "error", "-c", folder / "conf"], port, folder / "error")
 
