@@ -71,9 +71,11 @@ extension Exchange {
         }
         interimCount += 1
         // A target may not fill our memory, nor our time, with them.
-        guard interimCount <= Self.interimMax, client.stagedCount <= BufferPool.standardBytes else {
-            return answerRefused(Refusal(status: 502, reason: .headTooLarge))
-        }
+        guard interimCount <= Self.interimMax,
+            client.framesMessages || client.stagedCount <= BufferPool.standardBytes
+        else { return answerRefused(Refusal(status: 502, reason: .headTooLarge)) }
+        // The output of an HTTP/2 connection is full of others' answers: an interim one may be left out. RFC 9110 §15.2
+        if client.framesMessages, client.stagedCount > BufferPool.largeBytes / 2, answer.status != 100 { return }
         // An HTTP/1.0 client knows no interim answers. RFC 9110 §15.2
         guard head.version == .http11 else { return }
         if answer.status == 100 {

@@ -196,6 +196,8 @@ extension Exchange {
                 isQueuedForPlace = true
                 stream.armTimer(at: now + group.compiled.settings.limits.queueTimeout)
             }
+            // The connection may have broken meanwhile, and another try have begun.
+            guard target === stream else { return }
             forward(stream)
         } catch {
             target = nil

@@ -12,7 +12,7 @@ extension Exchange {
         guard phase == .forwarding else { return cut(reason) }
         let pool = target.pool
         let wasReused = target.isReused && !answerBytesCame
-        if target.wasRefused, requestBody.keepsInput || !target.tookContent { requestWasWritten = false }
+        if target.wasRefused { requestWasWritten = false }
         let isConnectFailure = reason.isConnectFailure
         self.target = nil
         leaveTarget(pool)
@@ -64,7 +64,8 @@ extension Exchange {
         guard let group, !answerBytesCame, !client.peerFailed else { return false }
         let policy = group.compiled.settings.retries
         guard isStale || tries < policy.triesMax else { return false }
-        guard requestBody.keepsInput || !requestWasWritten else { return false }
+        // What has been taken out of the input is gone with the try, whether it was sent or only staged.
+        guard requestBody.keepsInput || !requestWasWritten && requestBody.bytes == 0 else { return false }
         if isConnectFailure { return true }
         if requestWasWritten, !head.method.isIdempotent { return false }
         if reason == .targetTimeout, !policy.onTimeout { return false }

@@ -28,9 +28,6 @@ class TargetStream: Stream {
 
     final func markConnected() { isConnected = true }
 
-    /// Whether bytes of content have left: what a target refuses then can only be sent again if they were kept.
-    var tookContent: Bool { sentBytes > 0 }
-
     /// The exchange is over.
     ///
     /// - Parameter reusable: request and answer are complete, and the target does not close behind them.

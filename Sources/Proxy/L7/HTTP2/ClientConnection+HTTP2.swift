@@ -33,7 +33,7 @@ extension ClientConnection: HTTP2SessionOwner {
     }
 
     func multiplexedReady(_ readiness: Readiness) {
-        guard let http2 else { return }
+        guard let http2, http2.beginTurn() else { return }
         if readiness.contains(.writable) {
             http2.mayWrite()
             endIfDone()
@@ -188,6 +188,6 @@ extension HTTP2LocalSettings {
         headListBytesMax = limits.headBytesMax
         fieldCountMax = limits.fieldCountMax
         // A stream's content waits in one large buffer, behind its head.
-        streamWindowBytesMax = min(windowBytesMax, 192 * 1024)
+        streamWindowBytesMax = max(65_535, min(windowBytesMax, 224 * 1024 - limits.headBytesMax))
     }
 }

@@ -48,8 +48,8 @@ final class HTTP2Lane {
     /// The head that was read last, in the form of HTTP/1.
     func takeHead(of workspace: borrowing HTTP2Workspace, _ loop: EventLoop) {
         let text = workspace.headText
-        append(text, loop)
-        waitingHeadBytes += text.count
+        // What the limits let through is less than a large buffer holds.
+        if append(text, loop) { waitingHeadBytes += text.count }
         neverIndexed = workspace.neverIndexed
     }
 
@@ -62,11 +62,14 @@ final class HTTP2Lane {
         end(trailers: lines)
     }
 
-    func append(_ bytes: Span<UInt8>, _ loop: EventLoop) {
-        guard !bytes.isEmpty else { return }
+    /// - Returns: false, with nothing appended, where more waits than a large buffer holds. Windows keep that from happening.
+    func append(_ bytes: Span<UInt8>, _ loop: EventLoop) -> Bool {
+        guard !bytes.isEmpty else { return true }
+        guard waitingEnd - waitingStart + bytes.count <= BufferPool.largeBytes else { return false }
         let buffer = room(bytes.count, loop)
         buffer.write(bytes, at: waitingEnd)
         waitingEnd += bytes.count
+        return true
     }
 
     private func room(_ count: Int, _ loop: EventLoop) -> Buffer {

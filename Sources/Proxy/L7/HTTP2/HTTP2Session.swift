@@ -50,6 +50,13 @@ final class HTTP2Session {
     private var isDirty = false
     private var isReading = false
     private(set) var hasFailed = false
+    /// The socket refused a send: to be told in the next turn.
+    private var isBroken = false
+    /// Content or reading stopped for want of room in the output; and there is room again.
+    private var outputWasFull = false
+    private var mayGoOn = false
+    /// After GOAWAY the machine tells which streams it left out, without further bytes.
+    private var hasReports = false
     private(set) var openCount = 0
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
@@ -83,6 +90,7 @@ final class HTTP2Session {
         var events = 0
         while carrier.isOpen, !hasFailed {
             if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
+            if stagedCount > Self.repliesStagedMax { outputWasFull = true }
             guard carrier.isOpen, !hasFailed, carrier.mayHaveInput, stagedCount <= Self.repliesStagedMax else { break }
             // A partial frame stays in front; a full buffer has shown that much is coming.
             let isBulk = carrier.input.map { carrier.inputEnd == $0.capacity } ?? false
@@ -100,10 +108,11 @@ final class HTTP2Session {
 
     /// - Returns: false when the turn is used up.
     private func readEvents(_ events: inout Int) -> Bool {
-        while carrier.unreadCount > 0, let buffer = carrier.input {
+        while carrier.unreadCount > 0 || hasReports, let buffer = carrier.input {
             guard events < Self.eventsPerTurn, stagedCount <= Self.repliesStagedMax else {
                 tellWhatCame()
                 // What could not be answered goes on when the output has left.
+                if stagedCount > Self.repliesStagedMax { outputWasFull = true }
                 return stagedCount > Self.repliesStagedMax && !carrier.canSend
             }
             events += 1
@@ -115,7 +124,10 @@ final class HTTP2Session {
                     workspace: &workspace.value, to: &$0)
             }
             carrier.inputCursor = position
-            if case .needMore = event { break }
+            if case .needMore = event {
+                hasReports = false
+                break
+            }
             handle(event, buffer)
             guard carrier.isOpen, !hasFailed else { return true }
         }
@@ -159,7 +171,10 @@ final class HTTP2Session {
             tellLater(lane)
         case .data(let slot, let range, let ends):
             guard let lane = lane(slot) else { return }
-            lane.append(buffer.bytes(range.start, range.end), worker.loop)
+            guard lane.append(buffer.bytes(range.start, range.end), worker.loop) else {
+                reset(slot, .flowControlError)
+                return drop(slot, .flowControlError)
+            }
             if ends { lane.end() }
             tellLater(lane)
         case .streamReset(let slot, let code): drop(slot, code)
@@ -173,7 +188,9 @@ final class HTTP2Session {
             // Windows of streams that are open changed with the initial one.
             wakeAll()
             owner.termsChanged()
-        case .goAway: owner.termsChanged()
+        case .goAway:
+            hasReports = true
+            owner.termsChanged()
         case .pingAcknowledged(Self.endPing): owner.crossedEnd()
         case .pingAcknowledged: pingedAt = .distantFuture
         case .refusedConnection(_, let fault): giveUp(fault)
@@ -221,8 +238,13 @@ final class HTTP2Session {
     private func drop(_ slot: Int, _ code: HTTP2ErrorCode) {
         guard let lane = lane(slot) else { return }
         // A target's answer that is here as a whole is taken, whatever becomes of its stream. RFC 9113 §8.1
-        if role == .client, lane.peerHasEnded { return lane.leaveSession() }
         let stream = lane.stream
+        if role == .client, lane.peerHasEnded {
+            lane.leaveSession()
+            lane.hasNews = false
+            stream?.inputCame()
+            return
+        }
         lane.reset(code, worker.loop)
         stream?.peerReset()
     }
@@ -294,7 +316,10 @@ final class HTTP2Session {
             let room = min(
                 machine.value.sendRoom(slot: lane.slot), Self.contentStagedMax - stagedCount,
                 machine.value.peerFrameBytesMax)
-            guard room > 0 else { break }
+            guard room > 0 else {
+                if stagedCount >= Self.contentStagedMax { outputWasFull = true }
+                break
+            }
             let count = min(room, end - position)
             let isLast = ends && position + count == end && lane.trailersToSend.isEmpty
             emit(count + 9) {
@@ -368,7 +393,7 @@ final class HTTP2Session {
         while true {
             switch carrier.flushOutput() {
             case .blocked: return
-            case .failed: return owner.disconnected()
+            case .failed: return breakLater()
             case .done: break
             }
             guard !spill.isEmpty else { break }
@@ -379,6 +404,33 @@ final class HTTP2Session {
             spill.removeFirst(count)
         }
         if !carrier.hasOutput { carrier.releaseOutput() }
+        guard outputWasFull else { return }
+        // No event tells that there is room again: the kernel took all.
+        outputWasFull = false
+        mayGoOn = true
+        carrier.again()
+    }
+
+    /// The socket is broken. Whoever sends may be in the middle of a stream's work: the end comes in a turn of its own.
+    private func breakLater() {
+        (hasFailed, isBroken) = (true, true)
+        carrier.again()
+    }
+
+    /// Before anything else in a turn of the carrier.
+    ///
+    /// - Returns: false when the connection has ended.
+    func beginTurn() -> Bool {
+        if isBroken {
+            isBroken = false
+            owner.disconnected()
+            return false
+        }
+        if mayGoOn {
+            mayGoOn = false
+            wakeAll()
+        }
+        return carrier.isOpen
     }
 
     /// The socket takes bytes again.
@@ -401,7 +453,8 @@ final class HTTP2Session {
     }
 
     private func wake(_ slot: Int) {
-        guard let lane = lane(slot), lane.isWaiting, stagedCount < Self.contentStagedMax else { return }
+        guard let lane = lane(slot), lane.isWaiting else { return }
+        guard stagedCount < Self.contentStagedMax else { return outputWasFull = true }
         lane.isWaiting = false
         lane.stream?.mayWrite()
     }
@@ -419,6 +472,7 @@ final class HTTP2Session {
             for lane in woken where lane.isWaiting && lane.session != nil {
                 guard machine.value.priority(slot: lane.slot).urgency == urgency else { continue }
                 guard stagedCount < Self.contentStagedMax, carrier.isOpen, !hasFailed else {
+                    outputWasFull = true
                     waitForRoom(lane)
                     continue
                 }

@@ -41,7 +41,9 @@ extension HTTP2Stream {
         guard let lane, let session = lane.session else { return (0, .failed) }
         if outputEnd > outputStart, let output {
             let isAll = isLast && start == end
-            outputStart += session.sendContent(lane, output, outputStart, outputEnd, ends: isAll)
+            let count = session.sendContent(lane, output, outputStart, outputEnd, ends: isAll)
+            outputStart += count
+            sentBytes += count
             guard outputStart == outputEnd else { return (0, blocked()) }
             releaseOutput()
             if isAll { return ended() }

@@ -73,6 +73,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
         if readiness.contains(.peerClosed) { peerClosed = true }
         if phase == .connecting { return connect(readiness) }
+        guard session?.beginTurn() ?? isOpen else { return }
         if readiness.contains(.writable) {
             canSend = true
             session?.mayWrite()
@@ -109,7 +110,9 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         self.session = session
         let first = early.indices.map { early[$0] }
         while early.popLast() != nil {}
-        for stream in first where isOpen && stream.isOpen { place(stream, session) }
+        for stream in first where stream.isOpen {
+            isOpen ? place(stream, session) : stream.connectionFailed()
+        }
         if isOpen { session.read() }
     }
 
@@ -184,7 +187,8 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     func streamClosed() {
         guard let session, isOpen else { return }
         if session.openCount == 0 {
-            if !takesStreams { return closeGracefully() }
+            // Who has never said a word is not kept for the next.
+            if !takesStreams || session.awaitedHead == 0 { return closeGracefully() }
             armTimer(at: loop.now + pool.group.settings.timeouts.keepAliveIdle)
         }
         pool.shared.goOn(pool)

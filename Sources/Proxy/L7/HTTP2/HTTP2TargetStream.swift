@@ -41,6 +41,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         writer.append(waitingHead.span)
         waitingHead = []
         commitMessageHead(writer, endsMessage: headEndsMessage, isHTTPS: pool.group.tls != nil)
+        exchange?.requestWasWritten = true
         // The connection stands: from here on an answer is waited for.
         exchange?.targetIsReady(self, .writable)
     }
@@ -97,6 +98,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
 
     override func commitHead(_ writer: BufferWriter, endsMessage: Bool) {
         guard lane == nil else {
+            exchange?.requestWasWritten = true
             return commitMessageHead(writer, endsMessage: endsMessage, isHTTPS: pool.group.tls != nil)
         }
         waitingHead.append(writer.buffer.bytes(0, writer.end))

@@ -10,6 +10,8 @@ final class SharedConnections {
     private let worker: Worker
     private let connections = RawTable<HTTP2TargetConnection>()
     private let waiting = RawTable<HTTP2TargetStream>()
+    /// A letter to ``goOn(_:)`` is on its way.
+    private var isGoingOn = false
 
     init(worker: Worker) { self.worker = worker }
 
@@ -43,9 +45,20 @@ final class SharedConnections {
 
     private var takingCount: Int { connections.indices.count { connections[$0].takesStreams } }
 
-    /// A connection has room, or is gone: who waits goes on.
+    /// A connection has room, or is gone: who waits goes on. In a letter of its own: it may begin tries, and a snapshot
+    /// may be half taken over when a connection ends.
     func goOn(_ pool: TargetPool) {
-        guard !waiting.isEmpty else { return }
+        guard !waiting.isEmpty, !isGoingOn else { return }
+        isGoingOn = true
+        let bound = LoopBound(pool, on: worker.loop)
+        worker.loop.mailbox.post {
+            let pool = bound.open()
+            pool.shared.placeWaiting(pool)
+        }
+    }
+
+    private func placeWaiting(_ pool: TargetPool) {
+        isGoingOn = false
         var still: [HTTP2TargetStream] = []
         while let stream = waiting.popLast() { still.append(stream) }
         // One that is placed may end another.
