@@ -50,11 +50,12 @@ def authority():
     return Authority()
 
 
-def behind(start, authority, depth, count=1, **more):
+def behind(start, authority, depth, beside=False, **more):
+    """(the silent target, a Poise in front of it, and `beside` it one that answers)."""
     shakes, group, handler = DEPTHS[depth]
-    alpn = ["h2"] if "version" in group else ["http/1.1"]
-    secured = server_context(authority.issue("target.test"), alpn) if shakes else None
-    origin, *others = [start.origin(handler, tls=secured) for _ in range(count)]
+    tls = server_context(authority.issue("target.test"), ["h2"] if "version" in group else ["http/1.1"])
+    origin = start.origin(handler, tls=tls if shakes else None)
+    others = [(start.h2_origin if "version" in group else start.origin)(tls=tls if "protocol" in group else None)] if beside else []
     if "protocol" in group:
         group = group | {"authority": authority.file(start.folder), "certificate_name": "target.test"}
     settings = {f"group_{name}": setting for name, setting in (group | more).items()}
@@ -132,9 +133,10 @@ def test_health_checks_find_it(start, authority, depth):
 
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_passive_checks_find_it(start, authority, depth):
-    # The only target of a group is never ejected.
-    origin, poise = behind(start, authority, depth, count=2, passive={"consecutive_failures": 1})
-    for _ in range(2):
-        with http1.Client(poise.port, tls=tls_clients(authority)["http/1.1"], server_name="shop.test") as client:
-            check_generated(client.ask(request()), (502, 504))
-    poise.wait_line(lambda line: "target changed" in line and "consecutive_failures" in line, "that one is ejected")
+    # The last target of a group is not ejected, so there is another.
+    origin, poise = behind(start, authority, depth, passive={"consecutive_failures": 3}, beside=True)
+    with http1.Client(poise.port, tls=tls_clients(authority)["http/1.1"], server_name="shop.test") as client:
+        answers = [client.ask(request()) for _ in range(6)]
+        assert sorted(answer.status for answer in answers) == [200] * 3 + [504] * 3
+        poise.wait_line(lambda line: f"target={origin.address}" in line and "reason=consecutive_failures" in line, "that it is ejected")
+        assert [client.ask(request()).status for _ in range(4)] == [200] * 4

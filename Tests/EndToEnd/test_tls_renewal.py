@@ -5,20 +5,26 @@ import threading
 
 import pytest
 
+import either
 from admin import metrics, value, verb
 from client import Client, request
-from deadline import eventually
+from deadline import Deadline, eventually
 from test_tls_clients import certificate_for, connect, secure
-from tls import Authority, client_context, replace
+from tls import Authority, client_context, replace, shown
+
+SECONDS = 60
 
 
 class Clients:
     """New connections one after another, and one that stays; counts answers and keeps what failed."""
 
-    def __init__(self, port, authority, threads=3):
-        self.port, self.context = port, client_context(authority)
+    def __init__(self, port, authority, threads=3, version="http1"):
+        self.port, self.version = port, version
+        self.context = client_context(authority, [{"http1": "http/1.1", "http2": "h2"}[version]])
         self.over, self.answered, self.failures = threading.Event(), 0, []
         self.lock = threading.Lock()
+        # The certificates that were seen on connections, by their serial numbers.
+        self.seen = set()
         work = [self._come_and_go] * threads + [self._stay]
         self.threads = [threading.Thread(target=self._guard, args=(each,), daemon=True) for each in work]
         for thread in self.threads:
@@ -31,17 +37,23 @@ class Clients:
             self.failures.append(error)
 
     def _ask(self, client):
-        assert client.ask(request()).status == 200
+        assert client.ask("/").status == 200
         with self.lock:
             self.answered += 1
 
+    def _connect(self):
+        client = either.Client(self.version, self.port, tls=self.context, server_name="shop.test")
+        with self.lock:
+            self.seen.add(shown(client.raw).serial_number)
+        return client
+
     def _come_and_go(self):
         while not self.over.is_set():
-            with Client(self.port, tls=self.context, server_name="shop.test") as client:
+            with self._connect() as client:
                 self._ask(client)
 
     def _stay(self):
-        with Client(self.port, tls=self.context, server_name="shop.test") as client:
+        with self._connect() as client:
             while not self.over.is_set():
                 self._ask(client)
 
@@ -69,6 +81,37 @@ def test_renewal_under_load_loses_no_request(start):
     clients.stop()
     assert clients.failures == [] and clients.answered > 200
     assert poise.text().count("a certificate was renewed") == 10
+    assert not any("handshake_failures" in name for name, _ in metrics(poise))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SECONDS * 4)
+def test_a_minute_of_renewals_loses_no_request(start):
+    authority = Authority()
+    identities = [authority.issue("shop.test")]
+    files = identities[0].files(start.folder, "shop")
+    poise = secure(start, authority, files, process_workers=2)
+    crowds = [Clients(poise.port, authority, threads=2, version=version) for version in either.VERSIONS]
+    end, early = Deadline(SECONDS), None
+    while not end.passed():
+        before = [clients.answered for clients in crowds]
+        identities.append(authority.issue("shop.test", kind="rsa" if len(identities) % 2 else "ec"))
+        identities[-1].replace(files)
+        # Every other one is found by the watch.
+        if len(identities) % 2:
+            assert verb("reload", poise=poise).returncode == 0
+        eventually("it is shown", lambda: certificate_for(poise, "shop.test") == identities[-1].certificate, 20)
+        for clients, count in zip(crowds, before):
+            eventually("clients go on", lambda: clients.answered > count + 20, 20)
+        early = early or (poise.memory() if len(identities) > 10 else None)
+    for clients in crowds:
+        clients.stop()
+        assert clients.failures == [], clients.failures[:3]
+        # All of them but for those that lasted shorter than a connection.
+        assert len(clients.seen) > len(identities) // 2 and clients.answered > 2000, (len(clients.seen), clients.answered)
+    print(f"figures: {len(identities) - 1} renewals, {[clients.answered for clients in crowds]} requests,"
+          f" memory {early >> 10} KiB early, {poise.memory() >> 10} KiB late")
+    assert poise.memory() - early < 8 << 20, "the longer, the more memory"
     assert not any("handshake_failures" in name for name, _ in metrics(poise))
 
 
