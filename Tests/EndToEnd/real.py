@@ -62,9 +62,14 @@ def files_in(folder):
 LARGE = bytes(range(256)) * 40_000
 
 
-def nginx(folder, identity=None, http2=False):
-    """nginx that serves files and echoes nothing; with `identity` over TLS, with `http2` that as well (or alone, without TLS)."""
+def nginx(folder, identity=None, http2=False, more=""):
+    """nginx that serves files and echoes nothing; with `identity` over TLS, with `http2` that as well (or alone, without TLS).
+
+    `more` goes into its server block; WWW is the folder of its files, in which anybody may write to put/.
+    """
     www, port = files_in(folder), free_port()
+    (www / "put").mkdir()
+    (www / "put").chmod(0o777)
     temporary = " ".join(f"{k}_temp_path {folder}/{k};" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     words = f"listen 127.0.0.1:{port}" + (" ssl" if identity else "") + (" http2" if http2 else "")
     if identity:
@@ -72,7 +77,7 @@ def nginx(folder, identity=None, http2=False):
         words += f"; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {files['certificate']}; ssl_certificate_key {files['key']}"
     (folder / "conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error; events {{ worker_connections 4096; }}\n"
-        f"http {{ access_log off; {temporary} server {{ {words}; root {www}; }} }}\n")
+        f"http {{ access_log off; {temporary} server {{ {words}; root {www}; {more.replace('WWW', str(www))} }} }}\n")
     return running([program("nginx"), "-p", folder, "-e", folder / "error", "-c", folder / "conf"], port, folder / "error")
 
 

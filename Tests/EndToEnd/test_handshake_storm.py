@@ -99,10 +99,10 @@ def test_two_thousand_handshakes_at_once(start, nginx, many_descriptors):
     print(f"p50, p99, most in ms: {figures}; memory before and after each storm in MiB {[r // MiB for r in rounds]},"
           f" most {poise.memory('VmHWM') // MiB}")
     # The storm's own client takes one of the processors; a whole storm lasts seconds.
-    assert figures["kept"][1] < 250 * SLOW and figures["new"][1] < 500 * SLOW, figures
-    # What the first needed is kept at most once; nothing grows from storm to storm.
-    assert rounds[-1] - rounds[1] < 4 * MiB, rounds
-    assert rounds[-1] < 128 * MiB and poise.memory("VmHWM") < 256 * MiB
+    assert max(figures["kept"][1], figures["new"][1]) < 750 * SLOW, figures
+    # The allocator keeps what the most needed, 60 KiB per connection (nginx: 52); nothing grows from storm to storm.
+    assert rounds[-1] - rounds[2] < 8 * MiB, rounds
+    assert rounds[-1] - rounds[0] < 160 * MiB and poise.memory("VmHWM") < 256 * MiB
     idle = value(metrics(poise), "poise_target_connections", target_group="pool")
     eventually("descriptors are closed", lambda: len(os.listdir(descriptors)) <= before + idle + 2, 30)
     samples = metrics(poise)
