@@ -276,7 +276,7 @@ def head(fields, flags=END):
 
 
 BROKEN = {
-    "4.2 a frame larger than announced": (lambda s: frame(DATA, 0, s, bytes(1 << 20)), FRAME_SIZE_ERROR),
+    "4.2 a frame larger than announced": (lambda s: frame(DATA, 0, s, bytes(16_385)), FRAME_SIZE_ERROR),
     "4.3 a field block that cannot be decoded": (head(b"\xff\xff\xff\xff\xff\xff\xff"), 9),
     "5.1 HEADERS on a stream that nobody opened": (lambda s: frame(HEADERS, END, s + 2, OK), (PROTOCOL_ERROR, STREAM_CLOSED)),
     "5.1.1 a stream that the target opens": (lambda s: frame(HEADERS, END, 2, OK), PROTOCOL_ERROR),
