@@ -19,6 +19,8 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     private var servedCount = 0
     /// New streams want another connection: the settings have changed, or the target is gone.
     private var isOutdated = false
+    /// GOAWAY and FIN are out; what still comes is dropped, since closing would take them back.
+    private var isLingering = false
 
     init(pool: TargetPool, worker: Worker) {
         self.pool = pool
@@ -72,6 +74,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     override func ready(_ readiness: Readiness) {
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
         if readiness.contains(.peerClosed) { peerClosed = true }
+        if isLingering { return linger() }
         if phase == .connecting { return connect(readiness) }
         guard session?.beginTurn() ?? isOpen else { return }
         if readiness.contains(.writable) {
@@ -139,6 +142,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     }
 
     override func timerFired() {
+        if isLingering { return end() }
         guard let session else { return }
         if session.openCount == 0 { return closeGracefully() }
         if mayHaveInput { session.read() }
@@ -206,7 +210,27 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
 
     func failed(_ fault: HTTP2Fault) {
         pool.counters.add(TargetCounter.http2Ends)
-        end()
+        (phase, isLingering) = (.leaving, true)
+        pool.shared.remove(self)
+        let session = session
+        self.session = nil
+        session?.dropAll()
+        guard isOpen else { return }
+        shutdownWrite()
+        armTimer(at: loop.now + .seconds(1))
+        pool.shared.goOn(pool)
+        again()
+    }
+
+    private func linger() {
+        for _ in 0..<16 where isOpen && mayHaveInput {
+            (inputStart, inputCursor, inputEnd) = (0, 0, 0)
+            switch fill() {
+            case .bytes, .blocked: break
+            case .full, .endOfStream, .failed: return end()
+            }
+        }
+        mayHaveInput ? again() : dropInput()
     }
 
     func disconnected() { end() }
