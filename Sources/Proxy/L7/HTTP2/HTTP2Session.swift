@@ -39,7 +39,7 @@ final class HTTP2Session {
     private let workspace: RawCell<HTTP2Workspace>
     /// By the machine's slot.
     private let lanes = RawTable<HTTP2Lane?>()
-    /// Ports whose streams wait for room in a window or in the output.
+    /// Lanes whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
@@ -448,8 +448,16 @@ final class HTTP2Session {
     func waitForRoom(_ lane: HTTP2Lane) {
         lane.isWaiting = true
         guard !lane.isListed else { return }
+        if waiting.count > 2 * openCount + 64 { forgetClosed() }
         lane.isListed = true
         waiting.append(lane)
+    }
+
+    /// Streams that ended while they waited: a client that never opens its window would let them pile up.
+    private func forgetClosed() {
+        var still: [HTTP2Lane] = []
+        while let lane = waiting.popLast() { if lane.session != nil { still.append(lane) } }
+        for lane in still.reversed() { waiting.append(lane) }
     }
 
     private func wake(_ slot: Int) {
