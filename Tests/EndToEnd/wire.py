@@ -77,9 +77,17 @@ class Stream:
 
     def exactly(self, count, deadline=None):
         deadline = deadline or Deadline()
-        while len(self.buffer) < count:
-            self.fill(deadline)
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        # Joined once: a body of many MiB that grows by each read keeps the other threads of the test from running.
+        whole = bytearray()
+        while len(whole) + len(self.buffer) < count:
+            whole += self.buffer
+            self.buffer = b""
+            try:
+                self.fill(deadline)
+            except Ended as ended:
+                raise Ended(ended.how, bytes(whole)) from ended
+        left = count - len(whole)
+        data, self.buffer = bytes(whole) + self.buffer[:left], self.buffer[left:]
         return data
 
     def until(self, mark, deadline=None, limit=1 << 20):

@@ -98,9 +98,7 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
 
     override func exchangeEnded(keepAlive: Bool, requestIsRead: Bool) {
         exchange = nil
-        // The answer is whole; what is still to come of the request is not wanted. RFC 9113 §8.1
-        if !requestIsRead { lane?.session?.reset(lane!.slot, .noError) }
-        closeStream()
+        closeStream(drains: !requestIsRead)
     }
 
     override func exchangeAbandoned(reset: Bool) {
@@ -109,12 +107,12 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
         closeStream()
     }
 
-    private func closeStream() {
+    private func closeStream(drains: Bool = false) {
         guard isOpen else { return }
         dropInput()
         releaseOutput()
         close()
         // Last: the connection may end with it.
-        lane?.close(loop)
+        drains ? lane?.drain(loop) : lane?.close(loop)
     }
 }

@@ -28,6 +28,9 @@ final class HTTP2Lane {
     var isWaiting = false
     /// Something came that its stream has not been told of.
     var hasNews = false
+    /// The stream is gone and the peer may not know yet: what still comes is dropped.
+    private(set) var isDraining = false
+    var drained = 0
     /// It is in the session's list of those that wait, or did.
     var isListed = false
     /// Field lines that end our message.
@@ -143,6 +146,17 @@ final class HTTP2Lane {
     private func drop(_ loop: EventLoop) {
         if let buffer = waiting { loop.releaseBuffer(buffer) }
         (waiting, waitingStart, waitingEnd, waitingHeadBytes) = (nil, 0, 0, 0)
+    }
+
+    /// Our message is whole, the peer's is not wanted any more.
+    func drain(_ loop: EventLoop) {
+        guard let session, !peerHasEnded else { return close(loop) }
+        let unread = max(0, waitingEnd - waitingStart - waitingHeadBytes)
+        drop(loop)
+        stream = nil
+        isWaiting = false
+        isDraining = true
+        session.beganDraining(self, unread: unread)
     }
 
     /// Our side is done with the stream: its slot is given back, and with it what waits.

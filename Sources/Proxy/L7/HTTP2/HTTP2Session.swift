@@ -167,10 +167,12 @@ final class HTTP2Session {
             opened.append(Opening(lane: lane, hasContent: !ends, refusal: refusal))
         case .trailers(let slot):
             guard let lane = lane(slot) else { return }
+            guard !lane.isDraining else { return drain(lane, 0, ends: true) }
             lane.takeTrailers(of: workspace.value)
             tellLater(lane)
         case .data(let slot, let range, let ends):
             guard let lane = lane(slot) else { return }
+            guard !lane.isDraining else { return drain(lane, range.count, ends: ends) }
             guard lane.append(buffer.bytes(range.start, range.end), worker.loop) else {
                 reset(slot, .flowControlError)
                 return drop(slot, .flowControlError)
@@ -266,15 +268,34 @@ final class HTTP2Session {
 
     /// Nobody uses the slot any more. What is missing of the stream is reset by the machine.
     func release(_ slot: Int) {
-        guard lane(slot) != nil else { return }
+        guard let lane = lane(slot) else { return }
         lanes[slot] = nil
-        openCount -= 1
+        if !lane.isDraining { openCount -= 1 }
         if !hasFailed {
             emit(HTTP2Connection.replyBytesMax) {
                 machine.value.release(slot: slot, workspace: &workspace.value, to: &$0)
             }
         }
         owner.streamClosed()
+    }
+
+    /// The answer is whole and the request is not: its rest is dropped for a while. A reset that comes in one read with the
+    /// answer makes some clients (curl 7.88) take the answer for broken. RFC 9113 §8.1
+    ///
+    /// - Parameter unread: what had come and was not passed on.
+    func beganDraining(_ lane: HTTP2Lane, unread: Int) {
+        openCount -= 1
+        if unread > 0 { consumed(lane.slot, unread) }
+        owner.streamClosed()
+    }
+
+    /// More than this of a request that is answered is not listened to.
+    private static var drainedBytesMax: Int { 256 * 1024 }
+
+    private func drain(_ lane: HTTP2Lane, _ count: Int, ends: Bool) {
+        lane.drained += count
+        if count > 0 { consumed(lane.slot, count) }
+        if ends || lane.drained > Self.drainedBytesMax { lane.close(worker.loop) }
     }
 
     func reset(_ slot: Int, _ code: HTTP2ErrorCode) {
