@@ -91,6 +91,7 @@ class Flood:
         with http2.Client(port) as self.client:
             self.client.acknowledges = self.client.replenishes = False
             self.client.opened = range(1, 1 << 31, 2)
+            self.client.window = self.client.initial = 1 << 30  # what the flood opens is not known here
             reader = threading.Thread(target=self._read, daemon=True)
             if reads:
                 reader.start()
@@ -226,14 +227,15 @@ def test_a_hundred_thousand_fields(attacked):
 
 # Slowness
 
-@pytest.mark.parametrize("window", [0, 1])
+@pytest.mark.parametrize("window", [0, 1, 65_535])
 def test_windows_that_stay_shut_hold_little_and_end(start, window):
+    """A hundred answers that cannot leave: each holds its request's head and one small buffer, 32 KiB each, at most."""
     def handler(conn):
         conn.head()
         conn.respond(body=bytes(4 * MB))
     origin = start.origin(handler)
     poise = start.proxy(origin, body_rate_grace="1s", body_rate="10KiB")
-    assert http2.get(poise.port).status == 200
+    assert http2.get(poise.port).status == 200  # that its answers are large is known now
     before = poise.memory()
     with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: window}) as client:
         client.replenishes = False
@@ -241,13 +243,57 @@ def test_windows_that_stay_shut_hold_little_and_end(start, window):
         origin.wait_requests(101, complete=False, seconds=20)
         client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
         client.ping()
-        assert poise.memory() - before < GROWN, "a hundred answers that cannot leave"
+        assert poise.memory() - before < 9 * MB
         # And they are given up after a while, each.
         client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
         assert client.goaways == []
     seen = metrics(poise)
     assert value(seen, "poise_listener_ended_requests_total", reason="client_too_slow") == 100
     assert value(seen, "poise_listener_in_flight_requests") == 0
+
+
+# Where a hundred streams are open and wait with their windows of 1 byte.
+DRIPS = {
+    "of streams": b"".join(frame(WINDOW_UPDATE, 0, s, code(1)) for s in range(1, 199, 2)) + frame(WINDOW_UPDATE, 0, 0, code(100)),
+    "of the connection": frame(WINDOW_UPDATE, 0, 0, code(1)) * 100,
+}
+
+
+@pytest.mark.parametrize("which", DRIPS)
+def test_windows_that_open_byte_by_byte_are_ended(start, which):
+    """CVE-2019-9511: each update of 13 bytes makes a frame for one byte. It costs patience, and little else."""
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(4 * MB)) if conn.request() else None))
+    window = 1 if which == "of streams" else 1 << 20
+    opening = settings({INITIAL_WINDOW_SIZE: window}) + b"".join(opened(s) for s in range(1, 199, 2))
+    flood = Flood(poise.port, again(DRIPS[which], opening), most=TAKEN)
+    assert flood.error == ENHANCE_YOUR_CALM, f"ended with {flood.error} after {flood.sent} bytes"
+    assert ended(poise, "window_update_flood") == ended(poise) == 1
+    sent = sum(length for kind, _, _, length in flood.client.frames if kind == DATA)
+    assert sent > 65_535 or which == "of streams", "the window was used up, then opened"
+    assert value(metrics(poise), "poise_listener_in_flight_requests") == 0
+    assert http2.get(poise.port).status == 200
+
+
+def test_windows_that_open_in_one_breath_are_used_by_one_frame(start):
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(1000)) if conn.request() else None))
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 0}) as client:
+        stream = client.request()
+        client.head(stream)
+        client.replenishes = False
+        client.send(frame(WINDOW_UPDATE, 0, stream, code(1)) * 100)
+        client.messages[stream].window += 100
+        client.read_until(lambda: len(client.messages[stream].body) == 100, what="all that the window allows")
+        assert [length for kind, _, _, length in client.frames if kind == DATA] == [100]
+        client.give_back(900, stream)
+        assert len(client.response(stream).body) == 1000
+
+
+def test_who_reads_by_small_windows_is_no_attacker(start):
+    """Windows of 64 bytes are paid for by half, as windows of 256 and more are wholly: 100 KB by them is no abuse."""
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(100_000)) if conn.request() else None))
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 64}) as client:
+        assert client.ask().body == bytes(100_000)
+        assert client.goaways == []
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silence", "a frame now and then"])

@@ -116,7 +116,7 @@ final class BodyTransfer {
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
             if sourceHasMore(from) { continue }
-            switch from.mayHaveInput ? receive(from) : .blocked {
+            switch from.mayHaveInput ? receive(from, large: isBulk && (keepsInput || to.takesLargePieces)) : .blocked {
             case .bytes: continue
             case .blocked:
                 guard owesLineEnd else {
@@ -248,10 +248,12 @@ final class BodyTransfer {
     }
 
     /// Receives into the source's input, making room first.
-    private func receive(_ from: Stream) -> Stream.Fill {
+    private func receive(_ from: Stream, large: Bool) -> Stream.Fill {
         if !keepsInput {
             if from.inputCursor == from.inputEnd {
-                if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
+                if isBulk, let buffer = from.input, (buffer.capacity == BufferPool.largeBytes) != large {
+                    from.dropInput()
+                }
                 (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
             } else if let buffer = from.input, from.inputEnd == buffer.capacity {
                 _ = from.compactInput()
@@ -259,9 +261,9 @@ final class BodyTransfer {
         } else if from.inputEnd - from.inputStart > Self.keptBytesMax {
             keepsInput = false
             from.inputStart = from.inputCursor
-            return receive(from)
+            return receive(from, large: large)
         }
-        return from.fill(large: isBulk)
+        return from.fill(large: large)
     }
 
     // MARK: Dropping
@@ -279,7 +281,7 @@ final class BodyTransfer {
             if sourceIsDone { return .complete }
             if dropped > Self.droppedBytesMax { return .tooLarge }
             guard from.mayHaveInput else { return .needInput }
-            switch receive(from) {
+            switch receive(from, large: isBulk) {
             case .bytes: continue
             case .blocked: return .needInput
             case .endOfStream: return .sourceEnded

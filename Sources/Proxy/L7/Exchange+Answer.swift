@@ -7,7 +7,7 @@ import PoiseModel
 extension Exchange {
     func readAnswer(of target: TargetStream) {
         while phase == .forwarding, self.target === target {
-            switch target.fill(large: target.pool.answersAreLarge) {
+            switch target.fill(large: target.pool.answersAreLarge && client.takesLargePieces) {
             case .bytes: answerBytesCame = true
             case .blocked: return
             case .full:

@@ -188,6 +188,12 @@ class Stream: Channel {
     /// What must leave before anything else, in bytes.
     var stagedCount: Int { outputEnd - outputStart }
 
+    /// How much of a body would be taken at once, as far as the peer tells beforehand: an HTTP/2 peer's windows do.
+    var sendRoom: Int { .max }
+
+    /// Whether what is read for this side may fill a large buffer: whoever is waited for holds a standard one at most.
+    final var takesLargePieces: Bool { sendRoom >= BufferPool.largeBytes }
+
     /// Field lines of a trailer section for the end of the message; only where ``framesMessages``.
     func stageTrailers(_ lines: Span<UInt8>) {}
 

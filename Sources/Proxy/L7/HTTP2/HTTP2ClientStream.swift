@@ -80,6 +80,7 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
     override var mayContinue: Bool { connection.mayContinue }
     override var deliveredBytes: Int { sentBytes }
     override var stagedCount: Int { outputEnd - outputStart + (lane?.session?.stagedCount ?? 0) }
+    override var sendRoom: Int { messageRoom }
     override var receivedTrailers: [UInt8] { lane?.trailers ?? [] }
     override var receivedNeverIndexed: UInt64 { lane?.neverIndexed ?? 0 }
 

@@ -26,6 +26,8 @@ final class HTTP2Lane {
     var stream: (any HTTP2Stream)?
     /// Its stream waits for room.
     var isWaiting = false
+    /// Its window grew, which its stream has not been told of.
+    var isWidened = false
     /// Something came that its stream has not been told of.
     var hasNews = false
     /// The stream is gone and the peer may not know yet: what still comes is dropped.

@@ -41,6 +41,9 @@ final class HTTP2Session {
     private let lanes = RawTable<HTTP2Lane?>()
     /// Lanes whose streams wait for room in a window or in the output.
     private let waiting = RawTable<HTTP2Lane>()
+    /// Lanes whose windows grew while they waited; `wakesAll`: the window of all did.
+    private let widened = RawTable<HTTP2Lane>()
+    private var wakesAll = false
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
     /// Requests whose head was read in this turn, in their order.
@@ -144,6 +147,7 @@ final class HTTP2Session {
 
     private func tellWhatCame() {
         tellOfContent()
+        tellOfRoom()
         tellOfRequests()
     }
 
@@ -185,10 +189,10 @@ final class HTTP2Session {
             drop(slot, code)
         case .streamRefused(_, let fault): owner.count(fault)
         case .writable(let slot):
-            if let slot { wake(slot) } else { wakeAll() }
+            if let slot { wakeLater(slot) } else { wakesAll = true }
         case .settingsChanged:
             // Windows of streams that are open changed with the initial one.
-            wakeAll()
+            wakesAll = true
             owner.termsChanged()
         case .goAway:
             hasReports = true
@@ -353,6 +357,12 @@ final class HTTP2Session {
         return position - start
     }
 
+    /// What windows and output leave for the lane's content. A socket that takes bytes has room for more than the output.
+    func contentRoom(_ lane: HTTP2Lane) -> Int {
+        let window = hasFailed ? 0 : machine.value.window(slot: lane.slot)
+        return carrier.canSend ? window : min(window, max(0, Self.contentStagedMax - stagedCount))
+    }
+
     /// Ends a message whose content has left: with its trailers where it has some.
     func sendEnd(_ lane: HTTP2Lane) {
         guard !hasFailed else { return }
@@ -481,9 +491,30 @@ final class HTTP2Session {
         for lane in still.reversed() { waiting.append(lane) }
     }
 
-    private func wake(_ slot: Int) {
-        guard let lane = lane(slot), lane.isWaiting else { return }
-        guard stagedCount < Self.contentStagedMax else { return outputWasFull = true }
+    /// Windows that open by a few bytes at a time are used once all that was received has been read: in as few frames as
+    /// they allow.
+    private func wakeLater(_ slot: Int) {
+        guard let lane = lane(slot), lane.isWaiting, !lane.isWidened else { return }
+        lane.isWidened = true
+        widened.append(lane)
+    }
+
+    private func tellOfRoom() {
+        if wakesAll {
+            wakesAll = false
+            wakeAll()
+        }
+        guard !widened.isEmpty else { return }
+        for index in widened.indices {
+            let lane = widened[index]
+            lane.isWidened = false
+            guard lane.isWaiting, lane.session != nil else { continue }
+            if stagedCount < Self.contentStagedMax { wake(lane) } else { outputWasFull = true }
+        }
+        while widened.popLast() != nil {}
+    }
+
+    private func wake(_ lane: HTTP2Lane) {
         lane.isWaiting = false
         lane.stream?.mayWrite()
     }
@@ -505,8 +536,8 @@ final class HTTP2Session {
                     waitForRoom(lane)
                     continue
                 }
-                lane.isWaiting = false
-                lane.stream?.mayWrite()
+                // One that finds nothing left would cost a turn of its exchange for each update of the others.
+                machine.value.sendRoom(slot: lane.slot) > 0 ? wake(lane) : waitForRoom(lane)
             }
         }
     }

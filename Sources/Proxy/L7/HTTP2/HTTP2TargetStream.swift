@@ -83,6 +83,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     // MARK: To the connection
 
     override var stagedCount: Int { outputEnd - outputStart }
+    override var sendRoom: Int { messageRoom }
     override var receivedTrailers: [UInt8] { lane?.trailers ?? [] }
     override var receivedNeverIndexed: UInt64 { lane?.neverIndexed ?? 0 }
 
