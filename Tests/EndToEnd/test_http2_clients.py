@@ -500,6 +500,34 @@ def test_a_request_that_crosses_the_first_goaway_is_served(start):
         assert client.ask().status == 200
 
 
+def test_what_crosses_the_last_goaway_is_ignored(start):
+    """6.8: a head, its content and its trailers, while what was begun before goes on."""
+    gate = threading.Event()
+
+    def handler(conn):
+        conn.request()
+        gate.wait(20)
+        conn.respond(body=b"to the end")
+    origin = start.origin(handler)
+    poise = start.proxy(origin, process_shutdown_deadline="20s")
+    with http2.Client(poise.port) as client:
+        stream = client.request()
+        origin.wait_requests()
+        poise.signal(signal.SIGTERM)
+        client.read_until(lambda: client.goaways and client.goaways[-1][0] == stream, what="the last GOAWAY")
+        for late in range(stream + 2, stream + 12, 2):
+            client.headers(late, head_of("/late", method="POST", fields=[(f"x-{late}", "indexed")]))
+            client.send(frame(DATA, 0, late, bytes(1000)) if late % 4 == 3 else b"")
+            client.headers(late, [("x-sum", "1")], end=True)
+        client.ping()
+        gate.set()
+        assert client.response(stream).body == b"to the end"
+        assert client.expect_end() == "fin"
+        assert client.goaways[-1] == (stream, NO_ERROR)
+    assert poise.wait_exit() == 0
+    assert [request.target for request in origin.requests] == ["/"]
+
+
 def test_a_removed_listener_goes_away_in_order(start):
     origin = start.origin()
     text = lambda *names: configuration([listener(name, forward="pool") for name in names], [group("pool", [origin.address])])
