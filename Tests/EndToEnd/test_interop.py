@@ -160,14 +160,15 @@ def test_curl_gets_the_same(stage, client, option, target, name):
 @pytest.mark.parametrize("target", either.VERSIONS)
 @pytest.mark.parametrize("options", [
     ["-n2000", "-c4", "-m32"], ["-n2000", "-c8", "-m1", "-w10", "-W10"], ["-n300", "-c2", "-m10", *["-H", "x-long: " + "v" * 6000]],
-    ["-n200", "-c2", "-m8", "-d", "{body}", "-H", ":method: PUT"], ["-n500", "-c4", "--h1"], ["-n2000", "-c4", "-m32", "--header-table-size=0"],
+    ["-n200", "-c2", "-m8", "-d", "{body}", "-H", ":method: PUT"], ["-n80", "-c2", "-m8", "-d", "{body}"], ["-n500", "-c4", "--h1"], ["-n2000", "-c4", "-m32", "--header-table-size=0"],
     ["-n2000", "-c4", "-m32", "--encoder-header-table-size=65536"]],
-    ids=["streams", "tiny windows", "large fields", "uploads", "http1", "no table", "a large table"])
+    ids=["streams", "tiny windows", "large fields", "uploads", "uploads answered early", "http1", "no table", "a large table"])
 def test_h2load(fresh_stage, target, options):
     ports, _, folder = fresh_stage
-    if "--h1" in options and target == "http2":
-        pytest.skip("h2load counts no answer whose reason phrase is empty, as those of HTTP/2 are")
-    path = "/put/load" if "-d" in options else "/small"
+    path = "/put/load" if ":method: PUT" in options else "/small"
+    # nginx answers POST for a file at once and does not wait for what comes with it. After 8 MB of that it takes it for a
+    # flood and ends the connection.
+    statuses = "0 2xx, 0 3xx, {} 4xx" if "-d" in options and path == "/small" else "{} 2xx, 0 3xx, 0 4xx"
     (folder / "load").write_bytes(bytes(100_000))
     options = [option.replace("{body}", str(folder / "load")) for option in options]
     done = subprocess.run([program("h2load"), *options, f"https://127.0.0.1:{ports[target]}{path}"],
