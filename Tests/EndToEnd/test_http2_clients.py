@@ -1,7 +1,9 @@
 """HTTP/2 towards clients: every MUST that a client can observe (named by its section), streams, windows, and the end."""
+import contextlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -555,6 +557,27 @@ def test_an_idle_connection_goes_away(start):
         client.read_until(lambda: client.goaways and client.goaways[-1] == (1, NO_ERROR), what="the last GOAWAY")
         assert client.goaways[0] == (0x7FFFFFFF, NO_ERROR), "what is on its way is still served"
         assert client.expect_end() == "fin"
+
+
+def test_idle_connections_do_not_end_all_at_once(start):
+    """`timeouts.idle` is varied by 10 %, as with HTTP/1."""
+    poise = start.proxy(start.origin(), idle="1s")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(http2.Client(poise.port)) for _ in range(12)]
+        for client in clients:
+            assert client.ask().status == 200
+        ends, ended = {}, time.monotonic()
+
+        def wait(client):
+            client.read_until(lambda: client.goaways, what="GOAWAY")
+            ends[client] = time.monotonic()
+        threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(ends) == len(clients) and min(ends.values()) - ended > 0.7
+    assert max(ends.values()) - min(ends.values()) > 0.03, "twelve within 30 of 200 ms: one time in ten million"
 
 
 def test_a_silent_client_with_open_streams_is_asked_for_a_sign_of_life(start):

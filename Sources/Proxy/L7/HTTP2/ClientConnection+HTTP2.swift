@@ -56,7 +56,7 @@ extension ClientConnection: HTTP2SessionOwner {
         } else if http2.openCount == 0 {
             guard wait != .idle else { return }
             wait = .idle
-            armTimer(at: min(loop.now + listener.compiled.settings.timeouts.idle, ageLimit))
+            armTimer(at: min(idleLimit, ageLimit))
         } else if wait != .signOfLife {
             let interval = listener.compiled.settings.http2.pingInterval
             wait = .signOfLife
