@@ -171,6 +171,7 @@ extension ClientConnection: HTTP2SessionOwner {
     func failed(_ fault: HTTP2Fault) {
         guard let http2 else { return }
         countEnd(fault)
+        worker.http2Ended(fault) { .client(listener: listener.name, address) }
         self.http2 = nil
         http2.dropAll()
         listener.counters.subtract(ListenerCounter.http2Open)
