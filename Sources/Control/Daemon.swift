@@ -144,6 +144,13 @@ public final class Daemon {
                 report.held(listener, hold, code: code, at: loop.now)
             }
         }
+        let witness = LoopBound((report: HTTP2EndReport(log), loop: loop), on: loop)
+        events.http2Ended = { end in
+            mailbox.post {
+                let (report, loop) = witness.open()
+                report.ended(end, at: loop.now)
+            }
+        }
         do {
             try await workers.start(
                 count: count, ringBytes: Self.ringBytes(proposal.configuration.logs), limits: limits,

@@ -144,6 +144,9 @@ def test_a_flood_is_ended(attacked, name):
     assert poise.memory("VmHWM") - before < GROWN
     assert len(origin.requests) < 2000, "little of it reached a target"
     eventually("it is counted", lambda: ended(poise, reason) == 1)
+    line = poise.wait_line(lambda line: "was ended for what its client did" in line, "a word about it")
+    assert line.startswith("poise: warning: ") and " listener=web client=127.0.0.1 " in line
+    assert f" reason={reason or ''}" in line and ' explanation="it ' in line
     assert http2.get(poise.port).status == 200
 
 
@@ -365,6 +368,34 @@ def test_faults_of_streams_are_counted_apart(attacked):
     assert ended(poise) == 0
 
 
+def test_an_attack_by_many_connections_is_told_of_once(attacked):
+    poise, _ = attacked
+    for _ in range(8):  # ten in a second are told of
+        with http2.Client(poise.port) as client:
+            client.send(frame(DATA, 0, 1, b"x"))
+            client.expect_goaway(PROTOCOL_ERROR)
+    with http2.Client(poise.port) as client:
+        client.send(frame(PING, 0, 1, bytes(8)))
+        client.expect_goaway(PROTOCOL_ERROR)
+    told = lambda: [line for line in poise.output() if "was ended for what its client did" in line]
+    eventually("both are told of", lambda: len(told()) == 2)
+    assert told()[0].endswith('reason=idle_stream explanation="it sent a frame for a stream that was never opened"')
+    assert " reason=bad_stream_id " in told()[1] and told()[1].endswith(" left_out=7")
+    assert ended(poise, "idle_stream") == 8 and ended(poise, "bad_stream_id") == 1
+
+
+def test_who_goes_silent_is_not_told_of(start):
+    """Clients that lose their network are no news; a target that does is."""
+    poise = start.proxy(start.origin(lambda conn: (conn.request(), conn.expect_end(Deadline(30)))), ping_interval="200ms")
+    with http2.Client(poise.port) as client:
+        client.request()
+        client.acknowledges = False
+        with contextlib.suppress(Ended, OSError):
+            client.read_until(lambda: False, Deadline(20))
+    assert ended(poise, "ping_timeout") == 1
+    assert "was ended" not in poise.text()
+
+
 @pytest.mark.parametrize("broken, metric", [
     (frame(DATA, 0, 9, b"x"), "poise_target_http2_connections_ended_total"),
     (frame(HEADERS, END_HEADERS | END_STREAM, 1, block([(":status", "200"), ("te", "x")])), "poise_target_http2_stream_faults_total"),
@@ -378,6 +409,11 @@ def test_faults_of_targets_are_counted(start, broken, metric):
     poise = start.proxy(start.h2_origin(handler), group_version="http2")
     assert http2.get(poise.port).status == 502
     assert value(metrics(poise), metric) == 1
+    if "connections" in metric:
+        line = poise.wait_line(lambda line: "was ended for what its target did" in line, "a word about it")
+        assert " group=pool target=127.0.0.1:" in line and " reason=idle_stream " in line
+    else:
+        assert "was ended" not in poise.text()
 
 
 # Who is spared

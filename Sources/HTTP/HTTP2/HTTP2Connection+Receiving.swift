@@ -205,7 +205,7 @@ extension HTTP2Connection {
         owe(frame.length, &workspace)
         switch absence(of: frame.stream) {
         case .idle: return refuse(.protocolError, .idleStream, &workspace)
-        case .resetByUs: return charge(.lateFrameFlood, &workspace)
+        case .leftOut, .resetByUs: return charge(.lateFrameFlood, &workspace)
         case .ended, .closed:
             writeReset(id: frame.stream, .streamClosed, &workspace)
             return charge(.madeYouReset, &workspace)

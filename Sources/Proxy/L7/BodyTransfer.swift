@@ -116,7 +116,9 @@ final class BodyTransfer {
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
             if sourceHasMore(from) { continue }
-            switch from.mayHaveInput ? receive(from, large: isBulk && (keepsInput || to.takesLargePieces)) : .blocked {
+            // An end that was read by an earlier try is not told of again.
+            let mayReceive = from.mayHaveInput || from.messageHasEnded
+            switch mayReceive ? receive(from, large: isBulk && (keepsInput || to.takesLargePieces)) : .blocked {
             case .bytes: continue
             case .blocked:
                 guard owesLineEnd else {
@@ -128,7 +130,6 @@ final class BodyTransfer {
             case .failed: return .sourceFailed
             case .endOfStream:
                 guard source == .untilClose, !from.isTruncated else { return .sourceEnded }
-                sourceIsDone = true
                 endSource(from, to)
             case .full: preconditionFailure("room was made before")
             }
@@ -159,12 +160,15 @@ final class BodyTransfer {
                 copy(buffer, from.inputCursor, count, to)
                 from.inputCursor += count
                 if !keepsInput { from.inputStart = from.inputCursor }
+                if from.messageHasEnded { endSource(from, to) }
                 return .staged
             }
             stageLineEnd(to)
             if sink == .chunked { stageSize(count, to) }
             takePending(from, count)
             owesLineEnd = sink == .chunked
+            // The end leaves with the last bytes, unless it is itself bytes that go behind them.
+            if sink == .asIs, from.messageHasEnded { endSource(from, to) }
             return .staged
         case .chunked:
             return decode(buffer, from, to)
@@ -351,6 +355,7 @@ final class BodyTransfer {
 
     /// The source framed its message itself, and its end has come.
     private func endSource(_ from: Stream, _ to: Stream) {
+        sourceIsDone = true
         let trailers = from.framesMessages ? from.receivedTrailers : []
         if to.framesMessages {
             if !trailers.isEmpty { to.stageTrailers(trailers.span) }

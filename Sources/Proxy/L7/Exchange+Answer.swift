@@ -133,8 +133,10 @@ extension Exchange {
 
     /// Where a stream frames messages itself, its end is the message's, also behind a known length: trailers may come.
     /// That the length is kept to is checked by the stream.
-    private func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
-        guard source.framesMessages, case .length(let count) = told, count > 0 else { return told }
+    func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
+        guard source.framesMessages, case .length(let count) = told, count > 0 || !source.messageHasEnded else {
+            return told
+        }
         return .untilClose
     }
 

@@ -246,7 +246,9 @@ extension Exchange {
 
     func forward(_ target: TargetStream) {
         if target.framesMessages {
-            requestBody.sink = .asIs
+            // With trailers also behind a known length. A message of HTTP/1 with a length has no place for them: there they
+            // are left out, as any hop may do. RFC 9110 §6.5.1
+            requestBody.begin(framing(of: head.framing, from: client), sink: .asIs)
             target.neverIndexedNext = client.receivedNeverIndexed
         } else {
             requestBody.sink = sinkOfRequest

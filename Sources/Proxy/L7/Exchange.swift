@@ -279,7 +279,8 @@ final class Exchange {
         let isHere: Bool
         switch head.framing {
         case .none: isHere = true
-        case .length(let count): isHere = client.unreadCount >= count
+        case .length(let count):
+            isHere = client.unreadCount >= count && (!client.framesMessages || client.messageHasEnded)
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }

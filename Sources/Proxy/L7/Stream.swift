@@ -200,6 +200,9 @@ class Stream: Channel {
     /// Field lines that came behind the content, in the form of HTTP/1; only where ``framesMessages``.
     var receivedTrailers: [UInt8] { [] }
 
+    /// The peer's message is whole, and what is not yet taken of it is in the input; only where ``framesMessages``.
+    var messageHasEnded: Bool { false }
+
     /// Free bytes behind what is staged.
     final var outputRoom: Int { output.map { $0.capacity - outputEnd } ?? BufferPool.standardBytes }
 

@@ -82,6 +82,7 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
     override var stagedCount: Int { outputEnd - outputStart + (lane?.session?.stagedCount ?? 0) }
     override var sendRoom: Int { messageRoom }
     override var receivedTrailers: [UInt8] { lane?.trailers ?? [] }
+    override var messageHasEnded: Bool { lane?.isEmptyForGood ?? false }
     override var receivedNeverIndexed: UInt64 { lane?.neverIndexed ?? 0 }
 
     override func fill(large: Bool) -> Fill { lane?.fill(self) ?? .failed }

@@ -45,6 +45,8 @@ final class HTTP2Lane {
     init(session: HTTP2Session, slot: Int) { (self.session, self.slot) = (session, slot) }
 
     var hasWaiting: Bool { waitingEnd > waitingStart }
+    /// The peer's message is whole, and all of it was taken.
+    var isEmptyForGood: Bool { peerHasEnded && !hasWaiting && !wasReset }
     /// A fill would find something.
     var mayHaveInput: Bool { hasWaiting || peerHasEnded || wasReset }
 

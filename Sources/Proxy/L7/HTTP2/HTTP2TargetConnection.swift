@@ -148,7 +148,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         if mayHaveInput { session.read() }
         guard isOpen else { return }
         guard session.ping() else {
-            pool.counters.add(TargetCounter.http2Ends)
+            countEnd(.pingTimeout)
             return end(reset: true)
         }
         watchOverPeer()
@@ -208,8 +208,15 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
 
     func count(_ fault: HTTP2Fault) { pool.counters.add(TargetCounter.http2Faults) }
 
-    func failed(_ fault: HTTP2Fault) {
+    private func countEnd(_ fault: HTTP2Fault) {
         pool.counters.add(TargetCounter.http2Ends)
+        worker.http2Ended(fault) {
+            .target(group: pool.group.settings.name ?? pool.group.settings.id, pool.target.label)
+        }
+    }
+
+    func failed(_ fault: HTTP2Fault) {
+        countEnd(fault)
         (phase, isLingering) = (.leaving, true)
         pool.shared.remove(self)
         let session = session
