@@ -202,8 +202,12 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     func streamClosed() {
         guard let session, isOpen else { return }
         if session.openCount == 0 {
-            // Who has never said a word is not kept for the next.
-            if !takesStreams || session.awaitedHead == 0 || isInTheWay || isTooMany { return closeGracefully() }
+            // Who has never said a word is not kept for the next, nor is anybody where no next one comes: a try may
+            // have begun after its target was taken out, or the last one that waited for HTTP/2.
+            let hasNext = !pool.isRetired && pool.group.settings.version == .http2
+            if !takesStreams || !hasNext || session.awaitedHead == 0 || isInTheWay || isTooMany {
+                return closeGracefully()
+            }
             armTimer(at: loop.now + pool.group.settings.timeouts.keepAliveIdle)
         }
         pool.shared.goOn(pool)
