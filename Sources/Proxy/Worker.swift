@@ -192,7 +192,7 @@ public final class Worker {
     /// Nanoseconds since 1970 at this wake-up.
     var wallTime: Int64 {
         if loop.now >= wallReadAt + .seconds(1) {
-            wallOffset = Clock.wall - loop.now.nanoseconds
+            wallOffset = loop.wallClock - loop.now.nanoseconds
             wallReadAt = loop.now
         }
         return loop.now.nanoseconds + wallOffset

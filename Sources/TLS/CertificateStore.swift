@@ -86,7 +86,7 @@ public final class CertificateStore: Sendable {
     /// The same for the content of a `server_name` extension. RFC 6066 §3
     ///
     /// SAFETY: `content` is read within its bounds.
-    func choice(forServerNameExtension content: UnsafeBufferPointer<UInt8>) -> Int {
+    package func choice(forServerNameExtension content: UnsafeBufferPointer<UInt8>) -> Int {
         guard content.count > 5, unsafe content[2] == 0 else { return 0 }
         let count = unsafe Int(content[3]) << 8 | Int(content[4])
         guard count <= content.count - 5 else { return 0 }

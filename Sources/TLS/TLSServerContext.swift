@@ -80,8 +80,10 @@ private func clientHello(_ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CI
         let content = unsafe UnsafeBufferPointer(start: bytes, count: count)
         choice = unsafe server.certificates.choice(forServerNameExtension: content)
     }
+    // What a session shows already: the default's, or what the hello before a retry led to.
+    let shown = unsafe Int(wire.pointee.choice)
     unsafe wire.pointee.choice = Int32(choice)
-    guard choice != 0, let ssl = unsafe ssl else { return SSL_CLIENT_HELLO_SUCCESS }
+    guard choice != shown, let ssl = unsafe ssl else { return SSL_CLIENT_HELLO_SUCCESS }
     if unsafe server.certificates.entries[choice].install(onSession: ssl) { return SSL_CLIENT_HELLO_SUCCESS }
     unsafe alert?.pointee = SSL_AD_INTERNAL_ERROR
     return SSL_CLIENT_HELLO_ERROR

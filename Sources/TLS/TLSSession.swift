@@ -389,21 +389,22 @@ import PoiseLoop
         unsafe wire.pointee.inputStart = 0
         unsafe wire.pointee.inputEnd = received.count
         unsafe wire.pointee.mayHaveMore = received.count == buffer.capacity
-        if received.count == 0 { unsafe wire.pointee.dropInput() }
+        if received.count > 0 { unsafe wire.pointee.receives += 1 } else { unsafe wire.pointee.dropInput() }
         return received
     }
 
     /// Remembers why OpenSSL refused to go on, and lets its alert out.
     private func fail(_ channel: Channel) -> TLSFailure {
-        var found = unsafe TLSFailure.takeFromQueue(ssl)
+        var found = unsafe TLSFailure.takeFromQueue(ssl, isAnswered: wire.pointee.hasOutput)
         if found.reason == .notTLS, beginsLikeARequest { found = TLSFailure(.plainHTTP) }
         if found.reason != .plainHTTP { _ = flush(channel) }
         return fail(found)
     }
 
-    /// Whether the bytes that came last begin with a method, of which OpenSSL knows only a few, or with HTTP/2's preface.
+    /// Whether what came begins with a method, of which OpenSSL knows only a few, or with HTTP/2's preface. Not told of
+    /// one that comes in pieces.
     private var beginsLikeARequest: Bool {
-        guard let buffer = unsafe wire.pointee.input else { return false }
+        guard unsafe wire.pointee.receives == 1, let buffer = unsafe wire.pointee.input else { return false }
         let bytes = buffer.bytes(0, unsafe wire.pointee.inputEnd)
         var count = 0
         while count < bytes.count, (0x41...0x5A).contains(bytes[count]) { count += 1 }

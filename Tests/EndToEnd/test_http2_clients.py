@@ -329,6 +329,19 @@ def test_streams_beyond_the_limit_are_refused(start):
     assert len(origin.requests) == 4
 
 
+def test_uploads_that_were_answered_early_do_not_hold_their_places(start):
+    """8.1: their rest is dropped for a while, and then reset with NO_ERROR, which is no failure of the answer."""
+    poise = start.proxy(start.origin(lambda conn: (conn.head(), conn.respond(status=403), conn.expect_end(Deadline(30)))))
+    with http2.Client(poise.port) as client:
+        streams = []
+        for n in range(120):
+            streams.append(client.begin(f"/{n}", method="POST"))
+            assert client.response(streams[-1]).status == 403
+        client.expect_reset(streams[0], NO_ERROR)
+        client.data(streams[-1], bytes(300_000))
+        client.expect_reset(streams[-1], NO_ERROR)
+
+
 def test_a_slow_stream_holds_back_no_other(start):
     def handler(conn):
         while True:

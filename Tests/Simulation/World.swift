@@ -60,6 +60,10 @@ final class World {
         var generated = 0
         /// Requests without an answer, or with a part of one.
         var cut = 0
+        /// Answers by HTTP/2, of those above.
+        var multiplexed = 0
+        /// Requests that Poise said it has not begun with.
+        var disowned = 0
         /// Ends of tunnels that saw the other end's end.
         var tunneled = 0
     }
@@ -101,6 +105,7 @@ final class World {
     func fail(_ text: String) {
         guard violation == nil else { return }
         violation = text
+        for target in targets { target.traceState() }
         trace("VIOLATION \(text)")
     }
 
@@ -149,7 +154,8 @@ final class World {
 
     /// Whether Poise may have answered by itself.
     func mayBeGenerated(_ status: Int, isPolite: Bool, _ plan: RequestPlan?) -> Bool {
-        if scenario.isPerfect { return false }
+        // A body that is too long to be kept cannot be sent once more.
+        if scenario.isPerfect { return status == 502 && plan.map { $0.refusals > 0 && $0.bodyCount > 50_000 } ?? false }
         switch status {
         case 502, 503, 504: return true
         case 413: return scenario.clientLimits.bodyBytesMax.map { (plan?.bodyCount ?? 0) > $0 || !isPolite } ?? false

@@ -147,6 +147,11 @@ extension HTTP2Connection {
             writeReset(id: id, .protocolError, &workspace)
             return charge(.madeYouReset, &workspace) ?? .streamRefused(.protocolError, fault)
         }
+        // §8.1.1. As above, nobody has heard of the stream yet: it must not have a slot that somebody else must release.
+        if workspace.head.fault == nil, blockEndsStream, workspace.head.contentLength > 0 {
+            writeReset(id: id, .protocolError, &workspace)
+            return charge(.madeYouReset, &workspace) ?? .streamRefused(.protocolError, .contentLengthMismatch)
+        }
         let slot = takeSlot(for: id)
         streams[slot].flags.insert(.headReceived)
         streams[slot].priority = workspace.head.priority
@@ -154,12 +159,7 @@ extension HTTP2Connection {
         if let fault = workspace.head.fault {
             return charge(.headerBomb, &workspace) ?? .headTooLarge(slot: slot, endStream: blockEndsStream, fault)
         }
-        if workspace.head.contentLength >= 0 {
-            streams[slot].contentLeft = workspace.head.contentLength
-            if blockEndsStream, streams[slot].contentLeft > 0 {
-                return failStream(slot, .protocolError, .contentLengthMismatch, &workspace)
-            }
-        }
+        if workspace.head.contentLength >= 0 { streams[slot].contentLeft = workspace.head.contentLength }
         return .head(slot: slot, endStream: blockEndsStream)
     }
 

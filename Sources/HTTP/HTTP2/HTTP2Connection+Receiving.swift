@@ -264,8 +264,9 @@ extension HTTP2Connection {
             return nil
         }
         guard frame.length % 6 == 0 else { return refuse(.frameSizeError, .badFrameSize, &workspace) }
-        (phase, payloadLeft, pendingPeerWindow) = (.settings, frame.length, -1)
-        settingsEntry = 0
+        (phase, payloadLeft, settingsEntry) = (.settings, frame.length, 0)
+        (pendingPeerWindow, pendingPeerFrame, pendingPeerStreams) = (-1, -1, -1)
+        (pendingPeerTable, pendingPeerTableLeast) = (-1, .max)
         return charge(.settingsFlood, &workspace)
     }
 
@@ -281,19 +282,19 @@ extension HTTP2Connection {
         // More than there are settings, many times over.
         if settingsEntry & 31 == 0, let event = charge(.settingsFlood, &workspace) { return event }
         switch id {
-        case 1: encoder.setPeerLimit(value)
+        case 1: (pendingPeerTable, pendingPeerTableLeast) = (value, Swift.min(pendingPeerTableLeast, value))
         case 2:
             // A server must not offer to take pushes; a client may refuse or allow them. §6.5.2
             guard value == 0 || value == 1 && role == .server else {
                 return refuse(.protocolError, .badSetting, &workspace)
             }
-        case 3: peerStreamsMax = value
+        case 3: pendingPeerStreams = value
         case 4:
             guard value <= 0x7FFF_FFFF else { return refuse(.flowControlError, .badSetting, &workspace) }
             pendingPeerWindow = value
         case 5:
             guard 16_384...16_777_215 ~= value else { return refuse(.protocolError, .badSetting, &workspace) }
-            peerFrameBytesMax = value
+            pendingPeerFrame = value
         case 8, 9:
             // RFC 8441 §3, RFC 9218 §2.1
             guard value <= 1 else { return refuse(.protocolError, .badSetting, &workspace) }
@@ -304,6 +305,12 @@ extension HTTP2Connection {
 
     private mutating func finishSettings(_ workspace: inout HTTP2Workspace) -> Event? {
         phase = .frame
+        if pendingPeerTable >= 0 {
+            encoder.setPeerLimit(pendingPeerTableLeast)
+            encoder.setPeerLimit(pendingPeerTable)
+        }
+        if pendingPeerStreams >= 0 { peerStreamsMax = pendingPeerStreams }
+        if pendingPeerFrame >= 0 { peerFrameBytesMax = pendingPeerFrame }
         if pendingPeerWindow >= 0 {
             let change = pendingPeerWindow - peerStreamWindow
             peerStreamWindow = pendingPeerWindow

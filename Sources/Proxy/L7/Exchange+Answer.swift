@@ -134,10 +134,9 @@ extension Exchange {
     /// Where a stream frames messages itself, its end is the message's, also behind a known length: trailers may come.
     /// That the length is kept to is checked by the stream.
     func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
-        guard source.framesMessages, case .length(let count) = told, count > 0 || !source.messageHasEnded else {
-            return told
-        }
-        return .untilClose
+        guard source.framesMessages, case .length(let count) = told else { return told }
+        let isOver = count == 0 && source.messageHasEnded && source.receivedTrailers.isEmpty
+        return isOver ? told : .untilClose
     }
 
     func pumpAnswer(of target: TargetStream) {

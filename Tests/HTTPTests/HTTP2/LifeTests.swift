@@ -87,6 +87,22 @@ struct HTTP2LifeTests {
         #expect(server.takeSent().isEmpty)
     }
 
+    @Test("§8.1.1 requests whose Content-Length has no content take no slots: nobody would release them")
+    func slotsOfMalformed() {
+        var settings = HTTP2LocalSettings()
+        settings.streamsMax = 4
+        let server = ready(settings)
+        let bad = postFields + [("content-length", "5")]
+        for stream in stride(from: UInt32(1), to: 41, by: 2) {
+            #expect(
+                server.receive(headers(stream, bad).bytes).map(\.event)
+                    == [.streamRefused(.protocolError, .contentLengthMismatch)])
+            #expect(frames(server.takeSent()) == [Frame(type: 3, stream: stream, payload: big(1))])
+        }
+        #expect(server.isIdle)
+        #expect(server.receive(headers(41).bytes).map(\.event) == [.head(slot: 0, endStream: true)])
+    }
+
     @Test("content that its owner never consumed goes back into the connection's window when the stream is released")
     func window() {
         var settings = HTTP2LocalSettings()

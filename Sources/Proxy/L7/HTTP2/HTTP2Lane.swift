@@ -33,6 +33,7 @@ final class HTTP2Lane {
     /// The stream is gone and the peer may not know yet: what still comes is dropped.
     private(set) var isDraining = false
     var drained = 0
+    var drainsUntil = MonotonicTime.zero
     /// It is in the session's list of those that wait, or did.
     var isListed = false
     /// Field lines that end our message.

@@ -61,6 +61,8 @@ final class HTTP2Session {
     /// After GOAWAY the machine tells which streams it left out, without further bytes.
     private var hasReports = false
     private(set) var openCount = 0
+    /// Streams whose answer is whole and whose request is not, oldest first.
+    private var draining: [HTTP2Lane] = []
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
 
@@ -90,6 +92,7 @@ final class HTTP2Session {
         guard !isReading else { return }
         isReading = true
         defer { isReading = false }
+        if !draining.isEmpty { endDraining() }
         var events = 0
         while carrier.isOpen, !hasFailed {
             if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
@@ -259,6 +262,7 @@ final class HTTP2Session {
     func dropAll() {
         hasFailed = true
         for slot in lanes.indices { drop(slot, .cancel) }
+        draining = []
     }
 
     // MARK: Streams
@@ -274,7 +278,7 @@ final class HTTP2Session {
     func release(_ slot: Int) {
         guard let lane = lane(slot) else { return }
         lanes[slot] = nil
-        if !lane.isDraining { openCount -= 1 }
+        if lane.isDraining { draining.removeAll { $0 === lane } } else { openCount -= 1 }
         if !hasFailed {
             emit(HTTP2Connection.replyBytesMax) {
                 machine.value.release(slot: slot, workspace: &workspace.value, to: &$0)
@@ -289,17 +293,28 @@ final class HTTP2Session {
     /// - Parameter unread: what had come and was not passed on.
     func beganDraining(_ lane: HTTP2Lane, unread: Int) {
         openCount -= 1
+        lane.drainsUntil = worker.loop.now + Self.drainTime
+        draining.append(lane)
         if unread > 0 { consumed(lane.slot, unread) }
+        if draining.count > Self.drainingMax { draining[0].close(worker.loop) }
         owner.streamClosed()
     }
 
-    /// More than this of a request that is answered is not listened to.
+    /// More than this of a request that is answered is not listened to, not for longer, and not of more at a time: they count
+    /// among the streams that the client may have open.
     private static var drainedBytesMax: Int { 256 * 1024 }
+    private static var drainTime: Nanoseconds { .seconds(2) }
+    private static var drainingMax: Int { 8 }
 
     private func drain(_ lane: HTTP2Lane, _ count: Int, ends: Bool) {
         lane.drained += count
         if count > 0 { consumed(lane.slot, count) }
         if ends || lane.drained > Self.drainedBytesMax { lane.close(worker.loop) }
+    }
+
+    /// Those whose time is over. Of a client that says nothing they hurt nobody: asked whenever it does.
+    private func endDraining() {
+        while let lane = draining.first, lane.drainsUntil <= worker.loop.now { lane.close(worker.loop) }
     }
 
     func reset(_ slot: Int, _ code: HTTP2ErrorCode) {
