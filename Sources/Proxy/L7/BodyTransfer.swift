@@ -113,6 +113,7 @@ final class BodyTransfer {
                 }
             }
             if bytes > bytesMax { return .tooLarge }
+            if keepsInput, bytes > Self.keptBytesMax { stopKeeping(from) }
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
             if sourceHasMore(from) { continue }
@@ -244,6 +245,12 @@ final class BodyTransfer {
         }
     }
 
+    /// Too much has gone for another try.
+    private func stopKeeping(_ from: Stream) {
+        keepsInput = false
+        from.inputStart = pendingEnd > pendingStart ? pendingStart : from.inputCursor
+    }
+
     /// Whoever waits holds no buffer: so the next to receive takes the one that is still in the processor's cache.
     private func giveBackEmptyInput(_ from: Stream) {
         guard !keepsInput, pendingStart == pendingEnd else { return }
@@ -263,8 +270,7 @@ final class BodyTransfer {
                 _ = from.compactInput()
             }
         } else if from.inputEnd - from.inputStart > Self.keptBytesMax {
-            keepsInput = false
-            from.inputStart = from.inputCursor
+            stopKeeping(from)
             return receive(from, large: large)
         }
         return from.fill(large: large)
