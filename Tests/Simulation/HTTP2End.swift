@@ -81,6 +81,8 @@ class HTTP2End<Lane: ScriptedLane> {
     // MARK: What clients and targets do with it
 
     func headArrived(_ fields: [Field], on lane: Lane, ends: Bool) {}
+    /// On a stream that was left out, or reset meanwhile.
+    func headCameTooLate(_ fields: [Field]) {}
     func dataArrived(_ bytes: ArraySlice<UInt8>, on lane: Lane) {}
     func trailersArrived(_ fields: [Field], on lane: Lane) {}
     func messageEnded(on lane: Lane) {}
@@ -105,6 +107,9 @@ class HTTP2End<Lane: ScriptedLane> {
                 if !hasLeft { sendSettings(isFirst: false) }
             }
         }
+        for _ in 0..<world.random.pick([0, 0, 2]) {
+            world.network.after(world.pause()) { [self] in if !hasLeft { sendNoise() } }
+        }
         stream.pump()
     }
 
@@ -116,7 +121,7 @@ class HTTP2End<Lane: ScriptedLane> {
     /// Of those whose streams count.
     var openCount: Int { active.count(where: \.isOpen) }
 
-    private func forgetClosed() { active.removeAll { $0.id > 0 && !$0.isOpen && $0.isSilent } }
+    private func forgetClosed() { active.removeAll { $0.id > 0 && !$0.isOpen && $0.steps.isEmpty } }
 
     // MARK: Settings and windows
 
@@ -210,10 +215,10 @@ class HTTP2End<Lane: ScriptedLane> {
     func mayOpen() -> Bool { peerGoAway == nil && openCount < min(peerStreamsMax, 100) }
 
     private func canSend(on lane: Lane) -> Bool {
-        guard let step = lane.steps.first, !lane.isPaused, !lane.isSilent else { return false }
+        guard let step = lane.steps.first, !lane.isPaused else { return false }
         switch step {
-        case .head: return lane.id > 0 || mayOpen()
-        case .data(let bytes, _): return bytes.isEmpty || room(on: lane) > 0
+        case .head: return !lane.isSilent && (lane.id > 0 || mayOpen())
+        case .data(let bytes, _): return !lane.isSilent && (bytes.isEmpty || room(on: lane) > 0)
         case .pause, .call: return true
         }
     }
@@ -316,6 +321,15 @@ class HTTP2End<Lane: ScriptedLane> {
             "stream \(lane.id): \(lane.steps.count) steps\(lane.isPaused ? ", paused" : ""), room \(room(on: lane)), sent \(lane.hasEnded), window \(window + lane.credit), got \(lane.contentBytes) \(lane.peerHasEnded)"
         }.joined(separator: "; ")
             + "; socket \(socket.number), connection's room \(sendWindow), window \(65_535 + credit), idle \(stream.isIdle)"
+    }
+
+    /// Frames that mean nothing: of a type that nobody knows, and priorities of streams, begun or not.
+    private func sendNoise() {
+        let unknown = Frame.header(.data, flags: 0xFF, stream: world.random.pick(0...9), count: 5)
+        stream.add(.send((unknown[..<3] + [0x77] + unknown[4...] + [1, 2, 3, 4, 5])[...]))
+        stream.add(.send(Frame.write(.priority, stream: world.random.pick(1...99), [0, 0, 0, 0, 7])[...]))
+        ping {}
+        stream.pump()
     }
 
     /// Ends a stream at once.
@@ -571,7 +585,7 @@ class HTTP2End<Lane: ScriptedLane> {
         }
         // What the last SETTINGS left without a window gets one.
         if toldWindow + lane.credit <= 0 { grantLater() }
-        if !lane.hasReset { headArrived(fields, on: lane, ends: ends) }
+        lane.hasReset ? headCameTooLate(fields) : headArrived(fields, on: lane, ends: ends)
         if ends { peerEnded(lane) }
     }
 
