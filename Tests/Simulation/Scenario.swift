@@ -162,6 +162,8 @@ struct Scenario: Sendable {
         targetHTTP2.pingInterval = random.pick([.zero, .seconds(30), isPerfect ? .seconds(30) : .milliseconds(300)])
         refusals = random.pick([0, 0, 5, 20])
         goAways = random.pick([0, 0, 5, 20])
+        // Who refuses the same request again and again fails in the end, and is not known to be well for a while.
+        if kind != .hostile, kind != .chaos { passive.consecutiveFailures = 0 }
         // Streams wait for their place as exchanges do for a slot.
         if isPerfect { limits.queueTimeout = .seconds(300) }
     }
