@@ -107,6 +107,8 @@ final class HTTP2ClientEnd: HTTP2End<HTTP2ClientEnd.Request> {
         if world.random.chance(percent: 10) {
             fields.append(Field("x-long", String(repeating: "y", count: world.random.size(upTo: 6000))))
         }
+        // RFC 9218 §4: some go before others.
+        if world.random.chance(percent: 20) { fields.append(Field("priority", "u=\(world.random.pick(0...7))")) }
         if plan.framing == .length { fields.append(Field("content-length", "\(plan.bodyCount)")) }
         if plan.expectsContinue { fields.append(Field("expect", "100-continue")) }
         if world.random.chance(percent: 30) { request.steps.append(.pause(world.pause())) }

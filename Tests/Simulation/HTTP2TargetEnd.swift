@@ -90,6 +90,11 @@ final class HTTP2TargetEnd: HTTP2End<HTTP2TargetEnd.Request>, TargetEnd {
         pumpOut()
     }
 
+    override func headCameTooLate(_ fields: [Field]) {
+        let path = fields.first { $0.name == ":path" }?.value.dropFirst(3)
+        if let path, let plan = world.ledger.request(path) { plan.refusals += 1 }
+    }
+
     override func dataArrived(_ bytes: ArraySlice<UInt8>, on request: Request) {
         guard let plan = request.plan else { return }
         guard request.bodyCount + bytes.count <= plan.bodyCount,
@@ -206,7 +211,12 @@ final class HTTP2TargetEnd: HTTP2End<HTTP2TargetEnd.Request>, TargetEnd {
         let endsWithHead = isBare && (request.plan?.method == "HEAD" || world.random.chance(percent: 70))
         request.steps.append(.head(fields, ends: endsWithHead))
         if !endsWithHead { addBody(answer, request) }
-        request.steps.append(.call { [self] in closeIfDone() })
+        request.steps.append(
+            .call { [self] in
+                // The rest of the request is not wanted any more. RFC 9113 §8.1
+                if !request.peerHasEnded, !answer.isCut, world.random.chance(percent: 50) { reset(request, .none) }
+                closeIfDone()
+            })
         pumpOut()
     }
 

@@ -38,7 +38,14 @@ final class Invariants {
     private var places: [Int: Int] = [:]
     private var groupsOfTargets: [Int: Int] = [:]
 
-    init(workers: Int, fail: @escaping (String) -> Void) { (self.workers, self.fail) = (workers, fail) }
+    /// HTTP/2 connections to a target, per worker; `nil` where some may be going away.
+    private let sharedMax: Int?
+
+    init(_ scenario: Scenario, fail: @escaping (String) -> Void) {
+        (workers, self.fail) = (scenario.workers, fail)
+        let isSteady = scenario.isPerfect && !scenario.configurationChanges && scenario.goAways == 0
+        sharedMax = isSteady ? scenario.targetHTTP2.connectionsMax : nil
+    }
 
     // MARK: Snapshots
 
@@ -98,6 +105,10 @@ final class Invariants {
                 if weights[id] ?? 0 == 0, host.weights[id] ?? 0 == 0 { fail("\(target.name) was used with weight 0") }
             }
             checkSlots(target, hasMail: hasMail)
+            let open = Int(truncatingIfNeeded: target.counters.row(host.index).load(TargetCounter.connections))
+            if target.isShared, let sharedMax, open > sharedMax {
+                fail("\(target.name) has \(open) HTTP/2 connections of worker \(host.index), not \(sharedMax)")
+            }
         }
         for listener in listeners {
             let multiplexed = listener.counters.gauge(ListenerCounter.http2Open)

@@ -147,6 +147,11 @@ struct Scenario: Sendable {
             clientHTTP2.windowBytesMax = random.pick([65_535, 100_000, 1 << 20])
             clientHTTP2.pingInterval = random.pick([.zero, .seconds(30), isPerfect ? .seconds(30) : .milliseconds(300)])
             cancels = random.pick([0, 5, 30])
+            // Who is told in time which requests are not processed loses none.
+            if multiplexingClients == 100, isPerfect || kind == .hostile {
+                client.idle = random.pick([.milliseconds(100), .seconds(75)])
+                client.connectionAge = random.pick([.milliseconds(100), .seconds(2), .seconds(3600)])
+            }
         }
         guard combination & 2 == 2 else { return }
         version = .http2
@@ -157,6 +162,8 @@ struct Scenario: Sendable {
         targetHTTP2.pingInterval = random.pick([.zero, .seconds(30), isPerfect ? .seconds(30) : .milliseconds(300)])
         refusals = random.pick([0, 0, 5, 20])
         goAways = random.pick([0, 0, 5, 20])
+        // Who refuses the same request again and again fails in the end, and is not known to be well for a while.
+        if kind != .hostile, kind != .chaos { passive.consecutiveFailures = 0 }
         // Streams wait for their place as exchanges do for a slot.
         if isPerfect { limits.queueTimeout = .seconds(300) }
     }

@@ -36,5 +36,7 @@ struct SimulationTests {
         #expect(worlds[0].fingerprint == worlds[1].fingerprint)
         #expect(worlds[0].tally == worlds[1].tally)
         #expect(worlds[0].tally.answered > 0)
+        let scenario = worlds[0].scenario
+        #expect(worlds[0].tally.multiplexed > 0 || scenario.multiplexingClients < 100)
     }
 }

@@ -167,7 +167,11 @@ extension HTTP2Connection {
     ) {
         guard phase != .failed else { return }
         isGoingAway = true
-        if final { lastProcessed = Swift.min(lastProcessed, lastPeerStream) }
+        if final {
+            // A head that is half read opens nothing any more: its client sends it elsewhere.
+            let isHalfRead = blockStream != 0 && blockIsNew
+            lastProcessed = Swift.min(lastProcessed, isHalfRead ? Swift.max(blockStream, 2) &- 2 : lastPeerStream)
+        }
         putGoAway(lastProcessed, code, &workspace)
     }
 

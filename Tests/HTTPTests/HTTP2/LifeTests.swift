@@ -71,6 +71,19 @@ struct HTTP2LifeTests {
         #expect(received.map(\.event) == [.refusedConnection(.enhanceYourCalm, .lateFrameFlood)])
     }
 
+    @Test("§6.8 a head that is half read when the last GOAWAY leaves is told as not processed, and opens nothing")
+    func goesAwayWithinHead() {
+        let server = ready()
+        _ = server.receive(headers(1).bytes + headers(3).bytes.dropLast())
+        server.goAway(final: false)
+        _ = server.takeSent()
+        server.goAway(final: true)
+        #expect(frames(server.takeSent()) == [Frame(type: 7, payload: big(1) + big(0))])
+        #expect(server.receive(Array(headers(3).bytes.suffix(1)) + headers(5).bytes).isEmpty)
+        server.release(0)
+        #expect(server.isIdle)
+    }
+
     @Test("§8.1 a request whose answer is complete is cut off with NO_ERROR, any other one with CANCEL")
     func releases() {
         let server = ready()
