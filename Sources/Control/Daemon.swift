@@ -23,7 +23,8 @@ public final class Daemon {
     let shelf = CertificateShelf()
     /// Warns of certificates before they end.
     var expiry = ExpiryWatch()
-    /// Looks at the files of certificates now and then.
+    var heap = HeapWatch()
+    /// Looks at the files of certificates, and at the heap, now and then.
     let watcher: LoopTimer
     let certificateInterval: Nanoseconds
     let ticker: LoopTimer

@@ -51,14 +51,16 @@ import COpenSSL
     let key: OpaquePointer
     /// Without the leaf.
     let chain: OpaquePointer
+    /// Those of `chain` that others may share.
+    let issuers: [SharedIssuer]
 
     /// Takes all three references over.
     init(
-        leaf: OpaquePointer, key: OpaquePointer, keyKind: KeyKind, chain: OpaquePointer, contentDigest: [UInt8],
-        staple: OCSPStaple? = nil, stapleFault: CertificateProblem? = nil
+        leaf: OpaquePointer, key: OpaquePointer, keyKind: KeyKind, chain: OpaquePointer, issuers: [SharedIssuer] = [],
+        contentDigest: [UInt8], staple: OCSPStaple? = nil, stapleFault: CertificateProblem? = nil
     ) {
         unsafe (self.leaf, self.key, self.chain) = unsafe (leaf, key, chain)
-        (self.keyKind, self.contentDigest) = (keyKind, contentDigest)
+        (self.keyKind, self.issuers, self.contentDigest) = (keyKind, issuers, contentDigest)
         (self.staple, self.stapleFault) = (staple, stapleFault)
         names = unsafe X509Facts.names(of: leaf)
         subject = unsafe X509Facts.subject(of: leaf)

@@ -73,7 +73,8 @@ public enum CertificateLoader {
     private static func parse(
         _ input: Input, digest: [UInt8], now: Int64
     ) throws(CertificateProblem) -> Certificate {
-        let chain = try unsafe PEMReader.certificates(in: input.certificate)
+        var issuers: [SharedIssuer] = []
+        let chain = try unsafe PEMReader.chain(in: input.certificate, issuers: &issuers)
         var taken = false
         defer { if !taken { unsafe poise_x509_stack_free(chain) } }
         let key = try unsafe PEMReader.privateKey(in: input.key ?? input.certificate, passphrase: input.passphrase)
@@ -100,7 +101,7 @@ public enum CertificateLoader {
         guard let first = unsafe poise_x509_stack_shift(chain) else { throw CertificateProblem(.noCertificate) }
         taken = true
         return unsafe Certificate(
-            leaf: first, key: key, keyKind: kind, chain: chain, contentDigest: digest, staple: staple,
+            leaf: first, key: key, keyKind: kind, chain: chain, issuers: issuers, contentDigest: digest, staple: staple,
             stapleFault: fault)
     }
 

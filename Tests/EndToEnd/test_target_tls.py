@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from client import Client
+from client import get
 from deadline import PATIENCE
 from poise import BINARY
 from test_target import alphabet
@@ -47,9 +47,9 @@ def test_answers_over_tls_with_a_certificate_of_its_own(target):
         assert json.loads(connection.getresponse().read())["requests"] == number
     connection.request("GET", "/bytes/1000000")
     assert connection.getresponse().read() == alphabet(1000000)
+    assert connection.sock.version() == "TLSv1.3"
     connection.request("POST", "/echo", alphabet(300_000))
     assert connection.getresponse().read() == alphabet(300_000)
-    assert connection.sock.version() == "TLSv1.3"
     connection.close()
 
 
@@ -117,10 +117,8 @@ target_groups:
     targets: [{", ".join(f'"127.0.0.1:{process.port}"' for process in processes)}]
 """)
     names = set()
-    with Client(poise.port) as client:
-        for _ in range(4):
-            client.send("GET", "/x")
-            names.add(json.loads(client.receive().body)["name"])
+    for _ in range(4):
+        names.add(json.loads(get(poise.port, "/x").body)["name"])
     assert names == {"one", "two"}
 
 
