@@ -22,8 +22,8 @@ public final class CertificateStore: Sendable {
         }
 
         /// `chosen` is compared by identity: it is one of the entry's own.
-        func ocspResponse(for chosen: OpaquePointer) -> [UInt8]? {
-            certificates.first { unsafe $0.leaf == chosen }?.ocspResponse
+        func staple(for chosen: OpaquePointer) -> OCSPStaple? {
+            certificates.first { unsafe $0.leaf == chosen }?.staple
         }
     }
 

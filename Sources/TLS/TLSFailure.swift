@@ -8,6 +8,8 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
         case peerClosed = "peer_closed"
         /// The socket failed; see ``errno``.
         case socket = "socket_error"
+        /// OpenSSL found none for the session.
+        case noMemory = "no_memory"
         /// The peer speaks HTTP without TLS: a server may answer in plain text on the channel.
         case plainHTTP = "plain_http"
         /// What came is no TLS.

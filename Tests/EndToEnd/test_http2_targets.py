@@ -1,5 +1,7 @@
 """HTTP/2 towards targets: connections that clients share, windows, safe retries, and targets that break the protocol."""
+import contextlib
 import json
+import random
 import threading
 import time
 
@@ -18,6 +20,7 @@ from generated import check_generated
 from settings import configuration, group, listener
 from test_health_and_apply import CHECK, reload
 from tls import Authority, server_context
+from wire import Ended
 
 END = END_HEADERS | END_STREAM
 
@@ -239,6 +242,42 @@ def test_connections_of_all_workers_count_under_load(start):
     watch.join()
     assert statuses == [200] * 240 and most[0] <= 2 and max(seen) <= 2
     assert waiting(poise) == 0
+
+
+def test_no_place_is_lost_with_those_who_give_up(start):
+    """Clients leave while they wait, while they are served, and while targets end connections: all places come back."""
+    def handler(conn):
+        for n in range(7):
+            request = conn.request(Deadline(60))
+            time.sleep(0.001 * (n % 3))
+            if n == 5:
+                conn.reset_stream(request.stream, INTERNAL_ERROR)
+            else:
+                conn.respond(request)
+        conn.goaway(0x7FFFFFFF)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_connections=2, group_streams=2, process_workers=3, group_queue_timeout="20s")
+
+    def come_and_go(seed):
+        rng = random.Random(seed)
+        for _ in range(25):
+            with http2.Client(poise.port) as client:
+                streams = [client.begin(f"/{n}", end=True) for n in range(rng.randrange(1, 5))]
+                for stream in streams:
+                    with contextlib.suppress(http2.StreamReset, Ended):
+                        if rng.random() < 0.5:
+                            client.response(stream, Deadline(30))
+                        elif rng.random() < 0.5:
+                            client.reset_stream(stream)
+    threads = [threading.Thread(target=come_and_go, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually("nobody is left", lambda: value(metrics(poise), "poise_target_in_flight_requests") == waiting(poise) == 0)
+    assert value(metrics(poise), "poise_target_connections") <= 2
+    assert {http1.get(poise.port).status for _ in range(20)} <= {200, 502}, "a place is found at once"
+    assert value(metrics(poise), "poise_target_group_queue_timeouts_total") == 0
 
 
 @pytest.mark.parametrize("before, after", [(None, 1), (1, None), (1, 3)])

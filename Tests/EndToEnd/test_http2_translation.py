@@ -1,10 +1,12 @@
 """What goes in comes out, whichever version of HTTP either side speaks: all four combinations. RFC 9113 8, RFC 9110"""
+import contextlib
 import os
 import threading
 
 import pytest
 
 import http2
+import http2_peer
 from deadline import Deadline, Progress
 from either import VERSIONS, Client, serve, start_origin
 from frames import CANCEL, INTERNAL_ERROR
@@ -174,21 +176,43 @@ def test_trailers_both_ways(pair):
     assert (answer.trailers.get("x-sum"), answer.trailers.get("x-echo")) == ("6", "5")
 
 
+@contextlib.contextmanager
+def at_once(raw, together):
+    """What is sent within leaves in one piece, where `together`; else its first frame has been read before the others come."""
+    send, pieces = raw.send, []
+    if not isinstance(raw, http2_peer.Peer):
+        yield
+        return
+    raw.send = pieces.append
+    try:
+        yield
+    finally:
+        del raw.send
+    if together:
+        return send(b"".join(pieces))
+    for piece in pieces:
+        send(piece)
+        raw.ping()
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "apart"])
 @pytest.mark.parametrize("length", [4, 0])
-def test_trailers_behind_a_known_length(pair, length):
+def test_trailers_behind_a_known_length(pair, length, together):
     """They pass where both sides have a place for them: a message of HTTP/1 with a length ends with its content."""
     body = b"body"[:length]
 
     def handler(conn):
         def answer(conn, request):
-            conn.begin(length=length)
-            conn.data(body, True, [("x-sum", "6")])
+            with at_once(conn.conn, together):
+                conn.begin(length=length)
+                conn.data(body, True, [("x-sum", "6")])
         serve(conn, answer)
     connect, origin, poise = pair(handler=handler)
     with connect() as client:
         for _ in range(2):
-            client.begin("/", method="POST", length=length)
-            client.data(body, True, [("x-sent", "5")] if pair.client == "http2" else None)
+            with at_once(client.raw, together):
+                client.begin("/", method="POST", length=length)
+                client.data(body, True, [("x-sent", "5")] if pair.client == "http2" else None)
             answer = client.response()
             assert (answer.status, answer.get("Content-Length"), answer.body) == (200, str(length), body)
             assert answer.trailers.get("x-sum") == ("6" if (pair.client, pair.target) == ("http2", "http2") else None)

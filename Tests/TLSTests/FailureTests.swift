@@ -150,6 +150,29 @@ struct FailureTests {
         #expect(failure.reason == .notTLS)
     }
 
+    @Test("a session without memory has failed from the start, and nothing else is to be had of it")
+    func noMemory() throws {
+        let loop = EventLoop()
+        let session = unsafe TLSSession(nil, server: try Sessions.server(), engine: TLSEngine(loop: loop))
+        let channel = Channel(loop: loop)
+        guard case .failed(let failure) = session.handshake(channel) else {
+            Issue.record("goes on")
+            return
+        }
+        #expect(failure.reason == .noMemory)
+        let buffer = loop.takeStandardBuffer()
+        #expect(session.receive(channel, into: buffer, 0, 100).failure == EPROTO)
+        #expect(session.send(channel, buffer, 0, 100).failure == EPROTO)
+        #expect(session.send(channel, buffer, 0, 50, then: buffer, 50, 100).failure == EPROTO)
+        #expect(session.flush(channel) == .done && !session.hasUnsent && !session.mayHaveMore)
+        #expect(session.serverName == nil && session.cipherName.isEmpty && !session.wasResumed)
+        #expect(session.applicationProtocol == .none && session.version == .tls10)
+        session.sendCloseNotify(channel)
+        session.free()
+        loop.releaseBuffer(buffer)
+        #expect(loop.buffers.outstanding == 0)
+    }
+
     @Test("a peer that leaves within the handshake, and one that damages a record")
     func leavesAndDamages() throws {
         let left = Pair(try Sessions.server(), try Sessions.client(), peer: Sessions.peer)

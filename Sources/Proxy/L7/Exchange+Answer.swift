@@ -135,8 +135,9 @@ extension Exchange {
     /// That the length is kept to is checked by the stream.
     func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
         guard source.framesMessages, case .length(let count) = told else { return told }
-        let isOver = count == 0 && source.messageHasEnded && source.receivedTrailers.isEmpty
-        return isOver ? told : .untilClose
+        // Nothing, and nothing more.
+        if count == 0, source.messageHasEnded, source.receivedTrailers.isEmpty { return told }
+        return .untilClose
     }
 
     func pumpAnswer(of target: TargetStream) {

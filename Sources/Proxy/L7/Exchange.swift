@@ -280,7 +280,9 @@ final class Exchange {
         switch head.framing {
         case .none: isHere = true
         case .length(let count):
-            isHere = client.unreadCount >= count && (!client.framesMessages || client.messageHasEnded)
+            isHere =
+                client.unreadCount >= count
+                && (!client.framesMessages || client.messageHasEnded && client.receivedTrailers.isEmpty)
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }
