@@ -263,6 +263,17 @@ def test_windows_that_stay_shut_hold_little_and_end(start, window):
     assert value(seen, "poise_listener_in_flight_requests") == 0
 
 
+def test_an_error_that_nobody_takes_is_given_up_too(start):
+    poise = start.proxy("127.0.0.1:1", body_rate_grace="1s", body_rate="10KiB")
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 0}) as client:
+        held = [client.request() for _ in range(100)]
+        client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
+        assert {client.messages[s].head.status for s in held} <= {502, 503}
+        client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
+        assert client.goaways == []
+    assert value(metrics(poise), "poise_listener_ended_requests_total", reason="client_too_slow") == 100
+
+
 # Where a hundred streams are open and wait with their windows of 1 byte.
 DRIPS = {
     "of streams": b"".join(frame(WINDOW_UPDATE, 0, s, code(1)) for s in range(1, 199, 2)) + frame(WINDOW_UPDATE, 0, 0, code(100)),
