@@ -182,6 +182,8 @@ final class HTTP2ClientEnd: HTTP2End<HTTP2ClientEnd.Request> {
             case 12: Frame.write(.headers, flags: 5, stream: some + 2, [0x82, 0x86, 0x84, 0, 1, 65, 1, 65])
             default: (0..<60).map { _ in UInt8(world.random.pick(0...255)) }
             }
+        // An overflow, unless the window is used up.
+        if way == 2 { credit += 0x7FFF_FFFF }
         sendRaw(bytes)
     }
 

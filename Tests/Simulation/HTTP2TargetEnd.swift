@@ -277,7 +277,10 @@ final class HTTP2TargetEnd: HTTP2End<HTTP2TargetEnd.Request>, TargetEnd {
             request.steps.append(
                 .head([Field(":status", "200"), Field("connection", "close"), Field("x-y", "z")], ends: false))
         case 10: sendRaw(Frame.write(.headers, flags: 4, stream: id + 1000, [0x88]))
-        case 11: sendRaw(Frame.write(.windowUpdate, stream: id, Frame.bytes(0x7FFF_FFFF)))
+        case 11:
+            // An overflow, unless the window is used up.
+            request.credit += 0x7FFF_FFFF
+            sendRaw(Frame.write(.windowUpdate, stream: id, Frame.bytes(0x7FFF_FFFF)))
         case 12: sendRaw(Frame.write(.pushPromise, flags: 4, stream: id, Frame.bytes(2) + [0x82]))
         default: sendRaw((0..<40).map { _ in UInt8(world.random.pick(0...255)) })
         }
