@@ -13,7 +13,7 @@ rm -rf "$reports"
 mkdir -p "$reports"
 export SWIFT_BACKTRACE=enable=no POISE_SLOW=8 POISE_SANITIZED=1
 export TSAN_OPTIONS="halt_on_error=1:exitcode=66:log_path='$PWD/$reports/thread'"
-export ASAN_OPTIONS="detect_leaks=1:exitcode=66:log_path='$PWD/$reports/address'"
+export ASAN_OPTIONS="detect_leaks=1:exitcode=66:suppressions='$PWD/Scripts/address.supp':log_path='$PWD/$reports/address'"
 export LSAN_OPTIONS="suppressions='$PWD/Scripts/leaks.supp':print_suppressions=0"
 failed=0
 
@@ -29,9 +29,11 @@ for sanitizer in thread address; do
     POISE_BIN=$binary "$PWD/.venv/bin/python" -m pytest Tests/EndToEnd "$@" || failed=1
 done
 
+# Leaks are judged with the program alone: a loop and its executor hold each other for the life of a process, and a unit test
+# makes hundreds of them.
 unit_tests() {
     printf '%s sanitizer: unit tests\n' "$1"
-    swift test --scratch-path ".build/$1" --sanitize="$1" --filter "^($2)Tests\\." || failed=1
+    ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 swift test --scratch-path ".build/$1" --sanitize="$1" --filter "^($2)Tests\\." || failed=1
 }
 unit_tests thread 'Loop|Live|TLS|HTTPService|Simulation|Telemetry|Control'
 unit_tests address 'Bytes|HTTP|Platform|Loop|Live|TLS|HTTPService|Control'
