@@ -25,6 +25,12 @@ extension TargetGroup {
                         fix: "list it once; a weight gives it a greater share", related: "targets[\(earlier)]"))
             }
         }
+        if algorithm == .hash, algorithmOptions.key.isEmpty {
+            errors.append(
+                ConfigError(
+                    code: .missing, path: "algorithm.key", problem: "hash needs to be told what it goes by",
+                    fix: "add a key: { type: hash, key: [header:X-User] }; for the client's address, 'source_hash'"))
+        }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
         errors += (healthCheck?.validate(targets: targets) ?? []).map { $0.under("health_check") }
         if tls == nil, let check = healthCheck, check.kind.isSecure {

@@ -10,6 +10,8 @@ public struct TargetGroup: Sendable, Equatable {
     public var tls: TargetTLS?
     public var http2 = HTTP2Settings()
     public var algorithm = Algorithm.roundRobin
+    /// Those that `algorithm` has no use for keep their defaults.
+    public var algorithmOptions = AlgorithmOptions()
     /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
     public var healthCheck: HealthCheck? = HealthCheck()
     public var passive = PassiveChecks()
@@ -45,13 +47,6 @@ public struct TargetGroup: Sendable, Equatable {
     public init(id: String, name: String? = nil, targets: [Target]) {
         (self.id, self.name, self.targets) = (id, name, targets)
     }
-}
-
-public enum Algorithm: String, Sendable, CaseIterable {
-    case roundRobin = "round_robin"
-    case leastConnections = "least_connections"
-    case p2c
-    case sourceHash = "source_hash"
 }
 
 public struct Target: Sendable, Hashable {

@@ -13,6 +13,7 @@ struct Targets: TargetView {
     var count: Int { weights.count }
     func weight(at index: Int) -> Int { weights[index] }
     func load(at index: Int) -> Int { loads[index] }
+    var totalLoad: Int { loads.reduce(0, +) }
 }
 
 /// Repeatable random numbers; tests print the seed.

@@ -48,9 +48,7 @@ final class GroupRuntime {
         for compiled: CompiledGroup, weights: [Int32], worker: Worker
     ) -> TieredScheduler {
         let configured = compiled.targets.map { EffectiveWeight.of($0.settings.weight) }
-        var scheduler = TieredScheduler(
-            algorithm: compiled.settings.algorithm, identities: compiled.targets.map(\.identity),
-            weights: configured, isBackup: compiled.targets.map(\.settings.isBackup), start: worker.random())
+        var scheduler = compiled.scheduler(start: worker.random())
         for (index, weight) in weights.enumerated() where Int(weight) != configured[index] {
             scheduler.weightChanged(at: index, to: Int(weight))
         }
@@ -119,7 +117,7 @@ final class GroupRuntime {
         }
     }
 
-    /// - Parameter key: for `source_hash`.
+    /// - Parameter key: for algorithms by key.
     /// - Returns: an index into ``pools``; `nil` when no target is left for this flow.
     func pick(key: UInt64, random: UInt64, excluding excluded: Exclusions) -> Int? {
         if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
@@ -179,6 +177,8 @@ final class GroupRuntime {
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { Int(weights[index]) }
         func load(at index: Int) -> Int { max(0, group.targets[index].counters.gauge(TargetCounter.inFlight)) }
+        /// Without the exchange that asks, which is counted already.
+        var totalLoad: Int { max(0, group.counters.gauge(GroupCounter.inFlight) - 1) }
     }
 }
 
@@ -200,5 +200,6 @@ struct GroupChoice {
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { weights[index] }
         func load(at index: Int) -> Int { 0 }
+        var totalLoad: Int { 0 }
     }
 }
