@@ -5,16 +5,21 @@ import PoiseModel
 /// Nanoseconds per pick: `swift run -c release balancing-bench`.
 ///
 /// Loads and weights are read through a view over arrays, as a worker's own copies are; each pick is followed by one
-/// flow begun and one ended, so that loads move. Best of five runs. The argument is
+/// flow begun and one ended, so that loads move. Best of five runs, in CPU time. The argument is
 /// the number of picks per run; `valgrind` on two numbers shows that no pick allocates.
 @main struct BalancingBench {
     struct View: TargetView {
         var weights: [Int32]
         var loads: [Int32]
         var totalLoad = 0
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
         @inline(__always) var count: Int { weights.count }
         @inline(__always) func weight(at index: Int) -> Int { Int(weights[index]) }
         @inline(__always) func load(at index: Int) -> Int { Int(loads[index]) }
+        /// With the fading that a worker's cells need.
+        @inline(__always) func answerTime(at index: Int) -> Int? {
+            PeakAverage(word: UInt64(0x447A_0000) << 32 | UInt64(loads[index])).value(at: now)
+        }
     }
 
     static let picks = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 100_000
@@ -71,7 +76,7 @@ import PoiseModel
             let weights = (0..<count).map(weight)
             var scheduler = TieredScheduler(
                 algorithm: algorithm, options: options, identities: (0..<count).map { mix64(UInt64($0)) },
-                weights: weights, start: 12_345)
+                weights: weights, flowsMax: 20, start: 12_345)
             var view = View(weights: weights.map { Int32($0) }, loads: Array(repeating: 0, count: count))
             for index in 0..<count where !usable(index) {
                 view.weights[index] = 0
@@ -142,7 +147,7 @@ import PoiseModel
     static func now() -> Int64 {
         var time = timespec()
         // SAFETY: the kernel writes one timespec, which lives on this stack frame.
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }

@@ -67,11 +67,7 @@ public struct KeyedChoice: Sendable {
             case .maglev: maglev.first(hash, where: accepts)
             case .ring: ring.first(hash, where: accepts)
             case .rendezvous:
-                rendezvous.best(hash) { target in
-                    let weight = targets.weight(at: target)
-                    guard weight > 0, !excluded.contains(target), isWithin(target, weight) else { return 0 }
-                    return weight
-                }
+                rendezvous.best(hash, of: targets) { !excluded.contains($0) && isWithin($0, $1) }
             }
         return found ?? next(hash, where: { $1 > 0 && !excluded.contains($0) && isWithin($0, $1) }, of: targets)
             ?? (limit.isOn ? next(hash, where: { $1 > 0 && !excluded.contains($0) }, of: targets) : nil)

@@ -1,6 +1,6 @@
 /// The target with the least load for its weight; what counts as load is a ``Rule``.
 ///
-/// Up to ``exactTargetsMax`` targets all are compared, and equals take turns in proportion to their weights, by
+/// Up to ``exactTargetsMax`` targets (32 by ``Rule/answerTime``) all are compared, and equals take turns in proportion to their weights, by
 /// ``CreditSchedule``. Above, the best of ``choices`` random ones, drawn in proportion to their weights, is taken: a scan
 /// costs about 1 ns per target, and a heap is wrong as soon as other workers write. The chance that none of 16 belongs to
 /// the least loaded q of the group's weight is (1 - q)^16: 18 % for a tenth, 1 % for a quarter. When flows come and
@@ -16,15 +16,25 @@ public struct LeastLoad: Sendable {
         /// An idle target whatever its weight; where none is idle, ``expectedDelay``.
         /// Source: ipvsadm(8) `nq`; HAProxy's `leastconn` compares the same.
         case neverQueue
+        /// (flows + 1) × answer time / weight, by ``PeakAverage``. A target that never answered gets one flow at once, and
+        /// another when it has. Source: Finagle's and Linkerd's peak EWMA; Traefik's `leasttime`; nginx's `least_time`.
+        case answerTime
 
-        /// What is divided by the weight.
-        @inlinable func load(_ flows: Int) -> Int {
+        /// What is divided by the weight; below 2^45.
+        @inlinable func load(of index: Int, in targets: some TargetView) -> Int {
+            let flows = targets.load(at: index)
             switch self {
-            case .flows: flows
-            case .expectedDelay: flows + 1
-            case .neverQueue: flows == 0 ? 0 : flows + 1
+            case .flows: return flows
+            case .expectedDelay: return flows + 1
+            case .neverQueue: return flows == 0 ? 0 : flows + 1
+            case .answerTime:
+                guard let time = targets.answerTime(at: index) else { return flows == 0 ? 0 : 1 << 44 + flows }
+                return min(flows + 1, 1 << 17) * min(time, PeakAverage.microsecondsMax)
             }
         }
+
+        /// Answer times cost more to read than flows do.
+        @usableFromInline var exactTargetsMax: Int { self == .answerTime ? 32 : LeastLoad.exactTargetsMax }
     }
 
     /// Groups up to this size are compared as a whole.
@@ -49,7 +59,7 @@ public struct LeastLoad: Sendable {
     public init(_ rule: Rule, weights: [Int], start: UInt64 = 0) {
         self.rule = rule
         count = weights.count
-        guard count <= Self.exactTargetsMax else {
+        guard count <= rule.exactTargetsMax else {
             turns = CreditSchedule(shares: [])
             sampler = WeightedSampler(weights: weights)
             idleCursor = Int(start % UInt64(count))
@@ -114,9 +124,9 @@ public struct LeastLoad: Sendable {
         @inlinable mutating func consider(_ index: Int, of targets: some TargetView, excluding excluded: Exclusions) {
             let weight = targets.weight(at: index)
             guard weight > 0 else { return }
-            let load = rule.load(targets.load(at: index))
+            let load = rule.load(of: index, in: targets)
             if self.index >= 0 {
-                // Cross multiplication: 2^16 times any load that fits a machine is far below 2^63.
+                // Cross multiplication: 2^16 times any load is below 2^63.
                 let (mine, best) = (load * self.weight, self.load * weight)
                 guard mine <= best, !excluded.contains(index) else { return }
                 guard mine < best else { return equals += 1 }
@@ -128,7 +138,7 @@ public struct LeastLoad: Sendable {
 
         @inlinable func isEqual(_ index: Int, of targets: some TargetView) -> Bool {
             let weight = targets.weight(at: index)
-            return weight > 0 && rule.load(targets.load(at: index)) * self.weight == load * weight
+            return weight > 0 && rule.load(of: index, in: targets) * self.weight == load * weight
         }
     }
 }

@@ -59,12 +59,12 @@ public struct Rendezvous: Sendable {
 
     /// - Parameters:
     ///   - hash: of the key, well mixed.
-    ///   - weight: in force; 0 for a target that is not open.
-    @inlinable func best(_ hash: UInt64, weight: (Int) -> Int) -> Int? {
+    ///   - accepts: asked of those only that would win.
+    @inlinable func best(_ hash: UInt64, of targets: some TargetView, where accepts: (Int, Int) -> Bool) -> Int? {
         var draw = Draw(hash)
         guard leafCount > 1 else {
-            for target in seeds.indices { draw.consider(target, seed: seeds[target], weight: weight(target)) }
-            return draw.target
+            for target in 0..<seeds.count { draw.consider(target, seeds[target], of: targets, where: accepts) }
+            return draw.target < 0 ? nil : draw.target
         }
         var order = RandomSequence(seed: hash)
         for _ in 0..<Self.leavesMax {
@@ -73,39 +73,42 @@ public struct Rendezvous: Sendable {
             let leaf = partition * leafCount + Int(truncatingIfNeeded: bits >> 32) & (leafCount - 1)
             for place in Int(starts[leaf])..<Int(starts[leaf + 1]) {
                 let target = Int(members[place])
-                draw.consider(target, seed: seeds[target], weight: weight(target))
+                draw.consider(target, seeds[target], of: targets, where: accepts)
             }
-            if let target = draw.target { return target }
+            if draw.target >= 0 { return draw.target }
         }
         return nil
     }
 
-    /// The target with the least -ln(u) / weight so far, where u is its number in 0..<1 for the key.
+    /// The target with the least -ln(u) / weight so far, where u is its number in 0...1 for the key.
     @usableFromInline struct Draw {
         @usableFromInline let hash: UInt64
-        @usableFromInline var target: Int?
+        @usableFromInline var target = -1
+        /// 2^64 u
         @usableFromInline var bits: UInt64 = 0
-        @usableFromInline var weight = 0.0
-        /// -ln(u) of the best, once somebody has another weight; below 0 while unknown.
+        @usableFromInline var weight = 0
+        /// -ln(u), once a target of another weight came by; below 0 while unknown.
         @usableFromInline var cost = -1.0
         @inlinable init(_ hash: UInt64) { self.hash = hash }
 
-        @inlinable mutating func consider(_ candidate: Int, seed: UInt64, weight whole: Int) {
-            guard whole > 0 else { return }
+        @inlinable mutating func consider(
+            _ candidate: Int, _ seed: UInt64, of targets: some TargetView, where accepts: (Int, Int) -> Bool
+        ) {
             let bits = mix64(hash ^ seed)
-            let weight = Double(whole)
-            guard target != nil else { return take(candidate, bits, weight, -1) }
-            // Equal weights: the greatest u is the least -ln(u).
-            guard weight != self.weight else { return bits > self.bits ? take(candidate, bits, weight, -1) : () }
-            if cost < 0 { cost = negatedLogarithm(self.bits) }
-            // -ln(u) is at least 1 - u: most need no logarithm.
-            guard Double(~bits) * 0x1p-64 * self.weight < cost * weight else { return }
-            let candidateCost = negatedLogarithm(bits)
-            if candidateCost * self.weight < cost * weight { take(candidate, bits, weight, candidateCost) }
-        }
-
-        @inlinable mutating func take(_ candidate: Int, _ bits: UInt64, _ weight: Double, _ cost: Double) {
-            (target, self.bits, self.weight, self.cost) = (candidate, bits, weight, cost)
+            let weight = targets.weight(at: candidate)
+            // Neither heavier nor luckier: most are decided here, and with equal weights all.
+            if weight <= self.weight, bits <= self.bits { return }
+            guard weight > 0 else { return }
+            if target >= 0, weight != self.weight {
+                if cost < 0 { cost = negatedLogarithm(self.bits) }
+                // -ln(u) is at least 1 - u: most of the others need no logarithm.
+                guard Double(~bits) * 0x1p-64 * Double(self.weight) < cost * Double(weight) else { return }
+                let other = negatedLogarithm(bits)
+                guard other * Double(self.weight) < cost * Double(weight), accepts(candidate, weight) else { return }
+                (target, self.bits, self.weight, cost) = (candidate, bits, weight, other)
+            } else if accepts(candidate, weight) {
+                (target, self.bits, self.weight, cost) = (candidate, bits, weight, -1)
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ public struct Scheduler: Sendable {
     public let algorithm: Algorithm
     @usableFromInline var roundRobin: SmoothWeightedRoundRobin
     @usableFromInline var leastLoad: LeastLoad
+    @usableFromInline var firstFree: FirstFree
     @usableFromInline var randomChoices: RandomChoices
     @usableFromInline var keyed: KeyedChoice
 
@@ -17,12 +18,13 @@ public struct Scheduler: Sendable {
     ///   - identities: a 64-bit hash of each target's address; only those by key look at them, others may pass none.
     ///   - weights: effective weights of a target that is usable and warm, `EffectiveWeight.of(configured)`; tell the
     ///     rest by ``weightChanged(at:to:)``. At most ``targetsMax``.
+    ///   - flowsMax: of each target, for `first`; `nil`: no limit.
     ///   - start: a random number of the worker's own, so that workers begin elsewhere.
     /// - Cost: those by key fill a table (Maglev 4 ms for 10,000 targets, a ring 100): control makes such a scheduler, and
     ///   workers copy it.
     public init(
         algorithm: Algorithm, options: AlgorithmOptions = AlgorithmOptions(), identities: [UInt64], weights: [Int],
-        start: UInt64
+        flowsMax: Int? = nil, start: UInt64
     ) {
         precondition(weights.count <= Self.targetsMax, "targets are numbered with 16 bits")
         self.algorithm = algorithm
@@ -32,16 +34,19 @@ public struct Scheduler: Sendable {
             case .leastConnections, .leastOutstandingRequests: LeastLoad(.flows, weights: weights, start: start)
             case .sed: LeastLoad(.expectedDelay, weights: weights, start: start)
             case .nq: LeastLoad(.neverQueue, weights: weights, start: start)
-            case .roundRobin, .random, .weightedRandom, .p2c, .hash, .sourceHash: LeastLoad(.flows, weights: [])
+            case .leastTime: LeastLoad(.answerTime, weights: weights, start: start)
+            case .roundRobin, .first, .random, .weightedRandom, .p2c, .hash, .sourceHash: LeastLoad(.flows, weights: [])
             }
         randomChoices =
             switch algorithm {
             case .random: RandomChoices(alike: weights)
             case .weightedRandom: RandomChoices(weights: weights, choices: 1)
             case .p2c: RandomChoices(weights: weights, choices: options.choices)
-            case .roundRobin, .leastConnections, .leastOutstandingRequests, .sed, .nq, .hash, .sourceHash:
+            case .roundRobin, .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime, .first, .hash,
+                .sourceHash:
                 RandomChoices(weights: [], choices: 1)
             }
+        firstFree = FirstFree(count: algorithm == .first ? weights.count : 0, flowsMax: flowsMax ?? .max)
         let isKeyed = algorithm.isKeyed
         keyed = KeyedChoice(
             options.table, identities: isKeyed ? identities : [], weights: isKeyed ? weights : [],
@@ -61,8 +66,9 @@ public struct Scheduler: Sendable {
     ) -> Int? {
         switch algorithm {
         case .roundRobin: roundRobin.pick(from: targets, excluding: excluded)
-        case .leastConnections, .leastOutstandingRequests, .sed, .nq:
+        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
             leastLoad.pick(from: targets, random: random, excluding: excluded)
+        case .first: firstFree.pick(from: targets, excluding: excluded)
         case .random, .weightedRandom, .p2c: randomChoices.pick(from: targets, random: random, excluding: excluded)
         case .hash, .sourceHash: keyed.pick(from: targets, key: key, excluding: excluded)
         }
@@ -75,7 +81,9 @@ public struct Scheduler: Sendable {
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)
-        case .leastConnections, .leastOutstandingRequests, .sed, .nq: leastLoad.weightChanged(at: index, to: weight)
+        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
+            leastLoad.weightChanged(at: index, to: weight)
+        case .first: break  // The view tells who is closed.
         case .random, .weightedRandom, .p2c: randomChoices.weightChanged(at: index, to: weight)
         case .hash, .sourceHash: keyed.weightChanged(at: index, to: weight)
         }

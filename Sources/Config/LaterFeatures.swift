@@ -7,8 +7,8 @@ enum LaterFeatures {
     static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
     static let algorithms = [
-        "least_time", "ewma", "peak_ewma", "ip_hash", "uri_hash", "header_hash", "cookie_hash",
-        "consistent_hash", "maglev", "ring_hash", "rendezvous", "first", "adaptive", "lblc", "lblcr", "dh", "sh", "fo",
+        "ewma", "peak_ewma", "ip_hash", "uri_hash", "header_hash", "cookie_hash",
+        "consistent_hash", "maglev", "ring_hash", "rendezvous", "adaptive", "lblc", "lblcr", "dh", "sh", "fo",
         "ovf", "mh", "twos", "sticky",
     ]
     static let healthCheckProtocols = [

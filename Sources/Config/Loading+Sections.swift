@@ -163,9 +163,10 @@ extension Loading {
             let name = row.keys[1]
             let others = rows.dropFirst().filter { $0.applies(root) }.map { $0.keys[1] }
             error(
-                .conflict, at: section.keyRange(name), path: section.path(name), "'\(name)' is no option of \(kind)",
-                fix: others.isEmpty
-                    ? "remove it; \(kind) has no options" : "remove it; \(kind) has \(others.joined(separator: ", "))")
+                .conflict, at: section.keyRange(name), path: section.path(name),
+                "'\(name)' has no use with '\(first): \(kind)'",
+                fix: "remove it; '\(first): \(kind)' has "
+                    + (others.isEmpty ? "no options" : others.joined(separator: ", ")))
         }
     }
 

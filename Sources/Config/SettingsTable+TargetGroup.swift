@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type"],
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -89,8 +89,19 @@ extension SettingsTable {
                     }
                 }),
             .duration(
-                "slow_start", at: \.slowStart, in: .zero ... .seconds(86_400), attribute: "slow_start.duration_seconds",
+                "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
+                attribute: "slow_start.duration_seconds",
                 "A target that becomes healthy takes its full share after this time; 0s turns it off."),
+            .init(
+                keys: ["slow_start", "curve"], type: .text(form: "linear, or an exponent from 0.1 to 10"), unset: nil,
+                attribute: nil,
+                summary: "How the share grows: linear, or Envoy's aggression a for t^(1/a): 2 gives half of it after a "
+                    + "quarter of the time, 0.5 a quarter after half of it.",
+                get: { .text(CurveText.format($0.slowStartAggressionPercent)) },
+                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
+                    if case .text(let text)? = value { root.slowStartAggressionPercent = try CurveText.parse(text) }
+                }
+            ).only { $0.slowStart.count > 0 },
             .duration(
                 "deregistration_delay", at: \.deregistrationDelay, in: .zero ... .seconds(86_400),
                 attribute: "deregistration_delay.timeout_seconds",

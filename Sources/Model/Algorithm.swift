@@ -9,6 +9,10 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case sed
     /// An idle target, else `sed`.
     case nq
+    /// The least flows × answer time for the weight.
+    case leastTime = "least_time"
+    /// The first in order that has room.
+    case first
     /// Without regard to weights.
     case random
     case weightedRandom = "weighted_random"

@@ -19,6 +19,8 @@ public struct TargetGroup: Sendable, Equatable {
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
     public var slowStart: Nanoseconds = .zero
+    /// How steeply it begins, 10...1,000; 100 is a straight line, above it is steeper at first.
+    public var slowStartAggressionPercent = 100
     public var timeouts = TargetTimeouts()
     public var limits = TargetLimits()
     public var retries = RetryPolicy()

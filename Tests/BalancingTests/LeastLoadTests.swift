@@ -1,3 +1,4 @@
+import PoiseModel
 import Testing
 
 @testable import PoiseBalancing
@@ -59,6 +60,78 @@ struct LeastLoadTests {
         #expect(picked.joined() == expected)
     }
 
+    @Test(
+        "by answer time, takes the least (flows + 1) × time / weight; who never answered gets one flow at once",
+        arguments: [
+            ([1, 1], [0, 0], [10, 20], 0), ([1, 1], [1, 0], [10, 20], 0), ([1, 1], [2, 0], [10, 20], 1),
+            ([1, 4], [0, 2], [10, 12], 1), ([1, 1], [0, 0], [10, nil], 1), ([1, 1], [0, 1], [90_000_000, nil], 0),
+            ([1, 1], [99_999, 9], [67_108_864, nil], 0), ([1, 1], [5, 4], [nil, nil], 1),
+            ([0, 1], [0, 9], [1, 9_999], 1),
+        ] as [([Int], [Int], [Int?], Int)])
+    func byTime(weights: [Int], loads: [Int], times: [Int?], expected: Int) {
+        var algorithm = LeastLoad(.answerTime, weights: weights)
+        var view = Targets(weights: weights, loads: loads)
+        view.answerTimes = times
+        #expect(algorithm.pick(from: view, random: 1) == expected)
+    }
+
+    @Test(
+        "by answer time, a target that is ten times slower gets less than a tenth, in groups of any size",
+        arguments: [4, 100],
+        [UInt64](1...3))
+    func slowTarget(count: Int, seed: UInt64) {
+        var random = Seeded(seed)
+        let weights = Array(repeating: 256, count: count)
+        var algorithm = LeastLoad(.answerTime, weights: weights)
+        var plain = LeastLoad(.flows, weights: weights)
+        func share(_ pick: (Targets) -> Int) -> Double {
+            var view = Targets(weights: weights)
+            var averages = Array(repeating: PeakAverage(), count: count)
+            var running: [(end: Int, target: Int, took: Int)] = []
+            var taken = 0
+            let flows = 400 * count
+            // Two flows at once per target, in milliseconds; 10 ms each, and 100 ms at target 0.
+            for flow in 0..<flows {
+                let now = flow * 5 / count
+                for index in running.indices.reversed() where running[index].end <= now {
+                    let flow = running.remove(at: index)
+                    view.loads[flow.target] -= 1
+                    averages[flow.target] = averages[flow.target].observing(
+                        .milliseconds(Int64(flow.took)), at: MonotonicTime(nanoseconds: Int64(flow.end) * 1_000_000))
+                }
+                view.answerTimes = averages.map { $0.value(at: MonotonicTime(nanoseconds: Int64(now) * 1_000_000)) }
+                let target = pick(view)
+                view.loads[target] += 1
+                if target == 0, flow > flows / 2 { taken += 1 }
+                let took = target == 0 ? 100 : 10
+                running.append((now + took, target, took))
+            }
+            return Double(taken) / Double(flows / 2) * Double(count)
+        }
+        let byTime = share { algorithm.pick(from: $0, random: random.next())! }
+        let byFlows = share { plain.pick(from: $0, random: random.next())! }
+        #expect(byTime < 0.15, "seed \(seed): \(byTime) of an even share")
+        #expect(byFlows > byTime, "seed \(seed): \(byFlows)")
+    }
+
+    @Test("by answer time, a slow target is asked again once its average has faded, every 23 s here")
+    func askedAgain() {
+        var algorithm = LeastLoad(.answerTime, weights: [1, 1])
+        var averages = [PeakAverage(), PeakAverage()]
+        var asked: [Int] = []
+        for tenth in 0..<600 {  // one request each 100 ms, 10 or 100 ms long
+            let now = MonotonicTime(nanoseconds: Int64(tenth) * 100_000_000)
+            var view = Targets(weights: [1, 1])
+            view.answerTimes = averages.map { $0.value(at: now) }
+            let target = algorithm.pick(from: view, random: 0)!
+            if target == 1 { asked.append(tenth) }
+            averages[target] = averages[target].observing(.milliseconds(target == 1 ? 100 : 10), at: now)
+        }
+        // ln 10 × 10 s, and less what the quick one's average has faded between two requests.
+        #expect(asked.count == 3)
+        for (earlier, later) in zip(asked, asked.dropFirst()) { #expect((225...235).contains(later - earlier)) }
+    }
+
     @Test("equals take turns in proportion to their weights, from the start that was given")
     func turns() {
         let view = Targets(weights: [1, 1, 1, 0, 1], loads: [0, 5, 0, 0, 0])
@@ -85,12 +158,14 @@ struct LeastLoadTests {
     private func published(_ rule: Rule, load: Int, weight: Int) -> Double {
         switch rule {
         case .flows: Double(load) / Double(weight)
-        case .expectedDelay: Double(load + 1) / Double(weight)
+        case .expectedDelay, .answerTime: Double(load + 1) / Double(weight)  // Answer times are equal here.
         case .neverQueue: load == 0 ? 0 : Double(load + 1) / Double(weight)
         }
     }
 
-    @Test("agrees with the definition over all small groups", arguments: [Rule.flows, .expectedDelay, .neverQueue])
+    @Test(
+        "agrees with the definition over all small groups",
+        arguments: [Rule.flows, .expectedDelay, .neverQueue, .answerTime])
     func exhaustive(rule: Rule) {
         for weights in everyList(of: 0...3, length: 3) {
             for loads in everyList(of: 0...3, length: 3) {

@@ -136,3 +136,56 @@ def test_a_popular_key_does_not_fill_its_target(start, table):
         for client in clients:
             assert client.response().status == 200
             client.close()
+
+
+def test_first_fills_targets_in_order(start):
+    hold, go_on = holding()
+    origins = [start.origin(hold) for _ in range(3)]
+    poise = start.proxy(*origins, group_algorithm="first", group_connections=2)
+    clients = [Client(poise.port) for _ in range(6)]
+    try:
+        for number, client in enumerate(clients, 1):
+            client.send(request("/"))
+            wait_total(origins, number)
+            assert [len(o.requests) for o in origins] == [min(2, max(0, number - 2 * place)) for place in range(3)]
+        with Client(poise.port) as late:
+            late.send(request("/"))  # All are full: it waits, and gets the first slot that is free.
+            go_on.set()
+            assert late.response().status == 200
+    finally:
+        go_on.set()
+        for client in clients:
+            assert client.response().status == 200
+            client.close()
+
+
+def test_least_time_leaves_the_slow_target_alone(start):
+    def slow(conn):
+        while True:
+            conn.request()
+            threading.Event().wait(0.3)  # Its own time to work, not a wait for something.
+            conn.respond()
+    origins = [start.origin(), start.origin(slow), start.origin()]
+    poise = start.proxy(*origins, group_algorithm="least_time")
+    quick, lame, other = shares(poise, origins, 30)
+    assert lame == 1, "asked once, as nothing was known about it"
+    assert quick + other == 29
+
+
+def test_least_time_does_not_take_failing_for_quick(start):
+    """503 comes at once, the good answer after 50 ms."""
+    def bad(conn):
+        while True:
+            conn.request()
+            conn.respond(503)
+
+    def good(conn):
+        while True:
+            conn.request()
+            threading.Event().wait(0.05)
+            conn.respond()
+    origins = [start.origin(bad), start.origin(good)]
+    poise = start.proxy(*origins, group_algorithm="least_time")
+    with Client(poise.port) as client:
+        statuses = [client.ask(request("/")).status for _ in range(40)]
+    assert statuses.count(200) >= 24, "each failure doubles the time that the target is taken to need"

@@ -109,7 +109,7 @@ extension Exchange {
         let group = self.group!
         let key = balancingKey(for: group.compiled)
         var passedOver = tried
-        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver) {
+        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver, at: now) {
             guard let limit = group.pools[index].target.limit else { return .target(index) }
             if group.takeSlot(limit.exchanges, before: place) {
                 slot = limit.exchanges

@@ -118,7 +118,7 @@ public final class CompiledGroup: Sendable {
         TieredScheduler(
             algorithm: settings.algorithm, options: settings.algorithmOptions, identities: targets.map(\.identity),
             weights: targets.map { EffectiveWeight.of($0.settings.weight) },
-            isBackup: targets.map(\.settings.isBackup), start: start)
+            isBackup: targets.map(\.settings.isBackup), flowsMax: settings.limits.connectionsMax, start: start)
     }
 }
 
