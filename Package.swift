@@ -48,7 +48,7 @@ let package = Package(
         room("Balancing", ["Model"]),
         room("Health", ["Model"]),
         room("HTTP", ["Model", "Bytes"]),
-        room("Routing", ["Model", "HTTP"]),
+        room("Routing", ["Model", "Balancing", "HTTP"]),
         room("Packets", ["Model"]),
 
         .target(name: "CPoise", path: "Sources/CPoise"),

@@ -12,6 +12,10 @@ public protocol TargetView {
     func weight(at index: Int) -> Int
     /// Flows in progress, 0 or more. May change under the algorithm: other workers write it.
     func load(at index: Int) -> Int
+    /// Microseconds from a flow to its answer, lately, 1 or more; `nil` where none came yet. Asked by `least_time` only.
+    func answerTime(at index: Int) -> Int?
+    /// Flows in progress in the whole group, 0 or more. Asked once per pick, and only where loads are bounded.
+    var totalLoad: Int { get }
 }
 
 /// The scale of effective weights: a configured weight of 0...256, in 256ths, so that slow start has room

@@ -20,22 +20,26 @@ public struct TieredScheduler: Sendable {
     @usableFromInline var backupUsable = 0
 
     /// - Parameter isBackup: one flag per target; empty means that none is.
-    ///   The others as ``Scheduler/init(algorithm:identities:weights:start:)``.
+    ///   The others as ``Scheduler/init(algorithm:options:identities:weights:flowsMax:start:)``.
     public init(
-        algorithm: Algorithm, identities: [UInt64], weights: [Int], isBackup: [Bool] = [], start: UInt64
+        algorithm: Algorithm, options: AlgorithmOptions = AlgorithmOptions(), identities: [UInt64], weights: [Int],
+        isBackup: [Bool] = [], flowsMax: Int? = nil, start: UInt64
     ) {
         precondition(isBackup.isEmpty || isBackup.count == weights.count, "one flag per target")
         self.weights = weights.map { Int32($0) }
         guard isBackup.contains(true) else {
-            ordinary = Scheduler(algorithm: algorithm, identities: identities, weights: weights, start: start)
+            ordinary = Scheduler(
+                algorithm: algorithm, options: options, identities: identities, weights: weights, flowsMax: flowsMax,
+                start: start)
             (ordinaryTargets, backupTargets, places) = ([], [], [])
             ordinaryUsable = weights.count { $0 > 0 }
             return
         }
         func tier(_ members: [Int]) -> Scheduler {
             Scheduler(
-                algorithm: algorithm, identities: identities.isEmpty ? [] : members.map { identities[$0] },
-                weights: members.map { weights[$0] }, start: start)
+                algorithm: algorithm, options: options,
+                identities: identities.isEmpty ? [] : members.map { identities[$0] },
+                weights: members.map { weights[$0] }, flowsMax: flowsMax, start: start)
         }
         let first = weights.indices.filter { !isBackup[$0] }
         let second = weights.indices.filter { isBackup[$0] }
@@ -102,5 +106,8 @@ public struct TieredScheduler: Sendable {
         @inlinable var count: Int { members.count }
         @inlinable func weight(at index: Int) -> Int { whole.weight(at: Int(members[index])) }
         @inlinable func load(at index: Int) -> Int { whole.load(at: Int(members[index])) }
+        @inlinable func answerTime(at index: Int) -> Int? { whole.answerTime(at: Int(members[index])) }
+        /// Of both: while one tier takes the flows, the other has few or none.
+        @inlinable var totalLoad: Int { whole.totalLoad }
     }
 }

@@ -251,8 +251,13 @@ struct CanonicalWriter {
             if let setting = place.direct[key] {
                 write(setting, root, base, indent, "\(path).\(key)", listsToo)
             } else {
+                let rows = place.rows(of: key).filter { $0.applies(root) }
+                if let short = place.shorthands[key], rows.count == 1 {
+                    write(rows[0], as: key, root, base, indent, "\(path).\(key).\(short)", listsToo)
+                    continue
+                }
                 section(indent, key) { writer in
-                    for setting in place.rows(of: key) {
+                    for setting in rows {
                         writer.write(setting, root, base, indent + 1, "\(path).\(key).\(setting.keys[1])", listsToo)
                     }
                 }
@@ -261,12 +266,13 @@ struct CanonicalWriter {
     }
 
     private mutating func write<Root>(
-        _ setting: Setting<Root>, _ root: Root, _ base: Root?, _ indent: Int, _ path: String, _ listsToo: Bool
+        _ setting: Setting<Root>, as name: String? = nil, _ root: Root, _ base: Root?, _ indent: Int, _ path: String,
+        _ listsToo: Bool
     ) {
         guard listsToo || setting.type.isInherited else { return }
         let value = setting.get(root)
         if let base, !includingDefaults, value == setting.get(base) { return }
-        let key = setting.keys[setting.keys.count - 1]
+        let key = name ?? setting.keys[setting.keys.count - 1]
         switch value {
         case nil:
             if let unset = setting.unset { line(indent, "\(key): \(unset)", at: path, isSetting: true) }

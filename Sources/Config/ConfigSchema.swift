@@ -225,7 +225,11 @@ public enum ConfigSchema {
                 return (key, property(setting, base))
             }
             let rows = place.rows(of: key).filter { !inDefaults || $0.type.isInherited }
-            return (key, closed([], rows.map { ($0.keys[1], property($0, base)) }))
+            let section = closed([], rows.map { ($0.keys[1], property($0, base)) })
+            guard let short = place.shorthands[key], let row = rows.first(where: { $0.keys[1] == short }) else {
+                return (key, section)
+            }
+            return (key, .object([("anyOf", .array([property(row, base), section]))]))
         }
     }
 

@@ -7,11 +7,9 @@ enum LaterFeatures {
     static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
     static let algorithms = [
-        "random", "weighted_random", "least_outstanding_requests", "least_time", "ewma", "peak_ewma", "ip_hash",
-        "uri_hash",
-        "header_hash", "cookie_hash", "consistent_hash", "maglev", "ring_hash", "rendezvous", "sed", "nq", "lblc",
-        "lblcr", "dh",
-        "sh", "fo", "ovf", "mh", "twos", "first", "sticky",
+        "ewma", "peak_ewma", "ip_hash", "uri_hash", "header_hash", "cookie_hash",
+        "consistent_hash", "maglev", "ring_hash", "rendezvous", "adaptive", "lblc", "lblcr", "dh", "sh", "fo",
+        "ovf", "mh", "twos", "sticky",
     ]
     static let healthCheckProtocols = [
         "HTTP2", "GRPC", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",

@@ -138,12 +138,35 @@ extension Loading {
                 read(setting, node, into: &root, at: path, inDefaults: inDefaults)
             } else if let rows = place.sections[key] {
                 let keys = place.rows(of: key).map { $0.keys[1] }
+                if let short = place.shorthands[key], let setting = rows[short], !node.isMapping {
+                    note(path, at: node.range)
+                    read(setting, node, into: &root, at: "\(path).\(short)", inDefaults: inDefaults)
+                    continue
+                }
                 guard let nested = self.section(node, at: path, "'\(key)'", keys: keys) else { continue }
                 for name in nested.written(keys) {
                     guard let setting = rows[name], let value = nested[name] else { continue }
                     read(setting, value, into: &root, at: nested.path(name), inDefaults: inDefaults)
                 }
+                // What `defaults` says is for those that have a use for it.
+                if !inDefaults, place.shorthands[key] != nil { refuseUseless(nested, place.rows(of: key), root) }
             }
+        }
+    }
+
+    /// Options that are written, and that what they belong to does not have.
+    private func refuseUseless<Root>(_ section: Section, _ rows: [Setting<Root>], _ root: Root) {
+        guard let kind = rows.first?.get(root)?.text, let first = rows.first?.keys[1],
+            !isRefused(section.path(first))
+        else { return }
+        for row in rows where section[row.keys[1]] != nil && !row.applies(root) {
+            let name = row.keys[1]
+            let others = rows.dropFirst().filter { $0.applies(root) }.map { $0.keys[1] }
+            error(
+                .conflict, at: section.keyRange(name), path: section.path(name),
+                "'\(name)' has no use with '\(first): \(kind)'",
+                fix: "remove it; '\(first): \(kind)' has "
+                    + (others.isEmpty ? "no options" : others.joined(separator: ", ")))
         }
     }
 
@@ -265,6 +288,8 @@ extension Loading {
 }
 
 extension YAMLNode {
+    fileprivate var isMapping: Bool { if case .mapping = content { true } else { false } }
+
     /// The text of a scalar without quotes.
     fileprivate var plainText: String? {
         if case .scalar(let scalar) = content, scalar.isPlain, !scalar.text.isEmpty { scalar.text } else { nil }

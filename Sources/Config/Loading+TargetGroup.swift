@@ -14,6 +14,8 @@ struct GroupDraft: Sendable {
         (group.id, group.name, group.targets) = (id, name, targets)
         if group.tls != nil { group.tls = tls }
         if group.version == .http1 { group.http2 = HTTP2Settings() }
+        if group.slowStart.count <= 0 { group.slowStartAggressionPercent = 100 }
+        group.algorithmOptions = group.algorithmOptions.those(of: group.algorithm)
         group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
         return group
     }

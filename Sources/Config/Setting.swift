@@ -15,6 +15,15 @@ struct Setting<Root>: Sendable {
     let get: @Sendable (Root) -> SettingValue?
     /// - Throws: ``ConfigError`` with an empty path, or `[index]` for an item of a list.
     let set: @Sendable (inout Root, SettingValue?) throws(ConfigError) -> Void
+    /// Whether what the rest says has a use for it: the options of an algorithm.
+    private(set) var applies: @Sendable (Root) -> Bool = { _ in true }
+
+    /// The same row, for those `roots` only.
+    func only(where roots: @escaping @Sendable (Root) -> Bool) -> Setting {
+        var setting = self
+        setting.applies = roots
+        return setting
+    }
 }
 
 /// A value between its text and its place in the Model.
@@ -64,7 +73,9 @@ enum SettingType: Sendable {
         case .size: "a size such as 64KiB"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
-        case .choice(let names, _): names.joined(separator: " or ")
+        case .choice(let names, _):
+            (names.count < 3 ? names : [names.dropLast().joined(separator: ", "), names[names.count - 1]])
+                .joined(separator: " or ")
         case .name(let noun, _): "the name of a \(noun)"
         case .text(let form), .path(let form), .list(let form), .pairs(let form): form
         }

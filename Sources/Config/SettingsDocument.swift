@@ -61,7 +61,8 @@ public enum SettingsDocument {
     ) -> String {
         var table = "| key | value | default | ELBv2 | |\n|---|---|---|---|---|\n"
         for setting in place.settings {
-            let key = setting.keys.joined(separator: ".")
+            let isShort = setting.keys.count == 2 && place.shorthands[setting.keys[0]] == setting.keys[1]
+            let key = isShort ? setting.keys[0] : setting.keys.joined(separator: ".")
             let fallback = required.contains(key) ? "required" : defaultText(setting, base) ?? unwritten
             table += "| `\(key)` | \(range(setting)) | \(fallback) | \(setting.attribute.map { "`\($0)`" } ?? "") | "
             table += "\(setting.summary) |\n"

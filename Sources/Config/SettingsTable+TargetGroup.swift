@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]",
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -28,9 +28,41 @@ extension SettingsTable {
                 "http2", "ping_interval", at: \.http2.pingInterval, in: .zero ... .seconds(3600),
                 "http2: a silent target with open streams is asked for a sign of life after this; 0s turns it off."),
             .choice(
-                "algorithm", at: \.algorithm, later: LaterFeatures.algorithms,
+                "algorithm", "type", at: \.algorithm, later: LaterFeatures.algorithms,
                 attribute: "load_balancing.algorithm.type",
-                "How a target is chosen."),
+                "How a target is chosen ([which one](algorithms.md)); with options a mapping: "
+                    + "`{ type: p2c, choices: 3 }`."),
+            .integer(
+                "algorithm", "choices", at: \.algorithmOptions.choices, in: 2...16,
+                "p2c: how many targets are drawn at random, of which the least loaded is taken."
+            ).only { $0.algorithm == .p2c },
+            .init(
+                keys: ["algorithm", "key"],
+                type: .list(form: "parts of a request such as header:X-User or source_ip/24"), unset: nil,
+                attribute: nil,
+                summary:
+                    "hash: what the choice goes by, one part or a list: header:NAME, cookie:NAME, query:NAME, path, "
+                    + "host, uri, source_ip, source_ip/24, source_ip/24/56.",
+                get: { .texts($0.algorithmOptions.key.map(\.description)) },
+                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
+                    guard case .texts(let texts)? = value else { return }
+                    var parts: [HashKeyPart] = []
+                    for (index, text) in texts.enumerated() {
+                        do throws(ConfigError) { parts.append(try HashKeyPart(parsing: text)) } catch {
+                            throw error.under("[\(index)]")
+                        }
+                    }
+                    root.algorithmOptions.key = parts
+                }
+            ).only { $0.algorithm == .hash },
+            .choice(
+                "algorithm", "table", at: \.algorithmOptions.table,
+                "hash, source_hash: how a key finds its target ([which one](algorithms.md#by-key))."
+            ).only { $0.algorithm.isKeyed },
+            .integer(
+                "algorithm", "bounded_load", at: \.algorithmOptions.boundedLoadPercent, in: 101...10_000, unset: "off",
+                "hash, source_hash: the most flows that a target may have, in percent of its share of the group's."
+            ).only { $0.algorithm.isKeyed },
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
@@ -57,8 +89,19 @@ extension SettingsTable {
                     }
                 }),
             .duration(
-                "slow_start", at: \.slowStart, in: .zero ... .seconds(86_400), attribute: "slow_start.duration_seconds",
+                "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
+                attribute: "slow_start.duration_seconds",
                 "A target that becomes healthy takes its full share after this time; 0s turns it off."),
+            .init(
+                keys: ["slow_start", "curve"], type: .text(form: "linear, or an exponent from 0.1 to 10"), unset: nil,
+                attribute: nil,
+                summary: "How the share grows: linear, or Envoy's aggression a for t^(1/a): 2 gives half of it after a "
+                    + "quarter of the time, 0.5 a quarter after half of it.",
+                get: { .text(CurveText.format($0.slowStartAggressionPercent)) },
+                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
+                    if case .text(let text)? = value { root.slowStartAggressionPercent = try CurveText.parse(text) }
+                }
+            ).only { $0.slowStart.count > 0 },
             .duration(
                 "deregistration_delay", at: \.deregistrationDelay, in: .zero ... .seconds(86_400),
                 attribute: "deregistration_delay.timeout_seconds",

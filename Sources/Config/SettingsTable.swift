@@ -128,9 +128,11 @@ struct SettingsPlace<Root>: Sendable {
     let sections: [String: [String: Setting<Root>]]
     /// First keys in written order, each once.
     let keys: [String]
+    /// Sections for which one value may stand, and the row that it is for: `algorithm: sed` is `algorithm: { type: sed }`.
+    let shorthands: [String: String]
 
-    init(_ name: String, _ settings: [Setting<Root>]) {
-        (self.name, self.settings) = (name, settings)
+    init(_ name: String, shorthands: [String: String] = [:], _ settings: [Setting<Root>]) {
+        (self.name, self.settings, self.shorthands) = (name, settings, shorthands)
         var direct: [String: Setting<Root>] = [:]
         var sections: [String: [String: Setting<Root>]] = [:]
         var keys: [String] = []

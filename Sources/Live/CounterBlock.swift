@@ -44,6 +44,12 @@ import CPoise
         return total
     }
 
+    /// What `worker` has written: for words that are no counts.
+    @inline(__always) public func word(_ index: Int, of worker: Int) -> UInt64 {
+        precondition(0 <= index && index < width && 0 <= worker && worker < workers)
+        return unsafe poise_load(words + worker * stride + index)  // SAFETY: in range.
+    }
+
     /// A gauge's sum: rows may be negative one by one when a flow began on one worker and ended on another.
     public func gauge(_ index: Int) -> Int { Int(truncatingIfNeeded: sum(index)) }
 }
@@ -74,6 +80,13 @@ import CPoise
         precondition(0 <= index && index < width)
         // SAFETY: as above.
         unsafe poise_store(words + index, poise_load(words + index) &- amount)
+    }
+
+    /// For words that are no counts.
+    @inlinable @inline(__always)
+    public func store(_ index: Int, _ word: UInt64) {
+        precondition(0 <= index && index < width)
+        unsafe poise_store(words + index, word)  // SAFETY: as above.
     }
 
     @inlinable @inline(__always)

@@ -23,7 +23,9 @@ public enum TargetCounter {
     /// may be thousands of targets.
     public static let http2Ends = 14
     public static let http2Faults = 15
-    public static let width = 16
+    /// Not a count: the worker's `PeakAverage` of answer times, in groups that go by it.
+    public static let answerTime = 16
+    public static let width = 17
 }
 
 /// What is counted per target group.

@@ -25,6 +25,19 @@ extension TargetGroup {
                         fix: "list it once; a weight gives it a greater share", related: "targets[\(earlier)]"))
             }
         }
+        if algorithm == .hash, algorithmOptions.key.isEmpty {
+            errors.append(
+                ConfigError(
+                    code: .missing, path: "algorithm.key", problem: "hash needs to be told what it goes by",
+                    fix: "add a key: { type: hash, key: [header:X-User] }; for the client's address, 'source_hash'"))
+        }
+        if algorithm == .first, limits.connectionsMax == nil {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "algorithm",
+                    problem: "first fills a target up to its limit, and without one the first would take everything",
+                    fix: "say when the next one is due: limits: { max_connections: 100 }"))
+        }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
         errors += (healthCheck?.validate(targets: targets) ?? []).map { $0.under("health_check") }
         if tls == nil, let check = healthCheck, check.kind.isSecure {

@@ -10,6 +10,8 @@ public struct TargetGroup: Sendable, Equatable {
     public var tls: TargetTLS?
     public var http2 = HTTP2Settings()
     public var algorithm = Algorithm.roundRobin
+    /// Those that `algorithm` has no use for keep their defaults.
+    public var algorithmOptions = AlgorithmOptions()
     /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
     public var healthCheck: HealthCheck? = HealthCheck()
     public var passive = PassiveChecks()
@@ -17,6 +19,8 @@ public struct TargetGroup: Sendable, Equatable {
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
     public var slowStart: Nanoseconds = .zero
+    /// How steeply it begins, 10...1,000; 100 is a straight line, above it is steeper at first.
+    public var slowStartAggressionPercent = 100
     public var timeouts = TargetTimeouts()
     public var limits = TargetLimits()
     public var retries = RetryPolicy()
@@ -45,13 +49,6 @@ public struct TargetGroup: Sendable, Equatable {
     public init(id: String, name: String? = nil, targets: [Target]) {
         (self.id, self.name, self.targets) = (id, name, targets)
     }
-}
-
-public enum Algorithm: String, Sendable, CaseIterable {
-    case roundRobin = "round_robin"
-    case leastConnections = "least_connections"
-    case p2c
-    case sourceHash = "source_hash"
 }
 
 public struct Target: Sendable, Hashable {

@@ -9,8 +9,8 @@ struct MaglevTests {
         (0..<count).map { hash64(Array("10.0.\($0 / 250).\($0 % 250):8080".utf8).span) }
     }
 
-    private func table(_ count: Int) -> Maglev {
-        Maglev(identities: identities(count), weights: Array(repeating: 256, count: count))
+    private func table(_ count: Int) -> KeyedChoice {
+        KeyedChoice(.maglev, identities: identities(count), weights: Array(repeating: 256, count: count))
     }
 
     private let keys = (0..<20_000).map { hash64(Array("192.0.2.\($0)".utf8).span) }
@@ -19,7 +19,7 @@ struct MaglevTests {
         "has one of three sizes, each a prime",
         arguments: [(1, 1_601), (16, 1_601), (17, 25_601), (256, 25_601), (257, 65_537), (10_000, 65_537)])
     func slotCount(targets: Int, slots: Int) {
-        #expect(table(targets).slots.count == slots)
+        #expect(table(targets).maglev.slots.count == slots)
         #expect((2..<257).allSatisfy { slots % $0 != 0 })
     }
 
@@ -52,7 +52,7 @@ struct MaglevTests {
         #expect(answers == [7, 5, 5, 6, 7, 0, 4, 0, 1, 2, 8, 2])
 
         let shuffled = [7, 2, 9, 0, 5, 1, 8, 3, 6, 4]
-        let other = Maglev(identities: shuffled.map { identities(10)[$0] }, weights: view.weights)
+        let other = KeyedChoice(.maglev, identities: shuffled.map { identities(10)[$0] }, weights: view.weights)
         for key in keys { #expect(shuffled[other.pick(from: view, key: key)!] == maglev.pick(from: view, key: key)!) }
     }
 
@@ -82,7 +82,7 @@ struct MaglevTests {
         let all = table(count)
         let view = Targets(weights: Array(repeating: 256, count: count))
         let kept = (0..<count).filter { $0 != count / 2 }
-        let fewer = Maglev(identities: kept.map { identities(count)[$0] }, weights: kept.map { _ in 256 })
+        let fewer = KeyedChoice(.maglev, identities: kept.map { identities(count)[$0] }, weights: kept.map { _ in 256 })
         let fewerView = Targets(weights: kept.map { _ in 256 })
         var others = 0
         var moved = 0
@@ -122,8 +122,9 @@ struct MaglevTests {
             #expect(maglev.pick(from: view, key: key) == 1_234)
             #expect(maglev.pick(from: view, key: key, excluding: Exclusions([1_234])) == nil)
         }
-        #expect(Maglev(identities: [], weights: []).pick(from: Targets(weights: []), key: 1) == nil)
-        #expect(Maglev(identities: [1, 2], weights: [0, 0]).pick(from: Targets(weights: [0, 1]), key: 1) == 1)
+        #expect(KeyedChoice(.maglev, identities: [], weights: []).pick(from: Targets(weights: []), key: 1) == nil)
+        #expect(
+            KeyedChoice(.maglev, identities: [1, 2], weights: [0, 0]).pick(from: Targets(weights: [0, 1]), key: 1) == 1)
     }
 
     @Test("a retry goes on along the key's own order")

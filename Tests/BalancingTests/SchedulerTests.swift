@@ -51,7 +51,9 @@ struct SchedulerTests {
         #expect(scheduler.pick(from: Targets(weights: weights), key: 77, random: 99, excluding: excluded) == nil)
     }
 
-    @Test("backups take flows only when no ordinary target is left", arguments: Algorithm.allCases)
+    @Test(
+        "backups take flows only when no ordinary target is left", arguments: Algorithm.allCases.filter { $0 != .first }
+    )
     func tiers(algorithm: Algorithm) {
         var view = Targets(weights: [256, 256, 512, 256, 256])
         let isBackup = [true, false, false, true, false]
@@ -72,7 +74,8 @@ struct SchedulerTests {
                 scheduler.weightChanged(at: target, to: weight)
             }
         }
-        view.loads = [0, 9, 19, 0, 9]  // Idle backups tempt no one; the ordinary ones tie for least connections.
+        // Idle backups tempt no one; the ordinary ones tie, for sed and nq with the flow to come.
+        view.loads = [0, 9, [.sed, .nq, .leastTime].contains(algorithm) ? 19 : 18, 0, 9]
         #expect(seen() == [1, 2, 4])
         #expect(seen([2]) == [1, 4])
         #expect(seen([1, 2, 4]) == [0, 3])
@@ -86,6 +89,28 @@ struct SchedulerTests {
         #expect(seen() == [])
         set(256, [2])
         #expect(seen() == [2])
+    }
+
+    @Test("first keeps its order within the tiers")
+    func firstInTiers() {
+        var view = Targets(weights: [256, 256, 256, 256], loads: [0, 5, 4, 0])
+        var scheduler = TieredScheduler(
+            algorithm: .first, identities: [], weights: view.weights, isBackup: [true, false, false, true], flowsMax: 5,
+            start: 9)
+        func pick(_ excluded: [Int] = []) -> Int? {
+            scheduler.pick(from: view, key: 0, random: 0, excluding: Exclusions(excluded))
+        }
+        #expect(pick() == 2)
+        view.loads[2] = 5
+        #expect(pick() == 1, "full, which the caller finds out")
+        #expect(pick([1, 2]) == 0)
+        for target in [1, 2] {
+            view.weights[target] = 0
+            scheduler.weightChanged(at: target, to: 0)
+        }
+        #expect(pick() == 0)
+        view.loads[0] = 5
+        #expect(pick() == 3)
     }
 
     @Test("without backups a tier is the group")
@@ -127,5 +152,35 @@ struct SlowStartTests {
     func line(weight: Int, elapsed: Int64, duration: Int64, expected: Int) {
         #expect(
             SlowStart.effectiveWeight(weight, healthyFor: .seconds(elapsed), duration: .seconds(duration)) == expected)
+    }
+
+    @Test(
+        "grows as t^(1 / aggression) by a curve",
+        arguments: [
+            (0, 200, 1), (4, 200, 32_768), (9, 200, 49_152), (15, 200, 63_456), (16, 200, 65_536),
+            (8, 50, 16_384), (4, 50, 4_096), (1, 50, 256), (15, 50, 57_600), (8, 1_000, 61_147), (8, 10, 64),
+        ] as [(Int64, Int, Int)])
+    func curve(elapsed: Int64, aggression: Int, expected: Int) {
+        let weight = SlowStart.effectiveWeight(
+            65_536, healthyFor: .seconds(elapsed), duration: .seconds(16), aggressionPercent: aggression)
+        #expect(abs(weight - expected) <= expected / 2_000 + 1)
+    }
+
+    @Test(
+        "never falls, starts at 1 at least and stays within the weight", arguments: [10, 33, 99, 100, 101, 300, 1_000])
+    func monotonic(aggression: Int) {
+        for weight in [1, 3, 256, 65_536] {
+            var before = 0
+            for step in Int64(-1)...2_001 {
+                let now = SlowStart.effectiveWeight(
+                    weight, healthyFor: .milliseconds(step), duration: .seconds(2), aggressionPercent: aggression)
+                guard now >= before, (1...weight).contains(now) else {
+                    Issue.record("\(now) of \(weight) after \(step) ms and \(before)")
+                    return
+                }
+                before = now
+            }
+            #expect(before == weight)
+        }
     }
 }

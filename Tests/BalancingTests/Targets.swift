@@ -4,6 +4,8 @@ import PoiseBalancing
 struct Targets: TargetView {
     var weights: [Int]
     var loads: [Int]
+    /// Microseconds; `nil` at an index is a target that never answered, an empty list means 1 ms everywhere.
+    var answerTimes: [Int?] = []
 
     init(weights: [Int], loads: [Int]? = nil) {
         self.weights = weights
@@ -13,6 +15,8 @@ struct Targets: TargetView {
     var count: Int { weights.count }
     func weight(at index: Int) -> Int { weights[index] }
     func load(at index: Int) -> Int { loads[index] }
+    func answerTime(at index: Int) -> Int? { answerTimes.isEmpty ? 1_000 : answerTimes[index] }
+    var totalLoad: Int { loads.reduce(0, +) }
 }
 
 /// Repeatable random numbers; tests print the seed.

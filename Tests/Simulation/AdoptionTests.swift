@@ -55,7 +55,9 @@ struct AdoptionTests {
         return wakeUps
     }
 
-    private func picks(_ slot: Int) -> Int? { worker.groups[slot]?.pick(key: 0, random: 0, excluding: Exclusions()) }
+    private func picks(_ slot: Int) -> Int? {
+        worker.groups[slot]?.pick(key: 0, random: 0, excluding: Exclusions(), at: .zero)
+    }
 
     @Test("it takes several wake-ups, and what comes behind it waits for its end")
     func pieces() {

@@ -53,7 +53,9 @@ final class TargetRecord {
             guard let start = rampsSince else { return fullWeight }
             let duration = group.settings.slowStart
             if now - start >= duration { rampsSince = nil }
-            return SlowStart.effectiveWeight(fullWeight, healthyFor: now - start, duration: duration)
+            return SlowStart.effectiveWeight(
+                fullWeight, healthyFor: now - start, duration: duration,
+                aggressionPercent: group.settings.slowStartAggressionPercent)
         case .failOpen: return health.takesFailOpen ? fullWeight : 0
         case .sorry, .none: return 0
         }

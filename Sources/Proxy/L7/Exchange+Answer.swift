@@ -101,7 +101,10 @@ extension Exchange {
     func beginAnswer(_ target: TargetStream) {
         answeredAt = now
         if !target.isConnected { target.markConnected() }
-        if answer.status >= 500, mayRetry(status: answer.status) {
+        let mayRetry = answer.status >= 500 && mayRetry(status: answer.status)
+        let isFailure = mayRetry || TargetPool.isUnavailable(answer.status)
+        target.pool.took(now - chosenAt, isFailure ? .failed : .answered, at: now)
+        if mayRetry {
             reason = .answered
             status = answer.status
             return retry(from: target)

@@ -107,9 +107,9 @@ extension Exchange {
 
     private func choose(excluding tried: Exclusions) -> Choice {
         let group = self.group!
-        let key = group.compiled.settings.algorithm == .sourceHash ? clientAddress.hash : 0
+        let key = balancingKey(for: group.compiled)
         var passedOver = tried
-        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver) {
+        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver, at: now) {
             guard let limit = group.pools[index].target.limit else { return .target(index) }
             if group.takeSlot(limit.exchanges, before: place) {
                 slot = limit.exchanges
@@ -120,6 +120,16 @@ extension Exchange {
             guard passedOver.count < Exclusions.capacity else { return takeAnySlot(excluding: tried) }
         }
         return passedOver.count > tried.count ? .allTaken : .none
+    }
+
+    /// Without anything to go by, chance decides, in proportion to the weights.
+    private func balancingKey(for group: CompiledGroup) -> UInt64 {
+        if let key = group.hashKey {
+            let client = key.asksForClient ? IPAddress(ipv4Or6: clientAddress.bytes) : nil
+            return key.hash(head, headBuffer.bytes(0, head.headEnd), client: client) ?? worker.random()
+        }
+        guard group.keyed != nil else { return 0 }
+        return clientAddress.count > 0 ? clientAddress.hash : worker.random()
     }
 
     private func takeAnySlot(excluding tried: Exclusions) -> Choice {

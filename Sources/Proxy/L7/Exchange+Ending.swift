@@ -27,6 +27,7 @@ extension Exchange {
         if reason == .clientAborted { listener.counters.add(ListenerCounter.clientAborts) }
         if let target {
             self.target = nil
+            if answeredAt == .zero { target.pool.took(now - chosenAt, .givenUp, at: now) }
             leaveTarget(target.pool)
             target.end(reset: phase != .tunnel && !requestIsSent)
         }
@@ -58,6 +59,7 @@ extension Exchange {
         if phase == .queued { leaveQueue() }
         if let target {
             self.target = nil
+            if answeredAt == .zero { target.pool.took(now - chosenAt, .givenUp, at: now) }
             leaveTarget(target.pool)
             target.end(reset: true)
         }

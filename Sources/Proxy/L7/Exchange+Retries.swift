@@ -32,6 +32,7 @@ extension Exchange {
         if !isStale {
             pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
             pool.failed(groupIndex: targetIndex)
+            pool.took(now - chosenAt, .failed, at: now)
         }
         guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
         if isStale { passOverStale(pool) } else { exclude() }

@@ -48,9 +48,7 @@ final class GroupRuntime {
         for compiled: CompiledGroup, weights: [Int32], worker: Worker
     ) -> TieredScheduler {
         let configured = compiled.targets.map { EffectiveWeight.of($0.settings.weight) }
-        var scheduler = TieredScheduler(
-            algorithm: compiled.settings.algorithm, identities: compiled.targets.map(\.identity),
-            weights: configured, isBackup: compiled.targets.map(\.settings.isBackup), start: worker.random())
+        var scheduler = compiled.scheduler(start: worker.random())
         for (index, weight) in weights.enumerated() where Int(weight) != configured[index] {
             scheduler.weightChanged(at: index, to: Int(weight))
         }
@@ -119,12 +117,12 @@ final class GroupRuntime {
         }
     }
 
-    /// - Parameter key: for `source_hash`.
+    /// - Parameter key: for algorithms by key.
     /// - Returns: an index into ``pools``; `nil` when no target is left for this flow.
-    func pick(key: UInt64, random: UInt64, excluding excluded: Exclusions) -> Int? {
+    func pick(key: UInt64, random: UInt64, excluding excluded: Exclusions, at now: MonotonicTime) -> Int? {
         if weights.count == 1 { return weights[0] > 0 && excluded.isEmpty ? 0 : nil }
         return scheduler.value.pick(
-            from: View(weights: weights, group: compiled), key: key, random: random, excluding: excluded)
+            from: View(weights: weights, group: compiled, now: now), key: key, random: random, excluding: excluded)
     }
 
     /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.
@@ -176,9 +174,22 @@ final class GroupRuntime {
     private struct View: TargetView {
         let weights: RawTable<Int32>
         let group: CompiledGroup
+        let now: MonotonicTime
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { Int(weights[index]) }
         func load(at index: Int) -> Int { max(0, group.targets[index].counters.gauge(TargetCounter.inFlight)) }
+        /// The worst that a worker knows of.
+        func answerTime(at index: Int) -> Int? {
+            let counters = group.targets[index].counters
+            var worst: Int?
+            for worker in 0..<counters.workers {
+                let average = PeakAverage(word: counters.word(TargetCounter.answerTime, of: worker))
+                if let time = average.value(at: now) { worst = max(worst ?? 0, time) }
+            }
+            return worst
+        }
+        /// Without the exchange that asks, which is counted already.
+        var totalLoad: Int { max(0, group.counters.gauge(GroupCounter.inFlight) - 1) }
     }
 }
 
@@ -200,5 +211,7 @@ struct GroupChoice {
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { weights[index] }
         func load(at index: Int) -> Int { 0 }
+        func answerTime(at index: Int) -> Int? { nil }
+        var totalLoad: Int { 0 }
     }
 }

@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseLive
 import PoiseLoop
 import PoiseModel
@@ -118,6 +119,23 @@ final class TargetPool {
         shared.retire()
     }
 
+    // MARK: Answer times
+
+    /// What ended a flow, for `least_time`.
+    enum FlowEnd { case answered, failed, givenUp }
+
+    func took(_ time: Nanoseconds, _ end: FlowEnd, at now: MonotonicTime) {
+        guard group.settings.algorithm == .leastTime else { return }
+        let before = PeakAverage(word: counters.load(TargetCounter.answerTime))
+        let after =
+            switch end {
+            case .answered: before.observing(time, at: now)
+            case .failed: before.observingFailure(time, at: now)
+            case .givenUp: before.observingWait(time, at: now)
+            }
+        counters.store(TargetCounter.answerTime, after.word)
+    }
+
     // MARK: Passive health
 
     func succeeded() { failuresInARow = 0 }
@@ -125,10 +143,12 @@ final class TargetPool {
     /// The head of an answer that is passed on. 502, 503 and 504 say that the target cannot do its work; any other
     /// status, 500 too, may be about the one request.
     func answered(status: Int, groupIndex: Int) {
-        guard (502...504).contains(status) else { return succeeded() }
+        guard Self.isUnavailable(status) else { return succeeded() }
         counters.add(TargetCounter.unavailableAnswers)
         failed(groupIndex: groupIndex)
     }
+
+    static func isUnavailable(_ status: Int) -> Bool { (502...504).contains(status) }
 
     func failed(groupIndex: Int) {
         failuresInARow += 1

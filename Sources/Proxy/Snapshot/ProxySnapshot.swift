@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseLive
 import PoiseModel
 import PoisePlatform
@@ -90,7 +91,12 @@ public final class CompiledGroup: Sendable {
     public let targetTime: Histogram
     /// Waiting exchanges of a group with `max_connections` or with shared connections; `nil` where nobody ever waits.
     public let queue: SlotQueue?
+    /// The tables of a group that goes by keys, made once for all workers; `nil` for another algorithm.
+    let keyed: TieredScheduler?
+    /// What `hash` goes by; `nil` for another algorithm.
+    let hashKey: HashKey?
 
+    /// - Cost: where the algorithm goes by keys, milliseconds for thousands of targets.
     public init(
         slot: Int, settings: TargetGroup, targets: [CompiledTarget], tls: TLSClientContext? = nil,
         counters: CounterBlock, totalTime: Histogram, targetTime: Histogram, queue: SlotQueue?
@@ -98,6 +104,21 @@ public final class CompiledGroup: Sendable {
         self.tls = tls
         (self.slot, self.settings, self.targets, self.counters) = (slot, settings, targets, counters)
         (self.totalTime, self.targetTime, self.queue) = (totalTime, targetTime, queue)
+        hashKey = settings.algorithm == .hash ? HashKey(settings.algorithmOptions.key) : nil
+        keyed =
+            settings.algorithm.isKeyed ? Self.scheduler(for: settings, targets, start: 0) : nil
+    }
+
+    /// In the state of configured weights; `start` is of no use to an algorithm by key.
+    func scheduler(start: UInt64) -> TieredScheduler { keyed ?? Self.scheduler(for: settings, targets, start: start) }
+
+    private static func scheduler(
+        for settings: TargetGroup, _ targets: [CompiledTarget], start: UInt64
+    ) -> TieredScheduler {
+        TieredScheduler(
+            algorithm: settings.algorithm, options: settings.algorithmOptions, identities: targets.map(\.identity),
+            weights: targets.map { EffectiveWeight.of($0.settings.weight) },
+            isBackup: targets.map(\.settings.isBackup), flowsMax: settings.limits.connectionsMax, start: start)
     }
 }
 

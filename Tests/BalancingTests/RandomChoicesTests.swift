@@ -2,13 +2,13 @@ import Testing
 
 @testable import PoiseBalancing
 
-@Suite("Power of two choices")
-struct PowerOfTwoChoicesTests {
-    @Test("serves an idle group in proportion to the weights", arguments: [UInt64](1...3))
-    func proportional(seed: UInt64) {
+@Suite("Random choices: random, weighted_random, p2c")
+struct RandomChoicesTests {
+    @Test("serves an idle group in proportion to the weights", arguments: [1, 2, 3, 16], [UInt64](1...3))
+    func proportional(choices: Int, seed: UInt64) {
         var random = Seeded(seed)
         let weights = [1, 2, 5, 0, 8]
-        let algorithm = PowerOfTwoChoices(weights: weights)
+        let algorithm = RandomChoices(weights: weights, choices: choices)
         var counts = Array(repeating: 0, count: weights.count)
         for _ in 0..<160_000 { counts[algorithm.pick(from: Targets(weights: weights), random: random.next())!] += 1 }
         for (count, weight) in zip(counts, weights) {
@@ -18,26 +18,69 @@ struct PowerOfTwoChoicesTests {
 
     @Test("of two targets, takes the one with less load for its weight", arguments: [UInt64](0...50))
     func two(random: UInt64) {
-        let algorithm = PowerOfTwoChoices(weights: [1, 0, 3])
+        let algorithm = RandomChoices(weights: [1, 0, 3], choices: 2)
         #expect(algorithm.pick(from: Targets(weights: [1, 0, 3], loads: [2, 0, 5]), random: random) == 2)
         #expect(algorithm.pick(from: Targets(weights: [1, 0, 3], loads: [2, 0, 7]), random: random) == 0)
     }
 
-    @Test("keeps 10,000 targets within a few flows of each other", arguments: [UInt64](1...3))
-    func level(seed: UInt64) {
+    @Test("takes the least loaded of a group that is no larger than the choices", arguments: [UInt64](0...50))
+    func all(random: UInt64) {
+        let algorithm = RandomChoices(weights: [1, 0, 3, 2, 1], choices: 4)
+        #expect(algorithm.pick(from: Targets(weights: [1, 0, 3, 2, 1], loads: [2, 0, 5, 9, 2]), random: random) == 2)
+        #expect(algorithm.pick(from: Targets(weights: [1, 0, 3, 2, 1], loads: [2, 0, 7, 3, 2]), random: random) == 3)
+    }
+
+    @Test(
+        "keeps 10,000 targets within a few flows of each other, the closer the more choices",
+        arguments: [(1, 20...40), (2, 12...14), (4, 11...12), (16, 11...11)], [UInt64](1...3))
+    func level(choices: (Int, fullest: ClosedRange<Int>), seed: UInt64) {
         var random = Seeded(seed)
         var view = Targets(weights: Array(repeating: 256, count: 10_000))
-        let algorithm = PowerOfTwoChoices(weights: view.weights)
+        let algorithm = RandomChoices(weights: view.weights, choices: choices.0)
         for _ in 0..<100_000 { view.loads[algorithm.pick(from: view, random: random.next())!] += 1 }
-        // The mean is 10; one random choice alone would reach 24 or more.
-        #expect(view.loads.max()! <= 14, "seed \(seed)")
+        // The mean is 10.
+        #expect(choices.fullest.contains(view.loads.max()!), "seed \(seed): \(view.loads.max()!)")
+    }
+
+    @Test("one choice does not look at loads")
+    func blind() {
+        var random = Seeded(3)
+        let view = Targets(weights: [1, 1], loads: [0, 1_000])
+        let algorithm = RandomChoices(weights: view.weights, choices: 1)
+        let second = (0..<1_000).count { _ in algorithm.pick(from: view, random: random.next()) == 1 }
+        #expect((420...580).contains(second))
+    }
+
+    @Test("random takes all alike, and less of a target that has less than its weight")
+    func alike() {
+        var random = Seeded(5)
+        var view = Targets(weights: [256, 65_536, 512, 0])
+        var algorithm = RandomChoices(alike: view.weights)
+        func shares() -> [Int] {
+            var counts = [0, 0, 0, 0]
+            for _ in 0..<30_000 { counts[algorithm.pick(from: view, random: random.next())!] += 1 }
+            return counts
+        }
+        func expect(_ expected: [Int]) {
+            let counts = shares()
+            for (count, expected) in zip(counts, expected) { #expect(abs(count - expected) < 450, "\(counts)") }
+        }
+        expect([10_000, 10_000, 10_000, 0])
+        view.weights[1] = 16_384  // a quarter of the way of its slow start
+        algorithm.weightChanged(at: 1, to: 16_384)
+        expect([13_333, 3_333, 13_333, 0])
+        for (index, weight) in [(1, 65_536), (2, 65_536), (3, 256)] {  // An operator's weights
+            view.weights[index] = weight
+            algorithm.weightChanged(at: index, to: weight)
+        }
+        expect([7_500, 7_500, 7_500, 7_500])
     }
 
     @Test("works when nearly all targets are unusable, and never takes an excluded one")
     func sparse() {
         var random = Seeded(4)
         var view = Targets(weights: Array(repeating: 1, count: 5_000))
-        var algorithm = PowerOfTwoChoices(weights: view.weights)
+        var algorithm = RandomChoices(weights: view.weights, choices: 2)
         for index in 0..<5_000 where index != 17 && index != 4_000 {
             view.weights[index] = 0
             algorithm.weightChanged(at: index, to: 0)
