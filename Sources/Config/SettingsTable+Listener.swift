@@ -19,7 +19,7 @@ extension SettingsTable {
                 "Requests that a client may have open at once on an HTTP/2 connection."),
             .size(
                 "http2", "window", at: \.http2.windowBytesMax, in: 65_535...1 << 24,
-                "Bytes of request bodies that an HTTP/2 connection may hold unread."),
+                "Bytes of request bodies that an HTTP/2 connection may hold unread, beyond 64 KiB for each."),
             .duration(
                 "http2", "ping_interval", at: \.http2.pingInterval, in: .zero ... .seconds(3600),
                 "A silent HTTP/2 client with open streams is asked for a sign of life after this; 0s turns it off."),

@@ -23,7 +23,7 @@ extension SettingsTable {
                 "http2: requests that are open at once on a connection, where the target allows as many."),
             .size(
                 "http2", "window", at: \.http2.windowBytesMax, in: 65_535...1 << 24,
-                "http2: bytes of answers that a connection may hold unread."),
+                "http2: bytes of answers that a connection may hold unread, beyond 64 KiB for each."),
             .duration(
                 "http2", "ping_interval", at: \.http2.pingInterval, in: .zero ... .seconds(3600),
                 "http2: a silent target with open streams is asked for a sign of life after this; 0s turns it off."),

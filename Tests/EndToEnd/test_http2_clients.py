@@ -342,6 +342,30 @@ def test_uploads_that_were_answered_early_do_not_hold_their_places(start):
         client.expect_reset(streams[-1], NO_ERROR)
 
 
+@pytest.mark.parametrize("stalled", [8, 30])
+def test_uploads_that_nobody_reads_leave_the_others_their_windows(start, stalled):
+    """5.2.2: they fill the windows of their streams, and not the connection's."""
+    over = threading.Event()
+
+    def handler(conn):
+        while (message := conn.head(Deadline(60))).target != "/hold":
+            conn.finish(message, Deadline(60))
+            conn.respond()
+        over.wait(60)
+    poise = start.proxy(start.origin(handler), body_rate="0B")
+    try:
+        with http2.Client(poise.port) as client:
+            held = [client.begin("/hold", method="POST") for _ in range(stalled)]
+            for stream in held:
+                # As much as is taken: until no window comes any more.
+                with contextlib.suppress(TimeoutError):
+                    client.data(stream, bytes(16 * MiB), deadline=Deadline(0.3))
+            for _ in range(5):
+                assert client.ask("/", method="POST", body=bytes(200_000)).status == 200
+    finally:
+        over.set()
+
+
 def test_a_slow_stream_holds_back_no_other(start):
     def handler(conn):
         while True:

@@ -24,6 +24,8 @@ from wire import Ended
 
 END = END_HEADERS | END_STREAM
 
+LARGE = 16 << 20
+
 
 def behind(start, *origins, **settings):
     return start.proxy(*origins, group_version="http2", **settings)
@@ -355,6 +357,41 @@ def test_a_stalled_stream_holds_back_no_other(start):
             assert http1.get(poise.port).status == 200
         assert slow.response("POST").status == 200
     assert len(origin.connections) == 1
+
+
+@pytest.mark.parametrize("stalled", [4, 30])
+def test_answers_that_nobody_reads_leave_the_others_their_windows(start, stalled):
+    """5.2.2: they fill the windows of their streams, and not the connection's."""
+    def handler(conn):
+        streams = [conn.head(Deadline(60)).stream for _ in range(stalled)]
+        for stream in streams:
+            conn.headers(stream, [(":status", "200"), ("content-length", LARGE)])
+        left, settled = dict.fromkeys(streams, LARGE), False
+        while not settled:
+            for stream in streams:
+                while (room := min(conn.credit[0], conn.credit[stream], left[stream], 16_384)) > 0:
+                    conn.data(stream, bytes(room))
+                    left[stream] -= room
+            try:
+                conn.read(Deadline(0.5))
+            except TimeoutError:
+                settled = True
+        assert all(left.values()), "somebody reads"
+        filled.set()
+        while True:
+            conn.respond(conn.request(Deadline(60)), body=bytes(100_000))
+    filled = threading.Event()
+    poise = behind(start, start.h2_origin(handler), group_h2_connections=1, body_rate="0B")
+    slow = [http1.Client(poise.port, receive_buffer=4096) for _ in range(stalled)]
+    for client in slow:
+        client.send(request("/large"))
+    for client in slow:
+        client.until(b"\r\n\r\n")
+    assert filled.wait(30)
+    for _ in range(10):
+        assert len(http1.get(poise.port, "/small").body) == 100_000
+    for client in slow:
+        client.close()
 
 
 # Retries

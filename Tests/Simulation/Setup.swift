@@ -169,7 +169,9 @@ struct Setup {
             })
         settings.version = group.version
         settings.http2 = scenario.targetHTTP2
-        settings.algorithm = group.algorithm
+        // `first` goes by a limit.
+        settings.algorithm = group.algorithm == .first && group.connectionsMax == nil ? .roundRobin : group.algorithm
+        if group.algorithm == .hash { settings.algorithmOptions.key = [.path] }
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax

@@ -130,8 +130,7 @@ extension HTTP2Connection {
 
     private mutating func openPeerStream(_ id: UInt32, _ workspace: inout HTTP2Workspace) -> Event? {
         // Slots whose owner has not let go yet count too, up to a reserve.
-        let slotsMax = settings.streamsMax + Swift.max(8, settings.streamsMax / 4)
-        guard openStreams < settings.streamsMax, slotsInUse < slotsMax else {
+        guard openStreams < settings.streamsMax, slotsInUse < settings.slotsMax else {
             writeReset(id: id, .refusedStream, &workspace)
             // Until it acknowledged our settings it could not know the limit (§6.5.3), but it cannot put that off for ever.
             if !settingsAcknowledged { refusedUnaware += 1 }

@@ -39,9 +39,9 @@ extension HTTP2Connection {
             workspace.put(bigEndian: id)
             workspace.put(bigEndian: UInt32(value))
         }
-        let more = settings.windowBytesMax - receiveWindow
+        let more = settings.connectionWindowBytes - receiveWindow
         if more > 0 { writeWindowUpdate(0, more, &workspace) }
-        receiveWindow = settings.windowBytesMax
+        receiveWindow = settings.connectionWindowBytes
     }
 
     /// Opens a stream of ours, for a request: its number is chosen when the head is sent.
@@ -202,12 +202,15 @@ extension HTTP2Connection {
     }
 
     mutating func updateStreamWindow(_ slot: Int, _ workspace: inout HTTP2Workspace) {
-        let growth = streamWindow &- streams[slot].windowSize
-        guard (streams[slot].owed &+ growth) &* 2 >= streamWindow else { return }
+        // What streams have grown by is bounded over all of them, and theirs until they end.
+        let growth = Swift.min(streamWindow &- streams[slot].windowSize, settings.windowBytesMax &- grown)
+        let size = streams[slot].windowSize &+ growth
         let more = streams[slot].owed &+ growth
+        guard more &* 2 >= size else { return }
         streams[slot].receiveWindow &+= more
         streams[slot].owed = 0
-        streams[slot].windowSize = streamWindow
+        streams[slot].windowSize = size
+        grown &+= growth
         writeWindowUpdate(streams[slot].id, more, &workspace)
         streams[slot].flags.insert(.isLong)
     }

@@ -62,6 +62,7 @@ extension HTTP2Connection {
             let held = streams[slot].held
             if held > 0 { owe(held, &workspace) }
         }
+        grown &-= streams[slot].windowSize &- settings.streamWindowBytes
         streams[slot].flags = []
         streams[slot].nextFree = firstFree
         firstFree = slot

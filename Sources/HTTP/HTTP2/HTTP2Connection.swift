@@ -8,7 +8,7 @@ public struct HTTP2LocalSettings: Sendable, Equatable {
     /// What a stream's receive window is at first, and what it may grow to. 65,535...2^31-1
     public var streamWindowBytes = 65_535
     public var streamWindowBytesMax = 256 * 1024
-    /// What all streams of the connection may hold unread. 65,535...2^31-1
+    /// What all streams of the connection may hold unread beyond what each may hold at first. 65,535...2^28
     public var windowBytesMax = 1 << 20
     /// Of a head, as RFC 9113 §6.5.2 counts it.
     public var headListBytesMax = 32 * 1024
@@ -16,6 +16,15 @@ public struct HTTP2LocalSettings: Sendable, Equatable {
     public var fieldCountMax = 100
 
     public init() {}
+
+    /// Slots that are in use at a time: those of streams that the peer has ended and the owner has not, too.
+    var slotsMax: Int { streamsMax + max(8, streamsMax / 4) }
+
+    /// The connection's window: as much as all streams' windows together, and what is given back late. So streams that nobody
+    /// reads from never keep the others from theirs. RFC 9113 §5.2.2
+    var connectionWindowBytes: Int {
+        min(slotsMax * streamWindowBytes + windowBytesMax + windowBytesMax / 2, 0x7FFF_FFFF)
+    }
 }
 
 /// One HTTP/2 connection, as server or as client: bytes and calls in, events and bytes out. RFC 9113, RFC 7541
@@ -26,7 +35,7 @@ public struct HTTP2LocalSettings: Sendable, Equatable {
 ///
 /// Invariants, whatever the peer sends:
 /// 1. After `.refusedConnection` there are no further events, and nothing is sent.
-/// 2. The sum of `.data` ranges that were not consumed is at most `windowBytesMax`.
+/// 2. The sum of `.data` ranges that were not consumed is at most `windowBytesMax`, and `streamWindowBytes` for each stream.
 /// 3. `.data` of a stream adds up to its Content-Length where it has one; else the stream failed.
 /// 4. Both HPACK tables agree with the peer's after each event.
 ///
@@ -138,6 +147,8 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     var receiveWindow = 65_535
     /// Consumed, but not yet given back.
     var owed = 0
+    /// What the windows of all slots in use have grown by.
+    var grown = 0
     /// What new windows of streams are; grows with bandwidth × delay.
     var streamWindow: Int
     var isMeasuring = false
@@ -177,7 +188,7 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     var budget = HTTP2Budget()
 
     public init(role: Role, settings: HTTP2LocalSettings) {
-        precondition(settings.streamWindowBytes >= 65_535 && settings.windowBytesMax >= 65_535)
+        precondition(settings.streamWindowBytes >= 65_535 && 65_535...1 << 28 ~= settings.windowBytesMax)
         (self.role, self.settings) = (role, settings)
         phase = role == .server ? .preface : .frame
         nextStream = role == .server ? 2 : 1
