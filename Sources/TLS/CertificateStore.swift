@@ -22,9 +22,12 @@ public final class CertificateStore: Sendable {
         }
 
         /// `chosen` is compared by identity: it is one of the entry's own.
-        func staple(for chosen: OpaquePointer) -> OCSPStaple? {
-            certificates.first { unsafe $0.leaf == chosen }?.staple
+        func certificate(ofLeaf chosen: OpaquePointer?) -> Certificate? {
+            certificates.first { unsafe $0.leaf == chosen }
         }
+
+        /// Whether one of them is `certificate`, the very object.
+        func shows(_ certificate: Certificate) -> Bool { certificates.contains { $0 === certificate } }
     }
 
     /// In the order given.
@@ -74,10 +77,11 @@ public final class CertificateStore: Sendable {
     /// A certificate that was loaded from the same bytes.
     public func certificate(withContentDigest digest: [UInt8]) -> Certificate? { byContent[digest] }
 
-    /// The number of the entry for a host name, 0 for the default's. Equal numbers are one certificate: whether a request
-    /// for another host may use a connection is asked with this (RFC 9110 §15.5.20).
+    /// The number of the entry for a host name, 0 for the default's. The final dot of a fully qualified name says
+    /// nothing of it (RFC 1034 §3.1): certificates are written without (RFC 5280 §4.2.1.6).
     public func choice(forHost host: String) -> Int {
-        let name = host.lowercased()
+        var name = host.lowercased()
+        if name.utf8.last == 0x2E { name.removeLast() }
         if let number = exact[name] { return number }
         guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return 0 }
         return wildcards[String(name[name.index(after: dot)...])] ?? 0

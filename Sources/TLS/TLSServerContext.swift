@@ -53,11 +53,13 @@ public final class TLSServerContext: Sendable {
     private static func protocols(of policy: ALPNPolicy) -> [UInt8] {
         typealias Name = TLSSession.ApplicationProtocol
         let (http2, http11) = (Name.http2.wireName, Name.http11.wireName)
+        // Who speaks HTTP/1.0 and offers so is answered by HTTP/1, but is never led to it from something better.
+        let http10 = [8] + Array("http/1.0".utf8)
         return switch policy {
-        case .http1Only: http11
+        case .http1Only: http11 + http10
         case .http2Only: http2
-        case .http2Optional: http11 + http2
-        case .http2Preferred: http2 + http11
+        case .http2Optional: http11 + http2 + http10
+        case .http2Preferred: http2 + http11 + http10
         case .none: []
         }
     }
@@ -156,7 +158,7 @@ private func staple(_ ssl: OpaquePointer?) -> CInt {
     let (server, wire) = unsafe current(ssl)
     guard let ssl = unsafe ssl, let chosen = unsafe SSL_get_certificate(ssl) else { return SSL_TLSEXT_ERR_NOACK }
     let entry = unsafe server.certificates.entries[Int(wire.pointee.choice)]
-    guard let staple = unsafe entry.staple(for: chosen), staple.problem(at: server.wall()) == nil,
+    guard let staple = unsafe entry.certificate(ofLeaf: chosen)?.staple, staple.problem(at: server.wall()) == nil,
         let copy = unsafe poise_openssl_malloc(staple.response.count)
     else { return SSL_TLSEXT_ERR_NOACK }
     let response = staple.response

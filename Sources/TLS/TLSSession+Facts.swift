@@ -5,6 +5,7 @@ import COpenSSL
 /// SAFETY: `ssl` and `wire` live until ``free()``; after it there are no facts to be asked for.
 extension TLSSession {
     public enum ApplicationProtocol: Sendable {
+        /// HTTP/1: `http/1.1`, or `http/1.0` with a client that offers only that.
         case http11
         case http2
         /// The client did not offer any, or the policy is `None`.
@@ -66,13 +67,21 @@ extension TLSSession {
     /// Whether a ticket of an earlier session spared the key exchange's signature and the certificates.
     public var wasResumed: Bool { unsafe ssl != nil && SSL_session_reused(ssl) == 1 }
 
-    /// Whether a request for `host` belongs on this connection: the certificate that the client's SNI led to is that of
-    /// the host too. Without SNI it does. RFC 9110 §15.5.20
+    /// Whether a request for `host` belongs on this connection: the certificate that the client was shown is one of the
+    /// host's too. Without SNI it does. RFC 9110 §15.5.20
     public func holds(forHost host: String) -> Bool {
         guard serverName != nil, let server = context as? TLSServerContext else { return true }
-        return server.certificates.choice(forHost: host) == certificateChoice
+        let choice = server.certificates.choice(forHost: host)
+        if choice == certificateChoice { return true }
+        let (asked, own) = (server.certificates.entries[choice], server.certificates.entries[certificateChoice])
+        // Which of a pair it was that a resumed session began with is not known: then the host must have them all.
+        if !wasResumed, let ssl = unsafe ssl, let shown = unsafe own.certificate(ofLeaf: SSL_get_certificate(ssl)) {
+            return asked.shows(shown)
+        }
+        return own.certificates.allSatisfy { asked.shows($0) }
     }
 
-    /// Which entry of the server's store the client's hello led to: equal numbers of one store are one certificate.
+    /// Which entry of the server's store the client's hello led to: equal numbers of one store are one certificate, or
+    /// one pair of which the client is shown what it can use.
     public var certificateChoice: Int { unsafe Int(wire.pointee.choice) }
 }

@@ -417,14 +417,18 @@ import PoiseLoop
         return fail(found)
     }
 
-    /// Whether what came begins with a method, of which OpenSSL knows only a few, or with HTTP/2's preface. Not told of
-    /// one that comes in pieces.
+    /// Whether what came begins with a method, of which OpenSSL knows only a few, or with HTTP/2's preface. As in the
+    /// request line itself, empty lines before it are passed over (RFC 9112 §2.2); a method in lower case is a mistake,
+    /// but one of HTTP. Not told of one that comes in pieces.
     private var beginsLikeARequest: Bool {
         guard unsafe wire.pointee.receives == 1, let buffer = unsafe wire.pointee.input else { return false }
         let bytes = buffer.bytes(0, unsafe wire.pointee.inputEnd)
-        var count = 0
-        while count < bytes.count, (0x41...0x5A).contains(bytes[count]) { count += 1 }
-        return count >= 3 && count < bytes.count && bytes[count] == 0x20
+        var start = 0
+        while start < bytes.count, bytes[start] == 0x0D || bytes[start] == 0x0A { start += 1 }
+        var end = start
+        // Bit 5 alone tells a small letter from a capital one.
+        while end < bytes.count, (0x61...0x7A).contains(bytes[end] | 0x20) { end += 1 }
+        return end - start >= 3 && end < bytes.count && bytes[end] == 0x20
     }
 
     private func fail(_ found: TLSFailure) -> TLSFailure {

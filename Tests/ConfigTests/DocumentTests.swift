@@ -25,6 +25,21 @@ struct DocumentTests {
         }
     }
 
+    @Test("examples/full.yaml has every section that docs/settings.md has")
+    func everySection() throws {
+        let text = String(
+            decoding: try Data(contentsOf: URL(fileURLWithPath: Self.root + "examples/full.yaml")), as: UTF8.self)
+        // Of "tls of listeners[]" and "rules[]" the key alone; what is only commented out is not at work.
+        let keys = text.split(separator: "\n").map { $0.prefix { $0 != "#" } }.joined(separator: "\n")
+        let sections = SettingsDocument.text.split(separator: "\n").filter { $0.hasPrefix("## ") }.map {
+            $0.dropFirst(3).prefix { $0.isLetter || $0 == "_" }
+        }
+        #expect(sections.count > 15)
+        for section in sections where section != "The" {
+            #expect(keys.contains(section + ":") || keys.contains(section + "s:"), "\(section)")
+        }
+    }
+
     @Test("the quick start is what the README says it is")
     func quickstart() throws {
         let loaded = try ConfigLoader.load(

@@ -103,7 +103,7 @@ def test_the_certificate_follows_the_name(start, authority):
     poise = secure(start, authority, first, exact, wildcard)
     for name, identity in {
         "first.test": first, "a.shop.test": exact, "A.Shop.TEST": exact, "other.test": exact, "b.shop.test": wildcard,
-        "shop.test": wildcard, "c.b.shop.test": first, "xshop.test": first, "unknown.test": first, None: first,
+        "shop.test": wildcard, "c.b.shop.test": first, "a.shop.test.": exact, "b.shop.test.": wildcard, "xshop.test": first, "unknown.test": first, None: first,
     }.items():
         assert certificate_for(poise, name) == identity.certificate, name
 
@@ -172,6 +172,9 @@ BOTH, OTHER_WAY = ("h2", "http/1.1"), ("http/1.1", "h2")
 
 @pytest.mark.parametrize("policy, offered, agreed", [
     (None, BOTH, "h2"), (None, OTHER_WAY, "h2"), (None, ("http/1.1",), "http/1.1"), (None, (), None),
+    (None, ("http/1.0",), "http/1.0"), (None, ("http/1.0", "http/1.1"), "http/1.1"), (None, ("http/1.0", "h2"), "h2"),
+    ("HTTP1Only", ("http/1.0",), "http/1.0"), ("HTTP2Optional", ("http/1.0",), "http/1.0"),
+    ("HTTP2Only", ("http/1.0",), "refused"),
     ("HTTP1Only", BOTH, "http/1.1"), ("HTTP1Only", ("h2",), "refused"), ("HTTP1Only", (), None),
     ("HTTP2Only", OTHER_WAY, "h2"), ("HTTP2Only", ("http/1.1",), "refused"),
     ("HTTP2Optional", BOTH, "http/1.1"), ("HTTP2Optional", ("h2",), "h2"),
@@ -251,6 +254,28 @@ def test_a_host_of_another_certificate_is_misdirected(start, authority):
         assert client.ask(host="a.test").status == 200, "the connection goes on"
 
 
+@pytest.mark.parametrize("host", ["a.test.", "x.shop.test.", "A.Test."])
+@pytest.mark.parametrize("asked", ["a.test", "a.test."])
+def test_a_fully_qualified_host_is_the_same_one(start, authority, asked, host):
+    poise = secure(start, authority, authority.issue("other.test"), authority.issue("a.test", "*.shop.test"))
+    with http2.Client(poise.port, tls=client_context(None, ["h2"]), server_name=asked) as client:
+        assert client.ask(host=host).status == 200
+        check_generated(client.ask(host="other.test."), 421)
+
+
+def test_of_a_pair_the_certificate_that_was_shown_says_which_hosts_there_are(start, authority):
+    ec, rsa = authority.issue("e.test", "f.test"), authority.issue("e.test", "g.test", kind="rsa")
+    poise = secure(start, authority, authority.issue("other.test"), ec, rsa)
+    for ciphers, hosts in {"ECDHE-ECDSA-AES128-GCM-SHA256": {"f.test": 200, "g.test": 421},
+                           "ECDHE-RSA-AES128-GCM-SHA256": {"f.test": 421, "g.test": 200}}.items():
+        tls = client_context(authority, ["h2"], version="1.2", ciphers=ciphers)
+        with http2.Client(poise.port, tls=tls, server_name="e.test") as client:
+            for host, status in {"e.test": 200, **hosts, "other.test": 421}.items():
+                assert client.ask(host=host).status == status, (ciphers, host)
+    with http2.Client(poise.port, tls=client_context(authority, ["h2"]), server_name="f.test") as client:
+        assert client.ask(host="e.test").status == 200, "which would be shown the same one"
+
+
 # Fields
 
 def test_strict_transport_security(start, authority):
@@ -280,7 +305,9 @@ def test_version_and_cipher_for_the_target(start, authority):
 # What is no TLS
 
 @pytest.mark.parametrize("text", [request(), b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nhello",
-                                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], ids=["GET", "POST", "preface"])
+                                  b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n" + request(), b"\n\nOPTIONS * HTTP/1.1\r\n\r\n",
+                                  request(method="get"), request(method="Patch")],
+                         ids=["GET", "POST", "preface", "after an empty line", "after bare ends of line", "small", "mixed"])
 def test_plain_http_is_told_so_in_plain_text(start, authority, text):
     origin = start.origin()
     poise = secure(start, authority, origin=origin)

@@ -177,6 +177,7 @@ struct StoreTests {
             (nil, 0), ("default.test", 0), ("also.default.test", 0), ("unknown.test", 0), ("test", 0),
             ("shop.test", 1), ("SHOP.Test", 1), ("www.shop.test", 1), ("a.b.shop.test", 0), ("api.shop.test", 4),
             ("deep.one.shop.test", 3), ("other.one.shop.test", 0), ("xshop.test", 0), (".shop.test", 0),
+            ("shop.test.", 1), ("www.SHOP.test.", 1), ("api.shop.test..", 0), (".", 0),
         ] as [(String?, Int)])
     func found(name: String?, index: Int) throws {
         let server = try SessionTests.server(certificates: Self.certificates)
