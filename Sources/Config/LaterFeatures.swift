@@ -50,11 +50,11 @@ enum LaterFeatures {
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling", "anomaly_mitigation",
         "cross_zone",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "tiers", "hash_key", "cache", "port",
+        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "tiers", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
-    static let target: Set<String> = ["zone", "max_connections", "tier", "name", "tls", "slow_start"]
+    static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.
     static let listenerElsewhere = [
@@ -78,5 +78,6 @@ enum LaterFeatures {
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",
         "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
     ]
+    static let targetElsewhere = ["priority": "tier"]
     static let topElsewhere = ["tls": "listeners[].tls"]
 }

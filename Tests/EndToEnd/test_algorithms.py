@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from admin import verb
 from client import Client, request
 from deadline import PATIENCE, eventually
 
@@ -189,3 +190,20 @@ def test_least_time_does_not_take_failing_for_quick(start):
     with Client(poise.port) as client:
         statuses = [client.ask(request("/")).status for _ in range(40)]
     assert statuses.count(200) >= 24, "each failure doubles the time that the target is taken to need"
+
+
+def test_what_a_tier_cannot_take_spills_over(start):
+    origins = [start.origin() for _ in range(5)]
+    targets = [{"address": o.address, "tier": tier} for o, tier in zip(origins, (0, 0, 0, 0, 7))]
+    poise = start.proxy(*targets)
+
+    def tiers():
+        taken = shares(poise, origins, 200)
+        return sum(taken[:4]), taken[4]
+    assert tiers() == (200, 0)
+    for out, expected in [(0, 200), (1, 140), (2, 70), (3, 0)]:  # 105 %, 70 %, 35 %, 0 % with a factor of 1.4
+        assert verb("weight", "pool", origins[out].address, 0, poise=poise).returncode == 0
+        first, second = tiers()
+        assert abs(first - expected) <= 2 and first + second == 200
+    assert verb("weight", "pool", origins[2].address, 1, poise=poise).returncode == 0
+    assert abs(tiers()[0] - 70) <= 2

@@ -160,7 +160,16 @@ struct Setup {
                     address: .ip(Self.address(ofTarget: $0.target), port: 8080), weight: $0.weight,
                     isBackup: $0.isBackup)
             })
-        settings.algorithm = group.algorithm
+        settings.algorithm = group.algorithm == .first && group.connectionsMax == nil ? .roundRobin : group.algorithm
+        settings.algorithmOptions.choices = 2 + group.targets.count
+        settings.algorithmOptions.key = [.header("x-absent"), .path]
+        settings.algorithmOptions.table = HashTable.allCases[group.targets.count % HashTable.allCases.count]
+        settings.algorithmOptions.boundedLoadPercent = group.targets.count.isMultiple(of: 2) ? 125 : nil
+        settings.algorithmOptions = settings.algorithmOptions.those(of: settings.algorithm)
+        // Larger groups in two tiers.
+        if group.targets.count > 3 {
+            for index in settings.targets.indices { settings.targets[index].tier = index % 2 }
+        }
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax
