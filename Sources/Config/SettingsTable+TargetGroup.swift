@@ -29,6 +29,7 @@ extension SettingsTable {
                 "http2: a silent target with open streams is asked for a sign of life after this; 0s turns it off."),
             .choice(
                 "algorithm", "type", at: \.algorithm, later: LaterFeatures.algorithms,
+                elsewhere: LaterFeatures.algorithmsElsewhere,
                 attribute: "load_balancing.algorithm.type",
                 "How a target is chosen ([which one](algorithms.md)); with options a mapping: "
                     + "`{ type: p2c, choices: 3 }`."),

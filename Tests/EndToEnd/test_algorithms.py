@@ -101,6 +101,22 @@ def test_a_key_keeps_its_target(start, table):
     assert len({served(poise, origins) for _ in range(24)}) >= 3, "without any part of the key chance decides"
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_dead_target_hands_on_its_own_keys_only(start, table):
+    origins = [start.origin() for _ in range(4)]
+    poise = start.proxy(*origins, group_algorithm={"type": "hash", "key": "header:X-User", "table": table})
+
+    def users():
+        return [served(poise, origins, fields=[("X-User", f"user {n}")]) for n in range(40)]
+    before = users()
+    assert set(before) == {0, 1, 2, 3}
+    origins[2].close()  # Refused, and tried elsewhere: nobody need have noticed yet.
+    after = users()
+    assert 2 not in after and users() == after, "every key has its next target"
+    assert all(new == old for old, new in zip(before, after) if old != 2)
+    assert len({new for old, new in zip(before, after) if old == 2}) > 1 or before.count(2) < 4
+
+
 @pytest.mark.parametrize("key, same, others", [
     ("uri", ["/a?1", "/a?1"], "/a?{}"), ("path", ["/a", "/a?x"], "/{}"), ("query:id", ["/x?id=7", "/y?b&id=7"], "/?id={}"),
 ])
