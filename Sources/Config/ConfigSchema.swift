@@ -264,7 +264,7 @@ public enum ConfigSchema {
         case .boolean:
             choices.append(.object([("type", .string("boolean"))]))
             choices.append(.object([("enum", .array([.string("true"), .string("false")]))]))
-        case .choice(let names, _):
+        case .choice(let names, _, _):
             let falseToo: [JSON] = names.contains("off") ? [.boolean(false)] : []
             choices.append(.object([("enum", .array(names.map { .string($0) } + falseToo))]))
         case .name(_, let names): choices.append(.object([("enum", .array(names.map { .string($0) }))]))

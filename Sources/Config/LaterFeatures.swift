@@ -6,10 +6,19 @@ enum LaterFeatures {
     ]
     static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
-    static let algorithms = [
-        "ewma", "peak_ewma", "ip_hash", "uri_hash", "header_hash", "cookie_hash",
-        "consistent_hash", "maglev", "ring_hash", "rendezvous", "adaptive", "lblc", "lblcr", "dh", "sh", "fo",
-        "ovf", "mh", "twos", "sticky",
+    static let algorithms = ["adaptive", "lblc", "lblcr", "dh", "fo", "ovf", "sticky"]
+    /// Names of other products for algorithms that Poise has.
+    static let algorithmsElsewhere = [
+        "rr": "round_robin", "wrr": "round_robin", "roundrobin": "round_robin", "static-rr": "round_robin",
+        "leastconn": "least_connections", "least_conn": "least_connections", "lc": "least_connections",
+        "wlc": "least_connections", "least_request": "least_connections", "twos": "p2c", "random_choose": "p2c",
+        "ewma": "least_time", "peak_ewma": "least_time", "leasttime": "least_time", "ip_hash": "source_hash",
+        "source": "source_hash", "sh": "source_hash", "mh": "source_hash",
+        "maglev": "{ type: source_hash, table: maglev }", "ring_hash": "{ type: source_hash, table: ring }",
+        "consistent_hash": "{ type: source_hash, table: ring }", "hrw": "{ type: source_hash, table: rendezvous }",
+        "rendezvous": "{ type: source_hash, table: rendezvous }", "uri": "{ type: hash, key: uri }",
+        "uri_hash": "{ type: hash, key: uri }", "header_hash": "{ type: hash, key: header:NAME }",
+        "cookie_hash": "{ type: hash, key: cookie:NAME }", "query_hash": "{ type: hash, key: query:NAME }",
     ]
     static let healthCheckProtocols = [
         "HTTP2", "GRPC", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",
@@ -50,11 +59,11 @@ enum LaterFeatures {
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling", "anomaly_mitigation",
         "cross_zone",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "tiers", "hash_key", "cache", "port",
+        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
-    static let target: Set<String> = ["zone", "max_connections", "tier", "name", "tls", "slow_start"]
+    static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.
     static let listenerElsewhere = [
@@ -72,11 +81,13 @@ enum LaterFeatures {
     ]
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
-        "server_name": "tls.server_name", "sni": "tls.server_name",
+        "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
+        "tiers": "targets[].tier",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",
         "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
     ]
+    static let targetElsewhere = ["priority": "tier"]
     static let topElsewhere = ["tls": "listeners[].tls"]
 }

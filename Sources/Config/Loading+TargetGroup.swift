@@ -184,7 +184,7 @@ extension Loading {
         guard
             let section = section(
                 node, at: path, "a target", keys: ObjectKeys.target.names + SettingsTable.target.keys,
-                later: LaterFeatures.target)
+                later: LaterFeatures.target, elsewhere: LaterFeatures.targetElsewhere)
         else { return nil }
         var target = Target(address: .unix(path: "(unreadable \(path))"))
         read(SettingsTable.target, from: section, into: &target)

@@ -47,8 +47,8 @@ enum SettingType: Sendable {
     case size(ClosedRange<Int>)
     case integer(ClosedRange<Int>)
     case boolean
-    /// `later` are the values that other versions of Poise have.
-    case choice([String], later: [String])
+    /// `later` are the values that other versions of Poise have, `elsewhere` words of other products for these.
+    case choice([String], later: [String], elsewhere: [String: String] = [:])
     /// `form` says what is expected; the setter checks it.
     /// One of many names; `noun` says of what.
     case name(of: String, [String])
@@ -73,7 +73,7 @@ enum SettingType: Sendable {
         case .size: "a size such as 64KiB"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
-        case .choice(let names, _):
+        case .choice(let names, _, _):
             (names.count < 3 ? names : [names.dropLast().joined(separator: ", "), names[names.count - 1]])
                 .joined(separator: " or ")
         case .name(let noun, _): "the name of a \(noun)"
@@ -120,8 +120,12 @@ enum SettingType: Sendable {
                     code: .wrongType, problem: "'\(text)' is neither true nor false",
                     fix: meant[text.lowercased()].map { "write \($0)" } ?? "write true or false")
             }
-        case .choice(let names, let later):
+        case .choice(let names, let later, let elsewhere):
             if names.contains(text) { return .text(text) }
+            if let meant = elsewhere[text.lowercased()] {
+                throw ConfigError(
+                    code: .invalid, problem: "'\(text)' is what others call it", fix: "write \(meant)")
+            }
             if later.contains(text) || later.contains(where: { $0.lowercased() == text.lowercased() }) {
                 throw ConfigError(
                     code: .notAvailable, problem: "'\(text)' is not available in this version",
@@ -224,10 +228,12 @@ extension Setting {
     }
 
     static func choice<Value: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ keys: String..., at path: Path<Value>, later: [String] = [], attribute: String? = nil, _ summary: String
+        _ keys: String..., at path: Path<Value>, later: [String] = [], elsewhere: [String: String] = [:],
+        attribute: String? = nil, _ summary: String
     ) -> Setting {
         Setting(
-            keys: keys, type: .choice(Value.allCases.map(\.rawValue), later: later), unset: nil, attribute: attribute,
+            keys: keys, type: .choice(Value.allCases.map(\.rawValue), later: later, elsewhere: elsewhere), unset: nil,
+            attribute: attribute,
             summary: summary, get: { .text($0[keyPath: path].rawValue) },
             set: { if case .text(let text)? = $1, let value = Value(rawValue: text) { $0[keyPath: path] = value } })
     }

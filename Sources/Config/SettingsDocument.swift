@@ -85,7 +85,7 @@ public enum SettingsDocument {
             case .size(let range): "size, \(SizeText.format(range.lowerBound)) to \(SizeText.format(range.upperBound))"
             case .integer(let range): "\(range.lowerBound) to \(range.upperBound)"
             case .boolean: "`true`, `false`"
-            case .choice(let names, _), .name(_, let names): names.map { "`\($0)`" }.joined(separator: ", ")
+            case .choice(let names, _, _), .name(_, let names): names.map { "`\($0)`" }.joined(separator: ", ")
             case .text(let form), .path(let form), .list(let form), .pairs(let form): form
             }
         return setting.unset.map { "\(text), or `\($0)`" } ?? text

@@ -29,6 +29,7 @@ extension SettingsTable {
                 "http2: a silent target with open streams is asked for a sign of life after this; 0s turns it off."),
             .choice(
                 "algorithm", "type", at: \.algorithm, later: LaterFeatures.algorithms,
+                elsewhere: LaterFeatures.algorithmsElsewhere,
                 attribute: "load_balancing.algorithm.type",
                 "How a target is chosen ([which one](algorithms.md)); with options a mapping: "
                     + "`{ type: p2c, choices: 3 }`."),
@@ -63,6 +64,10 @@ extension SettingsTable {
                 "algorithm", "bounded_load", at: \.algorithmOptions.boundedLoadPercent, in: 101...10_000, unset: "off",
                 "hash, source_hash: the most flows that a target may have, in percent of its share of the group's."
             ).only { $0.algorithm.isKeyed },
+            .integer(
+                "overprovisioning", at: \.overprovisioningPercent, in: 100...10_000,
+                "Tiers: percent of its healthy weight that a tier can take. 140: all traffic until 28 % of it are gone."
+            ),
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
@@ -288,5 +293,8 @@ extension SettingsTable {
             .integer(
                 "weight", at: \.weight, in: 0...256, attribute: nil, "Share of the traffic; 0 takes no new requests."),
             .boolean("backup", at: \.isBackup, "Takes traffic only when no ordinary target is usable."),
+            .integer(
+                "tier", at: \.tier, in: 0...15,
+                "Lower tiers take the traffic; what they are not healthy enough for spills over to the next."),
         ])
 }

@@ -15,6 +15,8 @@ public struct TargetGroup: Sendable, Equatable {
     /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
     public var healthCheck: HealthCheck? = HealthCheck()
     public var passive = PassiveChecks()
+    /// A tier of targets takes all traffic until less than 100 of this many parts of its weight are usable; 100 or more.
+    public var overprovisioningPercent = 140
     public var failOpen = FailOpen.whenNoneUsable
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
@@ -57,6 +59,8 @@ public struct Target: Sendable, Hashable {
     public var weight: Int
     /// Takes traffic only when no ordinary target is usable.
     public var isBackup: Bool
+    /// 0...15: lower ones take the traffic as long as they are healthy enough. Of no account for backups.
+    public var tier = 0
     public init(address: TargetAddress, weight: Int = 1, isBackup: Bool = false) {
         (self.address, self.weight, self.isBackup) = (address, weight, isBackup)
     }

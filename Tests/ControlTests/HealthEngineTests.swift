@@ -270,6 +270,27 @@ struct HealthEngineTests {
         #expect(bench.orders == orders)
     }
 
+    @Test("slow start by a curve: half of the weight after a quarter of the time")
+    func slowStartCurve() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1), target(2)]) {
+                    $0.slowStart = .seconds(64)
+                    $0.slowStartAggressionPercent = 200
+                }
+            ]))
+        bench.probe(1, .timeout, 1)
+        bench.probe(1, 2)
+        bench.probe(1, 10)
+        bench.engine.tick(at: at(26))
+        #expect(bench.weights(of: "a")[0] == 128)
+        bench.engine.tick(at: at(46))
+        #expect((191...192).contains(bench.weights(of: "a")[0]))
+        bench.engine.tick(at: at(80))
+        #expect(bench.weights(of: "a")[0] == 256)
+    }
+
     @Test("health survives an apply: states, ejections and operators' words stay with their target at its new index")
     func survives() throws {
         let bench = Bench()

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from admin import verb
 from client import Client, request
 from deadline import PATIENCE, eventually
 
@@ -100,6 +101,22 @@ def test_a_key_keeps_its_target(start, table):
     assert len({served(poise, origins) for _ in range(24)}) >= 3, "without any part of the key chance decides"
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_dead_target_hands_on_its_own_keys_only(start, table):
+    origins = [start.origin() for _ in range(4)]
+    poise = start.proxy(*origins, group_algorithm={"type": "hash", "key": "header:X-User", "table": table})
+
+    def users():
+        return [served(poise, origins, fields=[("X-User", f"user {n}")]) for n in range(40)]
+    before = users()
+    assert set(before) == {0, 1, 2, 3}
+    origins[2].close()  # Refused, and tried elsewhere: nobody need have noticed yet.
+    after = users()
+    assert 2 not in after and users() == after, "every key has its next target"
+    assert all(new == old for old, new in zip(before, after) if old != 2)
+    assert len({new for old, new in zip(before, after) if old == 2}) > 1 or before.count(2) < 4
+
+
 @pytest.mark.parametrize("key, same, others", [
     ("uri", ["/a?1", "/a?1"], "/a?{}"), ("path", ["/a", "/a?x"], "/{}"), ("query:id", ["/x?id=7", "/y?b&id=7"], "/?id={}"),
 ])
@@ -189,3 +206,20 @@ def test_least_time_does_not_take_failing_for_quick(start):
     with Client(poise.port) as client:
         statuses = [client.ask(request("/")).status for _ in range(40)]
     assert statuses.count(200) >= 24, "each failure doubles the time that the target is taken to need"
+
+
+def test_what_a_tier_cannot_take_spills_over(start):
+    origins = [start.origin() for _ in range(5)]
+    targets = [{"address": o.address, "tier": tier} for o, tier in zip(origins, (0, 0, 0, 0, 7))]
+    poise = start.proxy(*targets)
+
+    def tiers():
+        taken = shares(poise, origins, 200)
+        return sum(taken[:4]), taken[4]
+    assert tiers() == (200, 0)
+    for out, expected in [(0, 200), (1, 140), (2, 70), (3, 0)]:  # 105 %, 70 %, 35 %, 0 % with a factor of 1.4
+        assert verb("weight", "pool", origins[out].address, 0, poise=poise).returncode == 0
+        first, second = tiers()
+        assert abs(first - expected) <= 2 and first + second == 200
+    assert verb("weight", "pool", origins[2].address, 1, poise=poise).returncode == 0
+    assert abs(tiers()[0] - 70) <= 2

@@ -171,7 +171,15 @@ struct Setup {
         settings.http2 = scenario.targetHTTP2
         // `first` goes by a limit.
         settings.algorithm = group.algorithm == .first && group.connectionsMax == nil ? .roundRobin : group.algorithm
-        if group.algorithm == .hash { settings.algorithmOptions.key = [.path] }
+        settings.algorithmOptions.choices = 2 + group.targets.count
+        settings.algorithmOptions.key = [.header("x-absent"), .path]
+        settings.algorithmOptions.table = HashTable.allCases[group.targets.count % HashTable.allCases.count]
+        settings.algorithmOptions.boundedLoadPercent = group.targets.count.isMultiple(of: 2) ? 125 : nil
+        settings.algorithmOptions = settings.algorithmOptions.those(of: settings.algorithm)
+        // Larger groups in two tiers.
+        if group.targets.count > 3 {
+            for index in settings.targets.indices { settings.targets[index].tier = index % 2 }
+        }
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax

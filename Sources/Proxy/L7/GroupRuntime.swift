@@ -137,19 +137,23 @@ final class GroupRuntime {
         compiled.queue?.take(slot, before: place ?? .max) ?? slot.take()
     }
 
-    /// Takes a slot of any usable target that has one, backups last.
+    /// Takes a slot of any usable target that has one, in the order of tiers, backups last.
     ///
     /// - Returns: an index into ``pools``.
     func takeAnySlot(excluding excluded: Exclusions, before place: UInt64?) -> Int? {
-        for isBackup in [false, true] {
+        var rank = -1
+        while let next = pools.lazy.map({ Self.rank($0.target.settings) }).filter({ $0 > rank }).min() {
+            rank = next
             for index in pools.indices
-            where weights[index] > 0 && pools[index].target.settings.isBackup == isBackup && !excluded.contains(index) {
+            where weights[index] > 0 && Self.rank(pools[index].target.settings) == rank && !excluded.contains(index) {
                 guard let limit = pools[index].target.limit else { return index }
                 if takeSlot(limit.exchanges, before: place) { return index }
             }
         }
         return nil
     }
+
+    private static func rank(_ target: Target) -> Int { target.isBackup ? .max : target.tier }
 
     /// The target at `index` is done with a slot: it is for who waits, unless nobody may go there any more.
     func release(_ slot: SlotLimiter, of index: Int) {

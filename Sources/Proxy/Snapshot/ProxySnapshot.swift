@@ -118,7 +118,9 @@ public final class CompiledGroup: Sendable {
         TieredScheduler(
             algorithm: settings.algorithm, options: settings.algorithmOptions, identities: targets.map(\.identity),
             weights: targets.map { EffectiveWeight.of($0.settings.weight) },
-            isBackup: targets.map(\.settings.isBackup), flowsMax: settings.limits.connectionsMax, start: start)
+            isBackup: targets.map(\.settings.isBackup), tiers: targets.map(\.settings.tier),
+            overprovisioningPercent: settings.overprovisioningPercent, flowsMax: settings.limits.connectionsMax,
+            start: start)
     }
 }
 
