@@ -152,7 +152,9 @@ struct ClientRulesTests {
         let malformed = HTTP2Fault.allCases.filter { Refusal(malformed: $0) != nil }
         #expect(malformed.allSatisfy { Refusal(malformed: $0)?.status == 502 })
         #expect(Refusal(malformed: .connectionField)?.reason == .badConnectionOption)
-        for fault in [HTTP2Fault.windowOverflow, .pingTimeout, .compression] { #expect(Refusal(malformed: fault) == nil) }
+        for fault in [HTTP2Fault.windowOverflow, .pingTimeout, .compression] {
+            #expect(Refusal(malformed: fault) == nil)
+        }
     }
 
     @Test("§6.5.3 SETTINGS hold as a whole, when they are acknowledged, and not while they are half read")
