@@ -11,7 +11,8 @@ import PoiseLoop
 /// Invariants:
 /// 1. A short count of ``send(_:_:_:_:)``, ``hasUnsent`` and "the kernel refused" are the same thing.
 /// 2. While ``mayHaveMore`` holds, no event need come for what is there: ask again.
-/// 3. After a failure the session is only good for ``free()``. One that OpenSSL had no memory for begins so.
+/// 3. After a failure the session is only good for ``free()``, and where a send failed for hearing what the peer had said
+///    before: why it hung up, mostly. One that OpenSSL had no memory for begins so.
 ///
 /// SAFETY: `ssl` and `wire` are made in `init` and released in `free`, which every method checks by `isFree`. `wire` holds
 /// its context and slot unretained: `owner` and `slot` keep them.
@@ -25,6 +26,8 @@ import PoiseLoop
     private var isFree = false
     /// Why ``handshake(_:)``, ``receive(_:into:_:_:)`` or ``send(_:_:_:_:)`` failed.
     public private(set) var failure: TLSFailure?
+    /// The socket refused a send: what it received before may still be there.
+    private var sendFailed = false
 
     /// The server's end of a connection that was accepted.
     public convenience init(server: TLSServerContext, engine: TLSEngine) {
@@ -138,7 +141,7 @@ import PoiseLoop
     public func receive(_ channel: Channel, into buffer: Buffer, _ start: Int, _ end: Int) -> IOResult {
         precondition(0 <= start && start < end && end <= buffer.capacity && !isFree)
         if unsafe wire.pointee.hasEnded { return .endOfStream }
-        guard failure == nil else { return .failed(Self.protocolError) }
+        guard failure == nil || sendFailed else { return .failed(Self.protocolError) }
         unsafe engine.select(wire)
         var at = start
         var asked = false
@@ -160,7 +163,7 @@ import PoiseLoop
                 if received.count == 0 {
                     if received.isBlocked { break }
                     if let code = received.failure {
-                        failure = .socket(code)
+                        (failure, sendFailed) = (.socket(code), false)
                         return received
                     }
                     unsafe wire.pointee.hasEnded = true
@@ -346,7 +349,7 @@ import PoiseLoop
             let (start, end) = unsafe (wire.pointee.outputStart, wire.pointee.outputEnd)
             let sent = channel.send(buffer, start, end)
             if let code = sent.failure {
-                failure = .socket(code)
+                (failure, sendFailed) = (.socket(code), true)
                 unsafe wire.pointee.dropOutput()
                 unsafe wire.pointee.isBlocked = false
                 return .failed
@@ -432,7 +435,7 @@ import PoiseLoop
     }
 
     private func fail(_ found: TLSFailure) -> TLSFailure {
-        failure = found
+        (failure, sendFailed) = (found, false)
         ERR_clear_error()
         unsafe wire.pointee.dropInput()
         unsafe wire.pointee.dropOutput()

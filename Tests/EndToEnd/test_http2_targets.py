@@ -14,7 +14,7 @@ from client import request
 from deadline import PATIENCE, Deadline, eventually
 from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR,
                     HEADERS, HTTP_1_1_REQUIRED, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAX_CONCURRENT_STREAMS,
-                    MAX_FRAME_SIZE, PING, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
+                    MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, NO_ERROR, PING, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
                     block, code, frame, settings)
 from generated import check_generated
 from settings import configuration, group, listener
@@ -430,6 +430,116 @@ def test_requests_beyond_a_goaway_are_tried_again(start):
     assert len(origin.connections) == 2
 
 
+POISON = "/poison"
+
+
+def ending(error, last, done):
+    """A handler that gives the whole connection up where it meets POISON, and answers downloads in halves."""
+    def handler(conn):
+        def rest(request):
+            assert done.wait(30)
+            conn.data(request.stream, b"half", end=True)
+        while True:
+            request = conn.request(Deadline(60))
+            if request.target == POISON:
+                conn.goaway({"it": request.stream, "those before": max(0, request.stream - 2), "none": 0x7FFFFFFF}[last], error)
+                return
+            if request.target == "/download":
+                conn.begin(request, 200, [("content-length", 8)])
+                conn.data(request.stream, b"half")
+                threading.Thread(target=rest, args=(request,), daemon=True).start()
+            else:
+                conn.respond(request, body=b"fine")
+    return handler
+
+
+@pytest.mark.parametrize("last", ["it", "those before", "none"])
+@pytest.mark.parametrize("error", [ENHANCE_YOUR_CALM, PROTOCOL_ERROR])
+def test_a_request_that_ends_a_connection_is_asked_once(start, error, last):
+    """Others share connections: it must not take down one after the other, nor a healthy target with them."""
+    done = threading.Event()
+    origins = [start.h2_origin(ending(error, last, done)) for _ in range(2)]
+    poise = behind(start, *origins, group_tries=3, group_passive={"consecutive_failures": 2, "ejection_time": "5m"})
+    with http1.Client(poise.port) as download:
+        download.send(request("/download"))
+        eventually("the download has begun", lambda: sum(len(o.requests) for o in origins) == 1)
+        used = 0 if origins[0].requests else 1
+        # Past the target that serves the download, as the next one in turn.
+        check_generated(http1.get(poise.port, POISON), 502)
+        assert sum(r.target == POISON for o in origins for r in o.requests) == 1
+        assert len(origins[used].connections) == 1
+        done.set()
+        assert download.response().body == b"halfhalf"
+    assert poise.wait_record(path=POISON)["tries"] == 1
+    for _ in range(6):
+        assert http1.get(poise.port, POISON).status == 502
+    assert value(metrics(poise), "poise_target_state", state="unhealthy") == 0, "the client is at fault, and not the targets"
+
+
+def test_a_connection_that_ends_with_an_error_is_one_failure(start):
+    gate = threading.Event()
+
+    def handler(conn):
+        for request in [conn.request(Deadline(60)) for _ in range(4)]:
+            conn.begin(request, 200, [("content-length", 8)])
+            conn.data(request.stream, b"half")
+        assert gate.wait(30)
+        conn.goaway(request.stream, INTERNAL_ERROR)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, start.h2_origin(), group_algorithm="first", group_connections=50,
+                   group_passive={"consecutive_failures": 3, "ejection_time": "5m"})
+    clients = [http1.Client(poise.port) for _ in range(4)]
+    for client in clients:
+        client.send(request())
+    origin.wait_requests(4)
+    gate.set()
+    for client in clients:
+        with pytest.raises(http1.Ended):
+            client.response()
+        client.close()
+    assert value(metrics(poise), "poise_target_failures_total", target=origin.address) == 4
+    assert value(metrics(poise), "poise_target_state", state="unhealthy") == 0
+
+
+def test_bystanders_of_an_error_are_tried_again_once(start):
+    """Those behind the last stream that a target names were not processed; that one may be what it did not bear."""
+    def handler(conn):
+        if conn.number:
+            return scripted()(conn)
+        first, *_ = [conn.request(Deadline(60)) for _ in range(3)]
+        conn.goaway(first.stream, PROTOCOL_ERROR)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, start.h2_origin(), group_algorithm="first", group_connections=50, group_tries=3)
+    answers = together(poise, 3)
+    assert sorted(a.status for a in answers) == [200, 200, 502]
+    assert len(origin.connections) == 2
+
+
+def test_a_head_beyond_what_a_target_takes_is_not_sent(start):
+    """SETTINGS_MAX_HEADER_LIST_SIZE, RFC 9113 6.5.2: the connection is left alone."""
+    origin = start.h2_origin(own_settings={MAX_HEADER_LIST_SIZE: 4000})
+    poise = behind(start, origin)
+    assert http1.get(poise.port).status == 200  # our side knows the limit now
+    response = http1.get(poise.port, "/large", fields=[("Cookie", "a=" + "x" * 4000)])
+    check_generated(response, 431)
+    record = poise.wait_record(path="/large")
+    assert (record["reason"], record["refusal"]) == ("refused_request", "head_too_large")
+    assert http1.get(poise.port, "/small", fields=[("Cookie", "a=" + "x" * 3000)]).status == 200
+    assert [r.target for r in origin.requests] == ["/", "/small"] and len(origin.connections) == 1
+    assert value(metrics(poise), "poise_target_failures_total") == 0
+
+
+def test_tries_that_a_target_refused_are_counted(start):
+    origin = start.h2_origin(scripted(refuse))
+    poise = behind(start, origin)
+    assert http1.get(poise.port, "/twice").status == 200
+    assert poise.wait_record(path="/twice")["tries"] == 2
+    samples = metrics(poise)
+    assert [value(samples, f"poise_{name}_total") for name in (
+        "target_group_tries", "target_group_retries", "target_requests", "target_retries", "target_failures",
+        "target_group_retries_refused_by_budget")] == [2, 1, 2, 1, 0, 0]
+
+
 def test_a_goaway_that_refuses_nothing_is_no_failure(start):
     def handler(conn):
         for _ in range(3):
@@ -582,8 +692,10 @@ def test_a_malformed_answer_reaches_nobody(start, name):
         errors.append(message.reset)
     origin = start.h2_origin(handler)
     poise = behind(start, origin, group_tries=1)
-    response = http1.get(poise.port, method="POST", body=b"x")
+    response = http1.get(poise.port, "/malformed")
     check_generated(response, 502)
+    record = poise.wait_record(path="/malformed")
+    assert record["reason"] == "refused_answer" and record["refusal"], "as with HTTP/1, and told what is wrong"
     assert http1.get(poise.port).body == b"fine"
     assert errors in ([], [None], [PROTOCOL_ERROR], [CANCEL])
     assert len(origin.connections) == 1

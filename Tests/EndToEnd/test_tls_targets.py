@@ -125,6 +125,26 @@ def test_a_client_certificate_is_shown(start, authority, version):
     check_generated(get(without.port), 502)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("http", ["http1", "http2"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_target_that_wants_another_certificate_is_passed_over(start, authority, version, http, method):
+    """With TLS 1.3 it says so only after our side is done: nothing was processed all the same."""
+    alpn = ["h2"] if http == "http2" else ["http/1.1"]
+    make = start.h2_origin if http == "http2" else start.origin
+    strict, open_to_all = (make(tls=server_context(authority.issue("target.test"), alpn, version=version, clients=clients))
+                           for clients in (authority, None))
+    poise = behind_tls(start, strict, open_to_all, authority=authority, version=http)
+    body = b"x" if method == "POST" else None
+    assert [get(poise.port, method=method, body=body).status for _ in range(4)] == [200] * 4
+    samples = metrics(poise)
+    assert value(samples, "poise_target_connect_failures_total", target=strict.address) >= 1
+    assert value(samples, "poise_target_failures_total") == 0
+    alone = behind_tls(start, strict, authority=authority, version=http)
+    check_generated(get(alone.port, "/alone", method=method, body=body), 502)
+    assert alone.wait_record(path="/alone")["reason"] == "target_handshake"
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_sessions_resume_per_target(start, authority, version):
     def one_answer(conn):

@@ -164,7 +164,7 @@ extension HTTP2Connection {
         guard frame.length % 6 == 0 else { return refuse(.frameSizeError, .badFrameSize, &workspace) }
         (phase, payloadLeft, settingsEntry) = (.settings, frame.length, 0)
         (pendingPeerWindow, pendingPeerFrame, pendingPeerStreams) = (-1, -1, -1)
-        (pendingPeerTable, pendingPeerTableLeast) = (-1, .max)
+        (pendingPeerTable, pendingPeerTableLeast, pendingPeerHeadList) = (-1, .max, -1)
         return charge(.settingsFlood, &workspace)
     }
 
@@ -193,6 +193,7 @@ extension HTTP2Connection {
         case 5:
             guard 16_384...16_777_215 ~= value else { return refuse(.protocolError, .badSetting, &workspace) }
             pendingPeerFrame = value
+        case 6: pendingPeerHeadList = value
         case 8, 9:
             // RFC 8441 §3, RFC 9218 §2.1
             guard value <= 1 else { return refuse(.protocolError, .badSetting, &workspace) }
@@ -208,6 +209,7 @@ extension HTTP2Connection {
             encoder.setPeerLimit(pendingPeerTable)
         }
         if pendingPeerStreams >= 0 { peerStreamsMax = pendingPeerStreams }
+        if pendingPeerHeadList >= 0 { peerHeadListBytesMax = pendingPeerHeadList }
         if pendingPeerFrame >= 0 { peerFrameBytesMax = pendingPeerFrame }
         if pendingPeerWindow >= 0 {
             let change = pendingPeerWindow - peerStreamWindow

@@ -19,7 +19,7 @@ extension Exchange {
             case .endOfStream:
                 return targetFailed(.targetClosed)
             case .failed:
-                return targetFailed(.targetFailed)
+                return answerFailed(target)
             }
             parseAnswer(target)
         }
@@ -93,6 +93,15 @@ extension Exchange {
         return equalsIgnoringCase(headBuffer.bytes(asked.start, asked.end), buffer.bytes(given.start, given.end))
     }
 
+    /// The answer broke off before its head was there.
+    private func answerFailed(_ target: TargetStream) {
+        if let failure = target.handshakeFailure, !answerBytesCame { return targetFailed(EndReason(failure)) }
+        guard let refusal = target.answerRefusal else { return targetFailed(.targetFailed) }
+        // Something came, if nothing that can be read: another target would be asked twice for one answer.
+        answerBytesCame = true
+        answerRefused(refusal)
+    }
+
     func answerRefused(_ refusal: Refusal) {
         self.refusal = refusal
         targetFailed(.refusedAnswer)
@@ -161,7 +170,8 @@ extension Exchange {
         case .sourceEnded:
             cut(.targetClosed)
         case .sourceFailed:
-            cut(.targetFailed)
+            refusal = target.answerRefusal
+            cut(refusal == nil ? .targetFailed : .refusedAnswer)
         case .sinkFailed:
             abandon(.clientAborted)
         case .refused(let refusal):

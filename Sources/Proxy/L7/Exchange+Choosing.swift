@@ -231,6 +231,13 @@ extension Exchange {
         tryFailed(isRefused ? .connectRefused : .connectFailed, pool: pool, isConnectFailure: true)
     }
 
+    /// Larger than the target takes: as if it had said so itself, with 431.
+    func headIsTooLarge() {
+        refusal = Refusal(.headTooLarge)
+        dropTarget()
+        fail(.refusedRequest)
+    }
+
     func forward(_ target: TargetStream) {
         if target.framesMessages {
             // With trailers also behind a known length. A message of HTTP/1 with a length has no place for them: there they
@@ -241,6 +248,7 @@ extension Exchange {
             requestBody.sink = sinkOfRequest
         }
         stageRequestHead(to: target)
+        if target.headIsTooLarge { return headIsTooLarge() }
         pumpRequest(to: target)
     }
 }

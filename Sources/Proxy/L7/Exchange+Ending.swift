@@ -10,7 +10,7 @@ extension Exchange {
     func cut(_ reason: EndReason) {
         if let target {
             target.pool.counters.add(TargetCounter.failures)
-            target.pool.failed(groupIndex: targetIndex)
+            if target.takeFailure() { target.pool.failed(groupIndex: targetIndex) }
         }
         guard phase == .answering, let sent = answerIsUnsentAt, sent == client.sentBytes else { return abandon(reason) }
         // Its head came with what is wrong about it, and has not left yet: the client can still be told.

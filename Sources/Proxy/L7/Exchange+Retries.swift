@@ -11,32 +11,47 @@ extension Exchange {
         guard let target else { return }
         guard phase == .forwarding else { return cut(reason) }
         let pool = target.pool
-        let wasReused = target.isReused && !answerBytesCame
         if target.wasRefused { requestWasWritten = false }
         let isConnectFailure = reason.isConnectFailure
         self.target = nil
         leaveTarget(pool)
         target.end()
-        tryFailed(
-            reason, pool: pool, isConnectFailure: isConnectFailure, wasReused: wasReused, isRefusal: target.wasRefused)
+        tryFailed(reason, pool: pool, isConnectFailure: isConnectFailure, at: target)
     }
 
-    func tryFailed(
-        _ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, wasReused: Bool = false,
-        isRefusal: Bool = false
-    ) {
+    /// - Parameter target: where the try was; `nil` where no connection was begun.
+    func tryFailed(_ reason: EndReason, pool: TargetPool, isConnectFailure: Bool, at target: TargetStream? = nil) {
         self.reason = reason
+        let hasBroken = reason == .targetClosed || reason == .targetFailed
+        let isRefused = hasBroken && target?.wasRefused ?? false && refusedTries < Self.refusalsMax
         // A kept connection that the target closed in the meantime says nothing about its health.
-        let mayBeStale = isRefusal ? staleTries < Self.refusalsMax : wasReused
-        let isStale = mayBeStale && (reason == .targetClosed || reason == .targetFailed)
-        if !isStale {
+        let isStale =
+            hasBroken && target.map { $0.isReused && !$0.wasRefused && !$0.brokeConnection } ?? false
+            && !answerBytesCame
+        if !isStale, !isRefused {
             pool.counters.add(isConnectFailure ? TargetCounter.connectFailures : TargetCounter.failures)
-            pool.failed(groupIndex: targetIndex)
+            if target?.takeFailure() ?? true { pool.failed(groupIndex: targetIndex) }
             pool.took(now - chosenAt, .failed, at: now)
         }
-        guard mayTryAgain(reason, isConnectFailure: isConnectFailure, isStale: isStale) else { return fail(reason) }
-        if isStale { passOverStale(pool) } else { exclude() }
+        guard mayBreakAnother(target),
+            mayTryAgain(reason, isConnectFailure: isConnectFailure, isFree: isStale || isRefused)
+        else { return fail(reason) }
+        if isStale {
+            passOverStale(pool)
+        } else if isRefused {
+            refusedTries += 1
+        } else {
+            exclude()
+        }
         again(pool)
+    }
+
+    /// A request for which a target gives up a connection that others share must not take down one after the other. Who
+    /// is not blamed may have been a bystander: once.
+    private func mayBreakAnother(_ target: TargetStream?) -> Bool {
+        guard let target, target.brokeConnection else { return true }
+        defer { brokeConnection = true }
+        return !target.isBlamed && !brokeConnection
     }
 
     /// A target may refuse what it has not begun, as with GOAWAY; one that refuses everything is not asked for ever.
@@ -61,16 +76,18 @@ extension Exchange {
     }
 
     /// Only when no byte of the request was shown, or it is idempotent and still at hand. RFC 9110 §9.2.2
-    func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isStale: Bool) -> Bool {
+    ///
+    /// - Parameter isFree: the target is not at fault: it costs nothing of the budget.
+    func mayTryAgain(_ reason: EndReason, isConnectFailure: Bool, isFree: Bool) -> Bool {
         guard let group, !answerBytesCame, !client.peerFailed else { return false }
         let policy = group.compiled.settings.retries
-        guard isStale || tries < policy.triesMax else { return false }
+        guard isFree || tries - refusedTries < policy.triesMax else { return false }
         // What has been taken out of the input is gone with the try, whether it was sent or only staged.
         guard requestBody.keepsInput || !requestWasWritten && requestBody.bytes == 0 else { return false }
         if isConnectFailure { return true }
         if requestWasWritten, !head.method.isIdempotent { return false }
         if reason == .targetTimeout, !policy.onTimeout { return false }
-        if isStale { return true }
+        if isFree { return true }
         guard group.retryBudget.value.allowsRetry(at: now) else {
             group.counters.add(GroupCounter.retriesRefusedByBudget)
             return false
@@ -81,7 +98,7 @@ extension Exchange {
     func mayRetry(status: Int) -> Bool {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
-        guard policy.onStatuses.contains(status), tries < policy.triesMax else { return false }
+        guard policy.onStatuses.contains(status), tries - refusedTries < policy.triesMax else { return false }
         guard group.hasUsable(excluding: excludingThis) else { return false }
         return group.retryBudget.value.allowsRetry(at: now)
     }

@@ -112,6 +112,10 @@ final class Exchange {
     var continueWasPassedOn = false
     /// Failures of this exchange that were the pool's, and not the target's.
     var staleTries = 0
+    /// Tries that the target had not begun with.
+    var refusedTries = 0
+    /// An earlier try went down with its connection, for an error that the target told.
+    var brokeConnection = false
     /// The next try takes the place of one that is not counted.
     var replacesStale = false
     var tunnelAnswerEnded = false
@@ -142,6 +146,7 @@ final class Exchange {
         (clientWait, queuedUntil) = (.none, .zero)
         (requestIDHigh, requestIDLow) = (0, 0)
         (continueWasPassedOn, staleTries, replacesStale) = (false, 0, false)
+        (refusedTries, brokeConnection) = (0, false)
         beganAt = now
         (chosenAt, sentAt, answeredAt) = (beganAt, .zero, .zero)
         requestBody.begin(.none, sink: .asIs)
@@ -318,6 +323,7 @@ final class Exchange {
 
     func targetIsReady(_ target: TargetStream, _ readiness: Readiness) {
         guard self.target === target else { return }
+        if target.headIsTooLarge { return headIsTooLarge() }
         if !target.isConnected, phase == .forwarding {
             if !readiness.isDisjoint(with: [.failed, .hungUp]) {
                 if let failure = target.handshakeFailure { return targetFailed(EndReason(failure)) }

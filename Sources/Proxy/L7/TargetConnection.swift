@@ -99,6 +99,15 @@ final class TargetConnection: TargetStream {
         exchange.targetIsReady(self, readiness)
     }
 
+    override func fill(large: Bool = false) -> Fill {
+        let result = super.fill(large: large)
+        // With TLS 1.3 the target looks at our certificate after we are done: its refusal is the first thing it says.
+        if result == .failed, !isReused, let cause = tls?.failure, cause.reason == .ourCertificateRefused {
+            handshakeFailure = cause
+        }
+        return result
+    }
+
     private func shakeHands(_ readiness: Readiness) {
         guard let tls, let exchange else { return end() }
         switch tls.handshake(self) {

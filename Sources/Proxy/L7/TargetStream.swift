@@ -1,3 +1,4 @@
+import PoiseHTTP
 import PoiseLive
 import PoiseLoop
 import PoiseModel
@@ -16,7 +17,15 @@ class TargetStream: Stream {
     final var isReused = false
     /// The target says that it has not processed anything of this: it may be sent again, whatever it is.
     final var wasRefused = false
-    /// Why the TLS handshake failed; `nil` where it did not.
+    /// The target gave the whole connection up for an error, and for this request as it seems.
+    final var isBlamed = false
+    /// The target gave the whole connection up for an error.
+    final var brokeConnection = false
+    /// The target has said that it takes no head of this size, and was not sent it.
+    final var headIsTooLarge = false
+    /// What is wrong with an answer that never became one.
+    final var answerRefusal: Refusal?
+    /// Why the TLS handshake failed, also where that is told behind it; `nil` where it did not.
     final var handshakeFailure: TLSFailure?
     /// From `Keep-Alive: timeout=N` of the last answer, less a second; `nil` without.
     final var announcedIdle: Nanoseconds?
@@ -35,6 +44,9 @@ class TargetStream: Stream {
 
     /// The exchange gives up, or the stream is of no use.
     func end(reset: Bool = false) { preconditionFailure("abstract") }
+
+    /// Whether what broke here is one more failure of the target. To be asked once.
+    func takeFailure() -> Bool { true }
 
     /// The errno of a connect that failed, 0 for none.
     func connectFailure() -> CInt { failure != 0 ? failure : takeError() }

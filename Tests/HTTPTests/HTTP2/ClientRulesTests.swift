@@ -133,6 +133,30 @@ struct ClientRulesTests {
         #expect(client.openStream() == first)
     }
 
+    @Test("a head's size is counted as the peer counts it, and without a setting nothing is too large")
+    func headList() throws {
+        let client = Endpoint(.client)
+        _ = client.receive(settings().bytes)
+        let head = Array("GET /path HTTP/1.1\r\nHost: a.test\r\nA: bcd\r\n\r\n".utf8)
+        #expect(!client.connection.isBeyondPeer(head.span))
+        // :method GET, :path /path, :scheme of 5 bytes at most, :authority a.test, a bcd.
+        let size = (7 + 3 + 32) + (5 + 5 + 32) + (7 + 5 + 32) + (10 + 6 + 32) + (1 + 3 + 32)
+        _ = client.receive(settings([(6, UInt32(size))]).bytes)
+        #expect(!client.connection.isBeyondPeer(head.span))
+        _ = client.receive(settings([(6, UInt32(size - 1))]).bytes)
+        #expect(client.connection.isBeyondPeer(head.span))
+    }
+
+    @Test("every fault of a message has a word that HTTP/1 has too; those of frames have none")
+    func refusals() {
+        let malformed = HTTP2Fault.allCases.filter { Refusal(malformed: $0) != nil }
+        #expect(malformed.allSatisfy { Refusal(malformed: $0)?.status == 502 })
+        #expect(Refusal(malformed: .connectionField)?.reason == .badConnectionOption)
+        for fault in [HTTP2Fault.windowOverflow, .pingTimeout, .compression] {
+            #expect(Refusal(malformed: fault) == nil)
+        }
+    }
+
     @Test("§6.5.3 SETTINGS hold as a whole, when they are acknowledged, and not while they are half read")
     func halfSettings() throws {
         let client = Endpoint(.client)

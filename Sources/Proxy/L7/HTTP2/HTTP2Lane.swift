@@ -42,6 +42,16 @@ final class HTTP2Lane {
     var neverIndexed: UInt64 = 0
     /// What the peer reset the stream with.
     private(set) var code = HTTP2ErrorCode.noError
+    /// The rule that the peer broke on the stream, where that ended it.
+    private(set) var fault: HTTP2Fault?
+    /// A head has come, an interim answer's too.
+    private(set) var hadHead = false
+    /// The stream ended with its connection, which may have taken others along.
+    var endedWithConnection = false
+    /// What the peer said was wrong with the connection; `nil` where nothing was.
+    var connectionError: HTTP2ErrorCode?
+    /// The peer had come to this request when it gave the connection up.
+    var isBlamed = false
 
     init(session: HTTP2Session, slot: Int) { (self.session, self.slot) = (session, slot) }
 
@@ -55,6 +65,7 @@ final class HTTP2Lane {
 
     /// The head that was read last, in the form of HTTP/1.
     func takeHead(of workspace: borrowing HTTP2Workspace, _ loop: EventLoop) {
+        hadHead = true
         let text = workspace.headText
         // What the limits let through is less than a large buffer holds.
         if append(text, loop) { waitingHeadBytes += text.count }
@@ -106,8 +117,8 @@ final class HTTP2Lane {
     }
 
     /// The peer gave up, or the connection ended: what waits is lost with it.
-    func reset(_ code: HTTP2ErrorCode, _ loop: EventLoop) {
-        (wasReset, self.code) = (true, code)
+    func reset(_ code: HTTP2ErrorCode, _ fault: HTTP2Fault?, _ loop: EventLoop) {
+        (wasReset, self.code, self.fault) = (true, code, fault)
         close(loop)
     }
 

@@ -65,6 +65,8 @@ final class HTTP2Session {
     private var draining: [HTTP2Lane] = []
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
+    /// What the peer gave the connection up for; `nil` before, and where it only leaves.
+    private var peerError: HTTP2ErrorCode?
 
     private struct Opening {
         let lane: HTTP2Lane
@@ -187,7 +189,7 @@ final class HTTP2Session {
         case .streamReset(let slot, let code): drop(slot, code)
         case .streamFailed(let slot, let code, let fault):
             owner.count(fault)
-            drop(slot, code)
+            drop(slot, code, fault)
         case .streamRefused(_, let fault): owner.count(fault)
         case .writable(let slot):
             if let slot { wakeLater(slot) } else { wakesAll = true }
@@ -195,8 +197,9 @@ final class HTTP2Session {
             // Windows of streams that are open changed with the initial one.
             wakesAll = true
             owner.termsChanged()
-        case .goAway:
+        case .goAway(let last, let code):
             hasReports = true
+            if role == .client, code != .noError { blame(last, code) }
             owner.termsChanged()
         case .pingAcknowledged(Self.endPing): owner.crossedEnd()
         case .pingAcknowledged: pingedAt = .distantFuture
@@ -242,7 +245,7 @@ final class HTTP2Session {
     }
 
     /// The peer, or a fault of its, ended the stream.
-    private func drop(_ slot: Int, _ code: HTTP2ErrorCode) {
+    private func drop(_ slot: Int, _ code: HTTP2ErrorCode, _ fault: HTTP2Fault? = nil) {
         guard let lane = lane(slot) else { return }
         // A target's answer that is here as a whole is taken, whatever becomes of its stream. RFC 9113 §8.1
         let stream = lane.stream
@@ -252,8 +255,29 @@ final class HTTP2Session {
             stream?.inputCame()
             return
         }
-        lane.reset(code, worker.loop)
+        lane.endedWithConnection = hasFailed || peerError != nil
+        lane.connectionError = peerError
+        lane.reset(code, fault, worker.loop)
         stream?.peerReset()
+    }
+
+    /// GOAWAY for an error. A target reads requests one after the other: what it did not bear is the last one that it names,
+    /// or, where that is answered, the first one behind it.
+    private func blame(_ last: UInt32, _ code: HTTP2ErrorCode) {
+        peerError = code
+        var (named, next, newest): (HTTP2Lane?, HTTP2Lane?, HTTP2Lane?)
+        var (nextID, newestID) = (UInt32.max, UInt32(0))
+        for slot in lanes.indices {
+            guard let lane = lanes[slot], !lane.hadHead else { continue }
+            let id = machine.value.streamID(slot: slot)
+            guard id > 0 else { continue }
+            if id == last { named = lane }
+            if id > last, id < nextID { (next, nextID) = (lane, id) }
+            if id > newestID { (newest, newestID) = (lane, id) }
+        }
+        // The highest number of all names none.
+        let blamed = last == 0x7FFF_FFFF ? newest : named ?? next
+        blamed?.isBlamed = true
     }
 
     /// The connection is gone: so are all streams.

@@ -23,6 +23,10 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     private var limit: TargetLimit?
     /// GOAWAY and FIN are out; what still comes is dropped, since closing would take them back.
     private var isLingering = false
+    /// Its end was counted as a failure of the target.
+    private var failureIsTaken = false
+    /// With TLS 1.3 the target looks at our certificate after we are done: its refusal is the first thing it says.
+    private(set) var lateHandshakeFailure: TLSFailure?
 
     /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
@@ -71,6 +75,12 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     }
 
     func served() { servedCount += 1 }
+
+    /// - Returns: true once.
+    func takeFailure() -> Bool {
+        defer { failureIsTaken = true }
+        return !failureIsTaken
+    }
 
     // MARK: Events
 
@@ -263,7 +273,15 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         mayHaveInput ? again() : dropInput()
     }
 
-    func disconnected() { end() }
+    func disconnected() {
+        // Who has not even sent its SETTINGS has processed nothing.
+        if session?.awaitedHead == 0, let tls {
+            // A send may have found the socket closed before the reason was read.
+            if tls.failure?.errno != nil { _ = fill() }
+            if let failure = tls.failure, failure.reason == .ourCertificateRefused { lateHandshakeFailure = failure }
+        }
+        end()
+    }
 }
 
 extension HTTP2LocalSettings {

@@ -37,6 +37,10 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
             exchange?.markConnected(self)
             return
         }
+        guard !isBeyondPeer(waitingHead.span) else {
+            exchange?.targetIsReady(self, .writable)
+            return
+        }
         var writer = messageHeadWriter(room: waitingHead.count)
         writer.append(waitingHead.span)
         waitingHead = []
@@ -68,7 +72,12 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     }
 
     func peerReset() {
-        wasRefused = lane?.code == .refusedStream
+        if let lane {
+            (isBlamed, brokeConnection) = (lane.isBlamed, lane.connectionError != nil)
+            wasRefused = lane.code == .refusedStream && !isBlamed
+            answerRefusal = lane.fault.flatMap { Refusal(malformed: $0) }
+        }
+        if let failure = connection?.lateHandshakeFailure { handshakeFailure = failure }
         if failure == 0 { failure = Errno.connectionReset }
         mayHaveInput = true
         guard let exchange else { return end() }
@@ -79,6 +88,14 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     func connectionFailed() { exchange?.targetIsReady(self, .failed) }
 
     override func connectFailure() -> CInt { failure }
+
+    /// The end of a connection is one failure, whatever number of streams it takes along; and none where the target says
+    /// that the client is at fault. Where it says so of everybody, health checks tell.
+    override func takeFailure() -> Bool {
+        guard let lane, lane.endedWithConnection, let connection else { return true }
+        if let error = lane.connectionError, error != .internalError { return false }
+        return connection.takeFailure()
+    }
 
     // MARK: To the connection
 
@@ -100,6 +117,7 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
 
     override func commitHead(_ writer: BufferWriter, endsMessage: Bool) {
         guard lane == nil else {
+            guard !isBeyondPeer(writer.buffer.bytes(0, writer.end)) else { return loop.releaseBuffer(writer.buffer) }
             exchange?.requestWasWritten = true
             return commitMessageHead(writer, endsMessage: endsMessage, isHTTPS: pool.group.tls != nil)
         }
@@ -108,6 +126,12 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         headEndsMessage = endsMessage
         // Nothing of it has left yet.
         owesEnd = true
+    }
+
+    /// A target may end the connection, which others share, for a head that is larger than it said it takes.
+    private func isBeyondPeer(_ head: Span<UInt8>) -> Bool {
+        headIsTooLarge = lane?.session?.machine.value.isBeyondPeer(head) ?? false
+        return headIsTooLarge
     }
 
     override func stageTrailers(_ lines: Span<UInt8>) {
@@ -133,8 +157,6 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
         dropInput()
         releaseOutput()
         close()
-        let (lane, connection) = (lane, connection)
-        self.connection = nil
         if let lane { lane.close(loop) } else { connection?.forget(self) ?? pool.shared.forget(self) }
     }
 }
