@@ -60,7 +60,7 @@ let package = Package(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         room("TLS", ["Model", "Platform", "Loop"], ["COpenSSL"]),
 
-        room("HTTPService", ["Model", "HTTP", "Platform", "Loop"]),
+        room("HTTPService", ["Model", "HTTP", "Platform", "Loop", "TLS"]),
         room(
             "Proxy",
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
@@ -136,7 +136,10 @@ let package = Package(
         tests("TLS", ["PoiseModel", "PoisePlatform", "PoiseLoop", "PoiseTLS", "COpenSSL"]),
         tests(
             "HTTPService",
-            ["PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseHTTPService", "PoiseLoopSupport"]),
+            [
+                "PoiseModel", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseTLS", "PoiseHTTPService",
+                "PoiseLoopSupport",
+            ]),
         tests(
             "Control",
             [
@@ -162,7 +165,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoiseYAML", "PoiseConfig", "PoiseTLS",
+                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoisePlatform", "PoiseLoop", "PoiseYAML",
+                "PoiseConfig", "PoiseTLS",
             ],
             path: "Fuzz", exclude: ["README.md", "Seeds", "build.sh", "run.sh"], swiftSettings: house),
     ]

@@ -7,7 +7,10 @@ source=Fuzz/Targets/$target.swift
 [ -f "$source" ] || { echo "no fuzz target '$target'; there are: $(ls Fuzz/Targets | sed 's/\.swift$//' | tr '\n' ' ')" >&2; exit 2; }
 rooms=$(sed -n '1s|^// rooms: ||p' "$source")
 shared=Fuzz/Input.swift
-case $target in http2-*) shared="$shared Fuzz/HTTP2Reader.swift" ;; esac
+case $target in
+    http2-*) shared="$shared Fuzz/HTTP2Reader.swift" ;;
+    client-hello) shared="$shared Fuzz/HelloServer.swift Fuzz/HelloCertificates.swift" ;;
+esac
 build=out/fuzz/build
 mkdir -p "$build"
 
@@ -40,6 +43,6 @@ for room in $rooms; do
     fi
     objects="$objects $object"
 done
-# lld, as gold warns of every routine of the sanitizer.
+# lld, as gold warns of every routine of the sanitizer. With Debug's assertions a finding names its precondition.
 # shellcheck disable=SC2086
-swiftc $flags -use-ld=lld -module-name FuzzTarget "$source" $shared $objects $libraries -o "out/fuzz/$target"
+swiftc $flags -assert-config Debug -use-ld=lld -module-name FuzzTarget "$source" $shared $objects $libraries -o "out/fuzz/$target"

@@ -3,7 +3,8 @@ import Testing
 
 /// By the name of the file in `Targets`, which is also that of the folder in `Seeds`.
 private let targets: [String: @Sendable ([UInt8]) -> CInt] = [
-    "chunked": { unsafe call(chunked, $0) }, "hpack": { unsafe call(hpack, $0) },
+    "chunked": { unsafe call(chunked, $0) }, "client-hello": { unsafe call(clientHello, $0) },
+    "hpack": { unsafe call(hpack, $0) },
     "http2-client": { unsafe call(http2Client, $0) }, "http2-server": { unsafe call(http2Server, $0) },
     "pem-loading": { unsafe call(pemLoading, $0) },
     "proxy-protocol": { unsafe call(proxyProtocol, $0) },
@@ -35,7 +36,8 @@ struct SeedTests {
     @Test(
         "every seed, and every shorter beginning of it",
         arguments: [
-            "chunked", "hpack", "http2-client", "http2-server", "pem-loading", "proxy-protocol", "request-head",
+            "chunked", "client-hello", "hpack", "http2-client", "http2-server", "pem-loading", "proxy-protocol",
+            "request-head",
             "response-head", "uri", "yaml",
         ])
     func seeds(target: String) throws {
@@ -45,8 +47,9 @@ struct SeedTests {
         for seed in seeds {
             FileHandle.standardError.write(Data("seed \(target)/\(seed) and its beginnings\n".utf8))
             let bytes = [UInt8](try Data(contentsOf: fuzz.appending(path: "Seeds/\(target)/\(seed)")))
-            // A configuration or a key takes a millisecond: only a few of its beginnings.
-            let step = target == "yaml" || target == "pem-loading" ? max(1, bytes.count / 8) : max(1, bytes.count / 256)
+            // A configuration, a key or a handshake takes a millisecond: only a few of its beginnings.
+            let isSlow = ["client-hello", "yaml", "pem-loading"].contains(target)
+            let step = max(1, bytes.count / (isSlow ? 8 : 256))
             for count in Array(stride(from: 0, to: bytes.count, by: step)) + [bytes.count] {
                 #expect(run(Array(bytes[..<count])) == 0)
             }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -272,6 +273,7 @@ int poise_give_file(const char *path, const char *user) {
 }
 int poise_random(void *bytes, size_t count) { return getrandom(bytes, count, 0) == (ssize_t)count ? 0 : -errno; }
 int poise_is_terminal(int descriptor) { return isatty(descriptor); }
+void poise_heap_trim(void) { (void)malloc_trim(0); }
 void poise_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 int poise_notify(const char *path, size_t length, const char *message, size_t count) {
     struct sockaddr_un storage;

@@ -52,7 +52,9 @@ extension SettingsTable {
             .path(
                 "passphrase_file", at: \.passphraseFile, form: "the path of a file",
                 "Its first line opens an encrypted key."),
-            .path("ocsp_file", at: \.ocspFile, form: "the path of a DER file", "An OCSP response that is stapled."),
+            .path(
+                "ocsp_file", at: \.ocspFile, form: "the path of a DER file",
+                "An OCSP response that is stapled while it is valid."),
         ])
 
     static let targetTLS = SettingsPlace<TargetTLS>(

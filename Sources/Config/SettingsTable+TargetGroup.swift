@@ -132,10 +132,10 @@ extension SettingsTable {
                 "Unused connections kept per target and worker, until timeouts.keep_alive_idle; 0 keeps none."),
             .integer(
                 "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
-                "Exchanges of the group that wait for a slot; beyond it 503."),
+                "Exchanges of the group that wait for a slot, or for a place in a shared connection; beyond it 503."),
             .duration(
                 "limits", "queue_timeout", at: \.limits.queueTimeout, in: .zero ... .seconds(3600),
-                "How long an exchange waits for a slot; then 503."),
+                "How long an exchange waits, over all its tries; then 503."),
             .integer(
                 "retries", "max_tries", at: \.retries.triesMax, in: 1...20,
                 "Tries in all, the first included; 1 turns retries off."),

@@ -23,7 +23,8 @@ public final class Daemon {
     let shelf = CertificateShelf()
     /// Warns of certificates before they end.
     var expiry = ExpiryWatch()
-    /// Looks at the files of certificates now and then.
+    var heap = HeapWatch()
+    /// Looks at the files of certificates, and at the heap, now and then.
     let watcher: LoopTimer
     let certificateInterval: Nanoseconds
     let ticker: LoopTimer
@@ -142,6 +143,13 @@ public final class Daemon {
             mailbox.post {
                 let (report, loop) = speaker.open()
                 report.held(listener, hold, code: code, at: loop.now)
+            }
+        }
+        let witness = LoopBound((report: HTTP2EndReport(log), loop: loop), on: loop)
+        events.http2Ended = { end in
+            mailbox.post {
+                let (report, loop) = witness.open()
+                report.ended(end, at: loop.now)
             }
         }
         do {

@@ -1,5 +1,5 @@
 /// The standard phrase of a status, "Not Found" for 404; empty for one that has none. RFC 9110 §15, RFC 6585,
-/// RFC 8297, RFC 7725. All are literals: no allocation.
+/// RFC 8297, RFC 7725, RFC 8470, RFC 4918, RFC 5842, RFC 2295, RFC 3229. All are literals: no allocation.
 public func reasonPhrase(_ status: Int) -> String {
     switch status {
     case 100: "Continue"
@@ -12,6 +12,9 @@ public func reasonPhrase(_ status: Int) -> String {
     case 204: "No Content"
     case 205: "Reset Content"
     case 206: "Partial Content"
+    case 207: "Multi-Status"
+    case 208: "Already Reported"
+    case 226: "IM Used"
     case 300: "Multiple Choices"
     case 301: "Moved Permanently"
     case 302: "Found"
@@ -40,6 +43,9 @@ public func reasonPhrase(_ status: Int) -> String {
     case 417: "Expectation Failed"
     case 421: "Misdirected Request"
     case 422: "Unprocessable Content"
+    case 423: "Locked"
+    case 424: "Failed Dependency"
+    case 425: "Too Early"
     case 426: "Upgrade Required"
     case 428: "Precondition Required"
     case 429: "Too Many Requests"
@@ -51,6 +57,9 @@ public func reasonPhrase(_ status: Int) -> String {
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
     case 505: "HTTP Version Not Supported"
+    case 506: "Variant Also Negotiates"
+    case 507: "Insufficient Storage"
+    case 508: "Loop Detected"
     case 511: "Network Authentication Required"
     default: ""
     }

@@ -1,8 +1,9 @@
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
-/// A small HTTP/1.1 server on a control loop: the admin API and the sample target. Not a data plane.
+/// A small HTTP/1.1 server on a control loop, with TLS if asked: the admin API and the sample target. Not a data plane.
 ///
 /// Each connection is one task and one actor on the loop of `executor`. Keep-alive, pipelining (answers in order),
 /// HEAD, `100 Continue`, chunked both ways; what cannot be framed for certain is answered and closed.
@@ -18,6 +19,8 @@ public actor HTTPServer {
         public var bodyTimeout = Nanoseconds.seconds(30)
         /// Beyond it a connection is closed at once, a few of them with 503.
         public var connectionsMax = 1024
+        /// Speaks TLS on all its addresses; `nil`: on none. Its ALPN must not choose HTTP/2.
+        public var tls: TLSServerContext?
         public init() {}
     }
 
@@ -32,6 +35,11 @@ public actor HTTPServer {
 
     private let settings: Settings
     private let handler: Handler
+    /// Made with the first connection: on the loop.
+    private lazy var security: LoopBound<ServerSocket.Security>? = settings.tls.map {
+        let engine = TLSEngine(loop: executor.loop)
+        return LoopBound(ServerSocket.Security(context: $0, engine: engine), on: executor.loop)
+    }
     private var listening: [Listening] = []
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
     /// Being told that there are too many.
@@ -94,7 +102,8 @@ public actor HTTPServer {
 
     private func take(_ accepted: Accepted) {
         acceptedCount += 1
-        let connection = HTTPServerConnection(accepted, executor: executor, settings: settings, handler: handler)
+        let connection = HTTPServerConnection(
+            accepted, executor: executor, settings: settings, security: security, handler: handler)
         guard connections.count < settings.connectionsMax, !isStopping else {
             return refuse(connection)
         }

@@ -11,7 +11,7 @@ actor HTTPServerConnection {
     nonisolated let executor: LoopExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.forActors }
 
-    private let socket: AsyncSocket
+    private let socket: ServerSocket
     private let loop: EventLoop
     private let peer: HTTPRequest.Peer?
     private let settings: HTTPServer.Settings
@@ -35,12 +35,13 @@ actor HTTPServerConnection {
 
     init(
         _ accepted: Accepted, executor: LoopExecutor, settings: HTTPServer.Settings,
-        handler: @escaping HTTPServer.Handler
+        security: LoopBound<ServerSocket.Security>?, handler: @escaping HTTPServer.Handler
     ) {
         (self.executor, self.settings, self.handler) = (executor, settings, handler)
         peer = accepted.peer.map { HTTPRequest.Peer(address: $0.ip.unmapped, port: $0.port) }
         loop = executor.loop
-        socket = AsyncSocket(adopting: FileDescriptor(adopting: accepted.descriptor), loop: loop)
+        socket = ServerSocket(
+            adopting: FileDescriptor(adopting: accepted.descriptor), loop: loop, security: security?.open())
         owned = OwnedBuffer(from: loop.buffers)
     }
 
@@ -48,15 +49,25 @@ actor HTTPServerConnection {
 
     /// Serves until one side ends the connection.
     func serve() async {
-        while await serveOne() {}
+        switch await socket.greet(deadline: loop.now + settings.headTimeout) {
+        case .ready: while await serveOne() {}
+        case .speaksPlainHTTP: await refuse(400, "this port speaks HTTPS")
+        case .failed: break
+        }
         socket.close()
     }
 
     /// Says that there are too many connections.
     func refuse() async {
-        await answerError(503, "too many connections")
-        await linger()
+        if case .ready = await socket.greet(deadline: loop.now + settings.headTimeout) {
+            await refuse(503, "too many connections")
+        }
         socket.close()
+    }
+
+    private func refuse(_ status: Int, _ message: String) async {
+        await answerError(status, message)
+        await linger()
     }
 
     /// Closes now if nothing is in flight, else after the answer.
@@ -65,7 +76,7 @@ actor HTTPServerConnection {
         if isIdle { socket.close() }
     }
 
-    func abort() { socket.close() }
+    func abort() { socket.cut() }
 
     // MARK: One exchange
 
@@ -252,9 +263,9 @@ actor HTTPServerConnection {
     private func fail(_ failure: HTTPHandlerFailure) async {
         switch failure {
         case .reset: socket.reset()
-        case .cut: socket.close()
+        case .cut: socket.cut()
         case .refused(let status, let message):
-            guard !answer.hasBegun else { return socket.close() }
+            guard !answer.hasBegun else { return socket.cut() }
             await answerError(status, message)
             await linger()
         }

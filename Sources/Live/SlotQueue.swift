@@ -31,6 +31,10 @@ public final class SlotQueue: Sendable {
         var waiting: [Waiter?] = []
         var first = 0
         var nextTicket: UInt64 = 1
+        /// Who waits for something else, in a line of its own.
+        var aside = 0
+
+        var count: Int { waiting.count - first + aside }
 
         func place(of ticket: UInt64) -> Int {
             var (low, high) = (first, waiting.count)
@@ -63,6 +67,7 @@ public final class SlotQueue: Sendable {
 
     public init() {}
 
+    /// Who waits for a slot.
     public var count: Int { Int(countWord.value) }
     public var isEmpty: Bool { countWord.orderedValue == 0 }
 
@@ -80,7 +85,7 @@ public final class SlotQueue: Sendable {
         tell: @escaping @Sendable (Letter) -> Void
     ) -> UInt64? {
         state.withLock { state -> UInt64? in
-            guard ticket != nil || state.waiting.count - state.first < limit else { return nil }
+            guard ticket != nil || state.count < limit else { return nil }
             let number = ticket ?? state.nextTicket
             if ticket == nil { state.nextTicket += 1 }
             state.waiting.insert(Waiter(ticket: number, refused: refused, tell: tell), at: state.place(of: number))
@@ -100,6 +105,19 @@ public final class SlotQueue: Sendable {
             return true
         }
     }
+
+    /// Counts somebody who waits for something else than a slot, in a line elsewhere: one bound holds for all.
+    ///
+    /// - Returns: false when `limit` wait already.
+    public func enterAside(limit: Int) -> Bool {
+        state.withLock { state in
+            guard state.count < limit else { return false }
+            state.aside += 1
+            return true
+        }
+    }
+
+    public func leaveAside() { state.withLock { $0.aside -= 1 } }
 
     // MARK: Slots
 

@@ -65,6 +65,11 @@ import PoisePlatform
         }
     }
 
+    /// Calls `body` with the channel unless it is closed: for a last word that waits for nothing.
+    public func withChannel(_ body: (Channel) -> Void) {
+        if channel.isOpen { body(channel) }
+    }
+
     /// Sends FIN; receiving goes on.
     public func shutdownWrite() { channel.shutdownWrite() }
 
@@ -77,25 +82,46 @@ import PoisePlatform
         channel.end()
     }
 
-    /// Tries until the kernel takes or gives something, or the deadline has passed and one more try would block.
-    private func retry(
-        _ readiness: Readiness, _ call: String, _ deadline: MonotonicTime, _ attempt: (Channel) -> IOResult
-    ) async throws(SocketFailure) -> Int {
+    /// What one try of an operation of several system calls came to.
+    public enum Step<Result> {
+        case done(Result)
+        /// Try again when the socket is ready for this.
+        case blocked(Readiness)
+    }
+
+    /// Tries until `step` is done, or the deadline has passed and one more try would block: for what lies between the
+    /// socket and its user, as TLS does.
+    ///
+    /// - Parameter step: before it is blocked it has tried the system call that it waits for.
+    public func perform<Result>(
+        deadline: MonotonicTime, _ step: (Channel) throws(SocketFailure) -> Step<Result>
+    ) async throws(SocketFailure) -> Result {
         var isExpired = false
         while true {
             guard channel.isOpen else { throw .closed }
-            channel.willTry(readiness)
+            channel.willTry([.readable, .writable])
+            switch try step(channel) {
+            case .done(let result):
+                await takeTurns()
+                return result
+            case .blocked(let readiness):
+                if isExpired { throw .timeout }
+                do { try await wait(for: readiness, until: deadline) } catch {
+                    guard error == .timeout else { throw error }
+                    isExpired = true
+                }
+            }
+        }
+    }
+
+    /// Tries until the kernel takes or gives something.
+    private func retry(
+        _ readiness: Readiness, _ call: String, _ deadline: MonotonicTime, _ attempt: (Channel) -> IOResult
+    ) async throws(SocketFailure) -> Int {
+        try await perform(deadline: deadline) { (channel) throws(SocketFailure) in
             let result = attempt(channel)
             if let code = result.failure { throw .system(SystemError(call: call, code: code)) }
-            if !result.isBlocked {
-                await takeTurns()
-                return result.count
-            }
-            if isExpired { throw .timeout }
-            do { try await wait(for: readiness, until: deadline) } catch {
-                guard error == .timeout else { throw error }
-                isExpired = true
-            }
+            return result.isBlocked ? .blocked(readiness) : .done(result.count)
         }
     }
 

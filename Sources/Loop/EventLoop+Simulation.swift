@@ -1,4 +1,5 @@
 import PoiseModel
+import PoisePlatform
 
 /// Driving a loop by hand: each step is one wake-up, at a time and with events of the caller's choice.
 extension EventLoop {
@@ -22,6 +23,13 @@ extension EventLoop {
     package var nextStep: MonotonicTime? {
         if !waiting.isEmpty || !mailbox.isEmpty || executor?.hasJobs == true { return now }
         return wheel.nextWake().map { max($0, now) }
+    }
+
+    /// Nanoseconds since 1970, UTC: a system call, or with a simulated clock a time of its own, so that dates are the same
+    /// whenever a run is played again.
+    package var wallClock: Int64 {
+        guard backend.simulation != nil else { return Clock.wall }
+        return 1_000_000_000_000_000_000 + now.nanoseconds
     }
 
     /// Letters wait.

@@ -80,8 +80,9 @@ public struct TargetLimits: Sendable, Equatable {
     public var connectionsMax: Int?
     /// Unused connections kept per target and worker; 0 keeps none.
     public var idleConnectionsMax = 1024
-    /// Exchanges that wait for a slot, per group.
+    /// Exchanges that wait for a slot or for a place in a shared connection, per group and over all workers.
     public var queueMax = 1024
+    /// From the first wait on, over all tries.
     public var queueTimeout: Nanoseconds = .seconds(5)
     public init() {}
 }

@@ -19,6 +19,7 @@ public final class Worker {
     let neighbours: Neighbours
     let tls: TLSEngine
     let http2 = RawCell(HTTP2Workspace())
+    private var endLimit = HTTP2EndLimit()
     /// Sessions with frames to send at the end of the wake-up.
     private let unflushed = RawTable<HTTP2Session>()
     /// How long wake-ups last that had mail or many events: so long waits whoever comes meanwhile.
@@ -82,6 +83,14 @@ public final class Worker {
     }
 
     func group(_ slot: Int) -> GroupRuntime? { slot < groups.count ? groups[slot] : nil }
+
+    /// An HTTP/2 connection was ended for what its peer did.
+    ///
+    /// - Parameter peer: asked for only where control is told.
+    func http2Ended(_ fault: HTTP2Fault, _ peer: () -> HTTP2End.Peer) {
+        guard let untold = endLimit.take(at: loop.now) else { return }
+        events.http2Ended(HTTP2End(peer(), fault, untold: untold))
+    }
 
     // MARK: The end
 
@@ -183,7 +192,7 @@ public final class Worker {
     /// Nanoseconds since 1970 at this wake-up.
     var wallTime: Int64 {
         if loop.now >= wallReadAt + .seconds(1) {
-            wallOffset = Clock.wall - loop.now.nanoseconds
+            wallOffset = loop.wallClock - loop.now.nanoseconds
             wallReadAt = loop.now
         }
         return loop.now.nanoseconds + wallOffset
@@ -219,6 +228,8 @@ public struct WorkerEvents: Sendable {
     public var targetFailed: @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
     /// A listener takes no new connections for a moment.
     public var acceptHeld: @Sendable (_ listener: String, _ hold: AcceptHold, _ code: CInt) -> Void = { _, _, _ in }
+    /// Of a few in each second: ``HTTP2End/untold`` counts the others.
+    public var http2Ended: @Sendable (HTTP2End) -> Void = { _ in }
     public init(
         targetFailed: @escaping @Sendable (_ groupSlot: Int, _ target: Int, _ identity: UInt64, _ count: Int) -> Void
     ) {

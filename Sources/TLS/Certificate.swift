@@ -43,21 +43,25 @@ import COpenSSL
     public let fingerprint: String
     /// SHA-256 of all bytes that it was loaded from: equal bytes need no second load.
     public let contentDigest: [UInt8]
-    /// DER; empty without one.
-    let ocspResponse: [UInt8]
+    /// `nil` without a response, or with one that is not fit to be shown: then ``stapleFault`` says why.
+    let staple: OCSPStaple?
+    private let stapleFault: CertificateProblem?
 
     let leaf: OpaquePointer
     let key: OpaquePointer
     /// Without the leaf.
     let chain: OpaquePointer
+    /// Those of `chain` that others may share.
+    let issuers: [SharedIssuer]
 
     /// Takes all three references over.
     init(
-        leaf: OpaquePointer, key: OpaquePointer, keyKind: KeyKind, chain: OpaquePointer, ocspResponse: [UInt8],
-        contentDigest: [UInt8]
+        leaf: OpaquePointer, key: OpaquePointer, keyKind: KeyKind, chain: OpaquePointer, issuers: [SharedIssuer] = [],
+        contentDigest: [UInt8], staple: OCSPStaple? = nil, stapleFault: CertificateProblem? = nil
     ) {
         unsafe (self.leaf, self.key, self.chain) = unsafe (leaf, key, chain)
-        (self.keyKind, self.ocspResponse, self.contentDigest) = (keyKind, ocspResponse, contentDigest)
+        (self.keyKind, self.issuers, self.contentDigest) = (keyKind, issuers, contentDigest)
+        (self.staple, self.stapleFault) = (staple, stapleFault)
         names = unsafe X509Facts.names(of: leaf)
         subject = unsafe X509Facts.subject(of: leaf)
         fingerprint = unsafe X509Facts.fingerprint(of: leaf)
@@ -69,6 +73,13 @@ import COpenSSL
         unsafe EVP_PKEY_free(key)
         unsafe poise_x509_stack_free(chain)
     }
+
+    /// Why the OCSP response that it was loaded with is not sent at `now` (seconds since 1970); `nil` where it is, or
+    /// there is none.
+    public func ocspProblem(at now: Int64) -> CertificateProblem? { stapleFault ?? staple?.problem(at: now) }
+
+    /// When its OCSP response runs out, in seconds since 1970; `nil` without one, or one that does not.
+    public var ocspNextUpdate: Int64? { staple?.nextUpdate }
 
     func install(_ context: OpaquePointer) -> Bool {
         unsafe SSL_CTX_use_cert_and_key(context, leaf, key, chain, 1) == 1

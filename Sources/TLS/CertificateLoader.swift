@@ -52,7 +52,7 @@ public enum CertificateLoader {
         }
         defer { ERR_clear_error() }
         do throws(CertificateProblem) {
-            let certificate = try parse(input, digest: digest)
+            let certificate = try parse(input, digest: digest, now: now)
             return Output(certificate: certificate, problems: warnings(of: certificate, now: now))
         } catch {
             return Output(certificate: nil, problems: [error])
@@ -66,11 +66,15 @@ public enum CertificateLoader {
         if now < certificate.notBefore {
             found.append(CertificateProblem(.notYetValid(until: certificate.notBefore)))
         }
+        if let problem = certificate.ocspProblem(at: now) { found.append(problem) }
         return found
     }
 
-    private static func parse(_ input: Input, digest: [UInt8]) throws(CertificateProblem) -> Certificate {
-        let chain = try unsafe PEMReader.certificates(in: input.certificate)
+    private static func parse(
+        _ input: Input, digest: [UInt8], now: Int64
+    ) throws(CertificateProblem) -> Certificate {
+        var issuers: [SharedIssuer] = []
+        let chain = try unsafe PEMReader.chain(in: input.certificate, issuers: &issuers)
         var taken = false
         defer { if !taken { unsafe poise_x509_stack_free(chain) } }
         let key = try unsafe PEMReader.privateKey(in: input.key ?? input.certificate, passphrase: input.passphrase)
@@ -92,14 +96,27 @@ public enum CertificateLoader {
                 throw CertificateProblem(.chainOrder(index: Int(index) - 1))
             }
         }
-        if let response = input.ocspResponse {
-            try unsafe OCSPCheck.check(response, of: leaf)
-        }
+        let (staple, fault) = try unsafe staple(input.ocspResponse, chain, now: now)
         // The stack becomes the chain without the leaf.
         guard let first = unsafe poise_x509_stack_shift(chain) else { throw CertificateProblem(.noCertificate) }
         taken = true
         return unsafe Certificate(
-            leaf: first, key: key, keyKind: kind, chain: chain, ocspResponse: input.ocspResponse ?? [],
-            contentDigest: digest)
+            leaf: first, key: key, keyKind: kind, chain: chain, issuers: issuers, contentDigest: digest, staple: staple,
+            stapleFault: fault)
+    }
+
+    /// What can be stapled, or why what was given cannot.
+    ///
+    /// - Throws: where the file holds no response at all: somebody has named the wrong one, or it is half written.
+    private static func staple(
+        _ response: [UInt8]?, _ chain: OpaquePointer, now: Int64
+    ) throws(CertificateProblem) -> (OCSPStaple?, CertificateProblem?) {
+        guard let response else { return (nil, nil) }
+        do throws(CertificateProblem) {
+            return (try unsafe OCSPCheck.staple(response, chain: chain, now: now), nil)
+        } catch {
+            guard error.isWarning else { throw error }
+            return (nil, error)
+        }
     }
 }

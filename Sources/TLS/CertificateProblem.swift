@@ -22,17 +22,26 @@ public struct CertificateProblem: Error, Hashable, Sendable, CustomStringConvert
         case expired(since: Int64)
         case notYetValid(until: Int64)
         case ocspUnreadable
+        /// As it is between a renewal of the certificate and the next response.
         case ocspOfOtherCertificate
+        case ocspSignature
+        case ocspRevoked
+        /// The responder does not know the certificate.
+        case ocspUnknown
+        case ocspExpired(since: Int64)
+        case ocspNotYetValid(until: Int64)
     }
 
     public let kind: Kind
 
     init(_ kind: Kind) { self.kind = kind }
 
-    /// A warning leaves the certificate usable.
+    /// A warning leaves the certificate usable; one about an OCSP response, without it.
     public var isWarning: Bool {
         switch kind {
-        case .noNames, .expired, .notYetValid: true
+        case .noNames, .expired, .notYetValid, .ocspOfOtherCertificate, .ocspSignature, .ocspRevoked, .ocspUnknown,
+            .ocspExpired, .ocspNotYetValid:
+            true
         default: false
         }
     }
@@ -55,6 +64,11 @@ public struct CertificateProblem: Error, Hashable, Sendable, CustomStringConvert
         case .notYetValid: "the certificate is not valid yet"
         case .ocspUnreadable: "the OCSP response is damaged or no successful one"
         case .ocspOfOtherCertificate: "the OCSP response is about another certificate"
+        case .ocspSignature: "the OCSP response is not signed by the certificate's issuer, nor for it"
+        case .ocspRevoked: "the OCSP response says that the certificate is revoked"
+        case .ocspUnknown: "the OCSP response says that its responder does not know the certificate"
+        case .ocspExpired: "the OCSP response has expired"
+        case .ocspNotYetValid: "the OCSP response is not valid yet"
         }
     }
 }

@@ -22,8 +22,8 @@ public final class CertificateStore: Sendable {
         }
 
         /// `chosen` is compared by identity: it is one of the entry's own.
-        func ocspResponse(for chosen: OpaquePointer) -> [UInt8]? {
-            certificates.first { unsafe $0.leaf == chosen }?.ocspResponse
+        func staple(for chosen: OpaquePointer) -> OCSPStaple? {
+            certificates.first { unsafe $0.leaf == chosen }?.staple
         }
     }
 
@@ -86,7 +86,7 @@ public final class CertificateStore: Sendable {
     /// The same for the content of a `server_name` extension. RFC 6066 §3
     ///
     /// SAFETY: `content` is read within its bounds.
-    func choice(forServerNameExtension content: UnsafeBufferPointer<UInt8>) -> Int {
+    package func choice(forServerNameExtension content: UnsafeBufferPointer<UInt8>) -> Int {
         guard content.count > 5, unsafe content[2] == 0 else { return 0 }
         let count = unsafe Int(content[3]) << 8 | Int(content[4])
         guard count <= content.count - 5 else { return 0 }

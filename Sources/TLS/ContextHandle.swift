@@ -44,10 +44,12 @@ import PoiseModel
         ERR_clear_error()
     }
 
-    /// A session that reads and writes through `engine`'s BIO.
-    func newSession(_ engine: TLSEngine) -> OpaquePointer {
-        // As with buffers, the limit on connections bounds sessions; beyond it nothing sensible is left to do.
-        guard let ssl = unsafe SSL_new(raw) else { fatalError("the system has no memory for a TLS session") }
+    /// A session that reads and writes through `engine`'s BIO; `nil` where there is no memory for one.
+    func newSession(_ engine: TLSEngine) -> OpaquePointer? {
+        guard let ssl = unsafe SSL_new(raw) else {
+            ERR_clear_error()
+            return nil
+        }
         // SAFETY: SSL_set_bio takes one reference for both directions.
         unsafe BIO_up_ref(engine.bio)
         unsafe SSL_set_bio(ssl, engine.bio, engine.bio)

@@ -7,6 +7,14 @@ import COpenSSL
 enum PEMReader {
     /// All certificates in their order, at least one. The caller owns the stack.
     static func certificates(in bytes: [UInt8]) throws(CertificateProblem) -> OpaquePointer {
+        var issuers: [SharedIssuer] = []
+        return try unsafe chain(in: bytes, issuers: &issuers)
+    }
+
+    /// The same. `issuers` are those behind the first; who holds them lets others find them.
+    static func chain(
+        in bytes: [UInt8], issuers: inout [SharedIssuer]
+    ) throws(CertificateProblem) -> OpaquePointer {
         guard let stack = unsafe poise_x509_stack_new() else { throw CertificateProblem(.noCertificate) }
         var index = 0
         var problem: CertificateProblem?
@@ -14,11 +22,19 @@ enum PEMReader {
             guard name == "CERTIFICATE" || name == "X509 CERTIFICATE" || name == "TRUSTED CERTIFICATE" else {
                 return true
             }
-            var place = content.baseAddress
-            let isTrusted = name == "TRUSTED CERTIFICATE"
-            let parsed =
-                unsafe isTrusted
-                ? d2i_X509_AUX(nil, &place, content.count) : d2i_X509(nil, &place, content.count)
+            var parsed: OpaquePointer?
+            if index > 0, name != "TRUSTED CERTIFICATE" {
+                if let issuer = unsafe SharedIssuer.of(content) {
+                    issuers.append(issuer)
+                    unsafe X509_up_ref(issuer.raw)
+                    unsafe parsed = unsafe issuer.raw
+                }
+            } else {
+                var place = content.baseAddress
+                unsafe parsed =
+                    unsafe name == "TRUSTED CERTIFICATE"
+                    ? d2i_X509_AUX(nil, &place, content.count) : d2i_X509(nil, &place, content.count)
+            }
             guard let parsed = unsafe parsed, unsafe poise_x509_stack_push(stack, parsed) > 0 else {
                 problem = CertificateProblem(.unreadableCertificate(index: index))
                 return false

@@ -8,6 +8,8 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
         case peerClosed = "peer_closed"
         /// The socket failed; see ``errno``.
         case socket = "socket_error"
+        /// OpenSSL found none for the session.
+        case noMemory = "no_memory"
         /// The peer speaks HTTP without TLS: a server may answer in plain text on the channel.
         case plainHTTP = "plain_http"
         /// What came is no TLS.
@@ -60,7 +62,9 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
 /// SAFETY: the session is handed in by ``TLSSession``, which owns it; its state is only read.
 extension TLSFailure {
     /// What OpenSSL's error queue says; empties it.
-    static func takeFromQueue(_ ssl: OpaquePointer) -> TLSFailure {
+    ///
+    /// - Parameter isAnswered: whether OpenSSL has written something about it, an alert.
+    static func takeFromQueue(_ ssl: OpaquePointer, isAnswered: Bool) -> TLSFailure {
         // The first error is the cause; those after it are its consequences.
         var code = ERR_get_error()
         while code != 0, poise_err_library(code) != ERR_LIB_SSL {
@@ -70,18 +74,19 @@ extension TLSFailure {
         }
         ERR_clear_error()
         let isOfTLS = poise_err_library(code) == ERR_LIB_SSL
-        guard isOfTLS, let reason = unsafe reason(of: poise_err_reason(code), ssl) else {
+        guard isOfTLS, let reason = unsafe reason(of: poise_err_reason(code), ssl, isAnswered) else {
             return TLSFailure(.protocolError, code: code)
         }
         return TLSFailure(reason, code: code)
     }
 
-    private static func reason(of number: CInt, _ ssl: OpaquePointer) -> Reason? {
+    private static func reason(of number: CInt, _ ssl: OpaquePointer, _ isAnswered: Bool) -> Reason? {
         switch number {
         case SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST: return .plainHTTP
         case SSL_R_WRONG_VERSION_NUMBER:
-            // OpenSSL's word for a first record that is none, too.
-            return unsafe SSL_in_before(ssl) == 1 || SSL_get_current_cipher(ssl) == nil ? .notTLS : .protocolError
+            // OpenSSL's word for a first record that is none, too. Only that one gets no alert: behind a beginning of
+            // TLS, who sends something else has broken the protocol.
+            return unsafe !isAnswered && SSL_get_current_cipher(ssl) == nil ? .notTLS : .protocolError
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_NO_PROTOCOLS_AVAILABLE,
             alert(SSL_AD_PROTOCOL_VERSION):
             return .protocolVersion

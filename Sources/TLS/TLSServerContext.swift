@@ -1,6 +1,7 @@
 import COpenSSL
 import PoiseLoop
 import PoiseModel
+import PoisePlatform
 
 /// What the sessions of a listener share: policy, ALPN, certificates, ticket keys. Immutable: a renewed certificate is a
 /// new context over the same keys.
@@ -12,14 +13,19 @@ public final class TLSServerContext: Sendable {
     let tickets: TicketKeys
     /// ALPN's protocols in our order, each with its length before it; empty without ALPN.
     let protocols: [UInt8]
+    /// Seconds since 1970.
+    let wall: @Sendable () -> Int64
 
-    /// - Parameter scope: a ticket resumes only where scope, policy and ALPN are those that it was made with: the name
-    ///   of the listener, and of what is asked of client certificates.
+    /// - Parameters:
+    ///   - scope: a ticket resumes only where scope, policy and ALPN are those that it was made with: the name of the
+    ///     listener, and of what is asked of client certificates.
+    ///   - wall: seconds since 1970; read where an OCSP response is to be stapled.
     /// - Throws: where this OpenSSL does not do what the policy asks.
     public init(
-        policy: SecurityPolicy, alpn: ALPNPolicy, certificates: CertificateStore, tickets: TicketKeys, scope: String
+        policy: SecurityPolicy, alpn: ALPNPolicy, certificates: CertificateStore, tickets: TicketKeys, scope: String,
+        wall: @escaping @Sendable () -> Int64 = { Clock.wall / 1_000_000_000 }
     ) throws(TLSSetupError) {
-        (self.certificates, self.tickets) = (certificates, tickets)
+        (self.certificates, self.tickets, self.wall) = (certificates, tickets, wall)
         protocols = Self.protocols(of: alpn)
         context = try ContextHandle(server: true, policy: policy)
         let raw = unsafe context.raw
@@ -80,8 +86,10 @@ private func clientHello(_ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CI
         let content = unsafe UnsafeBufferPointer(start: bytes, count: count)
         choice = unsafe server.certificates.choice(forServerNameExtension: content)
     }
+    // What a session shows already: the default's, or what the hello before a retry led to.
+    let shown = unsafe Int(wire.pointee.choice)
     unsafe wire.pointee.choice = Int32(choice)
-    guard choice != 0, let ssl = unsafe ssl else { return SSL_CLIENT_HELLO_SUCCESS }
+    guard choice != shown, let ssl = unsafe ssl else { return SSL_CLIENT_HELLO_SUCCESS }
     if unsafe server.certificates.entries[choice].install(onSession: ssl) { return SSL_CLIENT_HELLO_SUCCESS }
     unsafe alert?.pointee = SSL_AD_INTERNAL_ERROR
     return SSL_CLIENT_HELLO_ERROR
@@ -140,16 +148,18 @@ private func ticketKey(
     return found.isCurrent && isOld ? 1 : 2
 }
 
-/// Adds the OCSP response of the certificate that was chosen.
+/// Adds the OCSP response of the certificate that was chosen, unless it has run out: some clients refuse such, and none
+/// is better off with it.
 ///
 /// SAFETY: OpenSSL's pointers are valid during its callback; lengths are OpenSSL's own.
 private func staple(_ ssl: OpaquePointer?) -> CInt {
     let (server, wire) = unsafe current(ssl)
     guard let ssl = unsafe ssl, let chosen = unsafe SSL_get_certificate(ssl) else { return SSL_TLSEXT_ERR_NOACK }
     let entry = unsafe server.certificates.entries[Int(wire.pointee.choice)]
-    guard let response = unsafe entry.ocspResponse(for: chosen), !response.isEmpty,
-        let copy = unsafe poise_openssl_malloc(response.count)
+    guard let staple = unsafe entry.staple(for: chosen), staple.problem(at: server.wall()) == nil,
+        let copy = unsafe poise_openssl_malloc(staple.response.count)
     else { return SSL_TLSEXT_ERR_NOACK }
+    let response = staple.response
     // SAFETY: `copy` holds `response.count` bytes; OpenSSL frees it with the session.
     unsafe copy.copyMemory(from: response, byteCount: response.count)
     unsafe poise_ssl_set_ocsp_response(ssl, copy.assumingMemoryBound(to: UInt8.self), response.count)

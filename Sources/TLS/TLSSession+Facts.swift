@@ -13,6 +13,7 @@ extension TLSSession {
 
     /// What ALPN chose.
     public var applicationProtocol: ApplicationProtocol {
+        guard let ssl = unsafe ssl else { return .none }
         var name: UnsafePointer<UInt8>?
         var count: CUnsignedInt = 0
         unsafe SSL_get0_alpn_selected(ssl, &name, &count)
@@ -37,7 +38,8 @@ extension TLSSession {
     }
 
     public var version: Version {
-        switch unsafe SSL_version(ssl) {
+        guard let ssl = unsafe ssl else { return .tls10 }
+        return switch unsafe SSL_version(ssl) {
         case TLS1_3_VERSION: .tls13
         case TLS1_2_VERSION: .tls12
         case TLS1_1_VERSION: .tls11
@@ -50,18 +52,19 @@ extension TLSSession {
     /// OpenSSL's name of the cipher suite, as ELB has it: `ECDHE-ECDSA-AES128-GCM-SHA256`, `TLS_AES_128_GCM_SHA256`; empty
     /// before the handshake is done.
     public var cipherName: String {
-        guard let cipher = unsafe SSL_get_current_cipher(ssl) else { return "" }
+        guard let ssl = unsafe ssl, let cipher = unsafe SSL_get_current_cipher(ssl) else { return "" }
         return unsafe engine.name(ofCipher: cipher)
     }
 
     /// The name that the client asked for, as it wrote it; `nil` without SNI.
     public var serverName: String? {
+        guard let ssl = unsafe ssl else { return nil }
         // SAFETY: a string that lives as long as the session.
-        unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
+        return unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
     }
 
     /// Whether a ticket of an earlier session spared the key exchange's signature and the certificates.
-    public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+    public var wasResumed: Bool { unsafe ssl != nil && SSL_session_reused(ssl) == 1 }
 
     /// Whether a request for `host` belongs on this connection: the certificate that the client's SNI led to is that of
     /// the host too. Without SNI it does. RFC 9110 §15.5.20

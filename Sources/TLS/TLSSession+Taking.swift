@@ -13,5 +13,6 @@ extension TLSSession {
         unsafe wire.pointee.input = buffer
         unsafe wire.pointee.inputStart = 0
         unsafe wire.pointee.inputEnd = ciphertext.count
+        unsafe wire.pointee.receives = 1
     }
 }

@@ -11,12 +11,13 @@ import PoiseLoop
 /// Invariants:
 /// 1. A short count of ``send(_:_:_:_:)``, ``hasUnsent`` and "the kernel refused" are the same thing.
 /// 2. While ``mayHaveMore`` holds, no event need come for what is there: ask again.
-/// 3. After a failure the session is only good for ``free()``.
+/// 3. After a failure the session is only good for ``free()``. One that OpenSSL had no memory for begins so.
 ///
 /// SAFETY: `ssl` and `wire` are made in `init` and released in `free`, which every method checks by `isFree`. `wire` holds
 /// its context and slot unretained: `owner` and `slot` keep them.
 @safe public final class TLSSession {
-    let ssl: OpaquePointer
+    /// `nil` only where OpenSSL had no memory: ``failure`` is set from the start, and asked before each use.
+    let ssl: OpaquePointer?
     let wire: UnsafeMutablePointer<Wire>
     let engine: TLSEngine
     let context: AnyObject
@@ -26,25 +27,34 @@ import PoiseLoop
     public private(set) var failure: TLSFailure?
 
     /// The server's end of a connection that was accepted.
-    public init(server: TLSServerContext, engine: TLSEngine) {
-        (self.engine, context, slot) = (engine, server, nil)
-        unsafe ssl = server.context.newSession(engine)
-        unsafe wire = .allocate(capacity: 1)
-        let loop = unsafe Unmanaged.passUnretained(engine.loop)
-        unsafe wire.initialize(to: Wire(loop: loop, server: .passUnretained(server), slot: nil))
-        unsafe SSL_set_accept_state(ssl)
+    public convenience init(server: TLSServerContext, engine: TLSEngine) {
+        unsafe self.init(server.context.newSession(engine), server: server, engine: engine)
     }
 
     /// The client's end of a connection to `peer`.
-    public init(client: TLSClientContext, peer: TLSPeer, engine: TLSEngine) {
-        (self.engine, context, slot) = (engine, client, peer.resumption)
-        unsafe ssl = client.context.newSession(engine)
+    public convenience init(client: TLSClientContext, peer: TLSPeer, engine: TLSEngine) {
+        unsafe self.init(client.context.newSession(engine), client: client, slot: peer.resumption, engine: engine)
+        if let ssl = unsafe ssl { unsafe client.prepare(ssl, for: peer) }
+    }
+
+    /// Takes `ssl` over; `nil` makes a session that has failed.
+    init(_ ssl: OpaquePointer?, server: TLSServerContext, engine: TLSEngine) {
+        (self.engine, context, slot) = (engine, server, nil)
+        unsafe self.ssl = unsafe ssl
         unsafe wire = .allocate(capacity: 1)
         let loop = unsafe Unmanaged.passUnretained(engine.loop)
-        let slot = unsafe peer.resumption.map { unsafe Unmanaged.passUnretained($0) }
+        unsafe wire.initialize(to: Wire(loop: loop, server: .passUnretained(server), slot: nil))
+        if let ssl = unsafe ssl { unsafe SSL_set_accept_state(ssl) } else { failure = TLSFailure(.noMemory) }
+    }
+
+    private init(_ ssl: OpaquePointer?, client: TLSClientContext, slot: ResumptionSlot?, engine: TLSEngine) {
+        (self.engine, context, self.slot) = (engine, client, slot)
+        unsafe self.ssl = unsafe ssl
+        unsafe wire = .allocate(capacity: 1)
+        let loop = unsafe Unmanaged.passUnretained(engine.loop)
+        let slot = unsafe slot.map { unsafe Unmanaged.passUnretained($0) }
         unsafe wire.initialize(to: Wire(loop: loop, server: nil, slot: slot))
-        unsafe SSL_set_connect_state(ssl)
-        unsafe client.prepare(ssl, for: peer)
+        if let ssl = unsafe ssl { unsafe SSL_set_connect_state(ssl) } else { failure = TLSFailure(.noMemory) }
     }
 
     deinit { free() }
@@ -53,10 +63,12 @@ import PoiseLoop
     public func free() {
         guard !isFree else { return }
         isFree = true
-        unsafe engine.select(wire)
-        // A session that is freed without a close_notify would take its ticket out of use with it.
-        unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
-        unsafe SSL_free(ssl)
+        if let ssl = unsafe ssl {
+            unsafe engine.select(wire)
+            // A session that is freed without a close_notify would take its ticket out of use with it.
+            unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+            unsafe SSL_free(ssl)
+        }
         unsafe wire.pointee.dropInput()
         unsafe wire.pointee.dropOutput()
         unsafe wire.deallocate()
@@ -80,6 +92,7 @@ import PoiseLoop
     /// Goes on with the handshake as far as the peer's bytes reach.
     public func handshake(_ channel: Channel) -> Progress {
         precondition(!isFree)
+        if let failure { return .failed(failure) }
         var receives = 0
         defer { unsafe wire.pointee.dropEmptyInput() }
         while true {
@@ -195,6 +208,7 @@ import PoiseLoop
     ///   the channel is writable, then send the rest. All may be taken and some of it be ``hasUnsent``.
     public func send(_ channel: Channel, _ buffer: Buffer, _ start: Int, _ end: Int) -> IOResult {
         precondition(0 <= start && start < end && end <= buffer.capacity && !isFree)
+        guard failure == nil else { return .failed(Self.protocolError) }
         unsafe engine.select(wire)
         // SAFETY: the range is in the buffer.
         return unsafe encrypt(channel, buffer.address + start, end - start, alreadyTaken: 0)
@@ -206,6 +220,7 @@ import PoiseLoop
     ) -> IOResult {
         precondition(0 <= aStart && aStart < aEnd && aEnd <= a.capacity && !isFree)
         precondition(0 <= bStart && bStart < bEnd && bEnd <= b.capacity)
+        guard failure == nil else { return .failed(Self.protocolError) }
         let (aCount, bCount) = (aEnd - aStart, bEnd - bStart)
         guard aCount < Self.recordBytes else {
             let first = send(channel, a, aStart, aEnd)
@@ -350,7 +365,7 @@ import PoiseLoop
 
     /// Whether bytes are at hand that no event will announce: decrypted, received, or left in the kernel by a full receive.
     public var mayHaveMore: Bool {
-        unsafe wire.pointee.hasInput || wire.pointee.mayHaveMore || SSL_pending(ssl) > 0
+        unsafe wire.pointee.hasInput || wire.pointee.mayHaveMore || ssl != nil && SSL_pending(ssl) > 0
     }
 
     /// The stream's end came as a bare FIN: the peer did not say that this is all (RFC 8446 §6.1).
@@ -389,21 +404,23 @@ import PoiseLoop
         unsafe wire.pointee.inputStart = 0
         unsafe wire.pointee.inputEnd = received.count
         unsafe wire.pointee.mayHaveMore = received.count == buffer.capacity
-        if received.count == 0 { unsafe wire.pointee.dropInput() }
+        if received.count > 0 { unsafe wire.pointee.receives += 1 } else { unsafe wire.pointee.dropInput() }
         return received
     }
 
     /// Remembers why OpenSSL refused to go on, and lets its alert out.
     private func fail(_ channel: Channel) -> TLSFailure {
-        var found = unsafe TLSFailure.takeFromQueue(ssl)
+        guard let ssl = unsafe ssl else { return fail(TLSFailure(.noMemory)) }
+        var found = unsafe TLSFailure.takeFromQueue(ssl, isAnswered: wire.pointee.hasOutput)
         if found.reason == .notTLS, beginsLikeARequest { found = TLSFailure(.plainHTTP) }
         if found.reason != .plainHTTP { _ = flush(channel) }
         return fail(found)
     }
 
-    /// Whether the bytes that came last begin with a method, of which OpenSSL knows only a few, or with HTTP/2's preface.
+    /// Whether what came begins with a method, of which OpenSSL knows only a few, or with HTTP/2's preface. Not told of
+    /// one that comes in pieces.
     private var beginsLikeARequest: Bool {
-        guard let buffer = unsafe wire.pointee.input else { return false }
+        guard unsafe wire.pointee.receives == 1, let buffer = unsafe wire.pointee.input else { return false }
         let bytes = buffer.bytes(0, unsafe wire.pointee.inputEnd)
         var count = 0
         while count < bytes.count, (0x41...0x5A).contains(bytes[count]) { count += 1 }

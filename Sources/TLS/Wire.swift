@@ -23,6 +23,8 @@ import PoiseLoop
     var choice: Int32 = 0
     /// The kernel refused bytes of `output`: writability will tell when it takes more.
     var isBlocked = false
+    /// How often something was received: once means that `input` begins with the connection's first byte.
+    var receives = 0
     /// The last receive filled its buffer: there may be more in the kernel.
     var mayHaveMore = false
     var hasEnded = false

@@ -49,7 +49,8 @@ enum X509Facts {
         )
     }
 
-    private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
+    /// Seconds since 1970; 0 for what is no time.
+    static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
         let epoch = unsafe ASN1_TIME_set(nil, 0)
         defer { unsafe ASN1_STRING_free(epoch) }
         var (days, rest): (CInt, CInt) = (0, 0)

@@ -3,6 +3,7 @@ import PoiseHTTPService
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// The server behind `poise target`.
 actor SampleTarget {
@@ -20,10 +21,12 @@ actor SampleTarget {
 
     private let name: String
     private var manners: Manners
+    private let tls: TLSServerContext?
     private var requestCount = 0
 
-    init(name: String, manners: Manners, executor: LoopExecutor) {
-        (self.name, self.manners, self.executor) = (name, manners, executor)
+    /// - Parameter tls: `nil` for plain HTTP.
+    init(name: String, manners: Manners, tls: TLSServerContext?, executor: LoopExecutor) {
+        (self.name, self.manners, self.tls, self.executor) = (name, manners, tls, executor)
     }
 
     /// Serves until one of the signals comes.
@@ -32,6 +35,7 @@ actor SampleTarget {
     func serve(on addresses: [ListenAddress], until signals: [CInt]) async -> String? {
         var settings = HTTPServer.Settings()
         settings.connectionsMax = 60_000
+        settings.tls = tls
         let server = HTTPServer(executor: executor, settings: settings) { (request) throws(HTTPHandlerFailure) in
             try await self.answer(request)
         }

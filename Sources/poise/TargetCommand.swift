@@ -2,6 +2,7 @@ import PoiseHTTPService
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// `poise target`: a sample target that says who it is, and misbehaves when told to.
 enum TargetCommand {
@@ -10,6 +11,9 @@ enum TargetCommand {
             "listen", value: "ADDRESS", help: "where to listen, as 127.0.0.1:7001 or :7001; repeatable", mayRepeat: true
         ),
         CommandOption("unix", value: "PATH", help: "a unix socket to listen on too"),
+        CommandOption(
+            "tls", value: "CERTIFICATE",
+            help: "speak HTTPS with self-signed, BUNDLE.pem or CERTIFICATE.pem,KEY.pem", mayRepeat: true),
         CommandOption("name", value: "NAME", help: "who it says it is (default: target)"),
         CommandOption("delay", value: "TIME", help: "wait so long before each answer, as 200ms"),
         CommandOption("fail", value: "SHARE", help: "answer this share of requests with 503, 0 to 1"),
@@ -19,6 +23,9 @@ enum TargetCommand {
 
     private static let usage = """
         poise target --listen ADDRESS [OPTION…]
+
+        Speaks HTTP/1.1, over TLS with --tls: for a group with protocol: HTTPS. Verification fails for self-signed; such a
+        group needs tls: { verify: false }.
 
         Answers every path with what it received, as JSON. Paths that do something:
           /health            200, or 503 after /fail?on=1 (and 200 again after /fail?on=0)
@@ -48,10 +55,13 @@ enum TargetCommand {
         let manners = SampleTarget.Manners(
             delay: try reader.duration("delay") ?? .zero, failShare: try reader.share("fail") ?? 0,
             cutShare: try reader.share("cut") ?? 0, isUnhealthy: reader.has("unhealthy"))
-        return serve(addresses, name: reader.string("name") ?? "target", manners: manners)
+        let tls = try TargetCertificates.context(of: reader.strings("tls"))
+        return serve(addresses, name: reader.string("name") ?? "target", manners: manners, tls: tls)
     }
 
-    private static func serve(_ addresses: [ListenAddress], name: String, manners: SampleTarget.Manners) -> Int32 {
+    private static func serve(
+        _ addresses: [ListenAddress], name: String, manners: SampleTarget.Manners, tls: TLSServerContext?
+    ) -> Int32 {
         let ends = [Signals.terminate, Signals.interrupt]
         Signals.block(ends)
         _ = ProcessLimits.raiseDescriptorLimit()
@@ -59,7 +69,7 @@ enum TargetCommand {
         let loop = EventLoop(executor: executor)
         let status = Lock<Int32>(0)
         executor.start {
-            let target = SampleTarget(name: name, manners: manners, executor: executor)
+            let target = SampleTarget(name: name, manners: manners, tls: tls, executor: executor)
             let failure = await target.serve(on: addresses, until: ends)
             if let failure {
                 Console.error("poise target: \(failure)")

@@ -32,6 +32,30 @@ private final class CertificateFolder {
         return files
     }
 
+    /// An OCSP response for what ``issue(_:)`` made, good for a day from now.
+    func answer(for files: CertificateFiles) throws -> CertificateFiles {
+        let base = String(files.certificate.dropLast(4))
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments = [
+            "-ec",
+            """
+            serial=$(openssl x509 -in "$1.pem" -noout -serial | cut -d= -f2)
+            printf 'V\t20990101000000Z\t\t%s\tunknown\t/CN=x\n' "$serial" >"$1.index"
+            openssl ocsp -issuer "$1.pem" -cert "$1.pem" -reqout "$1.request" -no_nonce
+            openssl ocsp -index "$1.index" -CA "$1.pem" -rsigner "$1.pem" -rkey "$1.key" -reqin "$1.request" \\
+                -respout "$1.ocsp" -ndays 1
+            """, "sh", base,
+        ]
+        (shell.standardError, shell.standardOutput) = (FileHandle.nullDevice, FileHandle.nullDevice)
+        try shell.run()
+        shell.waitUntilExit()
+        try #require(shell.terminationStatus == 0)
+        var files = files
+        files.ocspFile = "\(base).ocsp"
+        return files
+    }
+
     func read(_ file: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: file)) }
 
     func write(_ bytes: Data, to file: String) throws { try bytes.write(to: URL(fileURLWithPath: file)) }
@@ -75,9 +99,9 @@ struct CertificateShelfTests {
     func reuse() throws {
         let first = prepare()
         #expect(first.errors.isEmpty && first.news.isEmpty)
-        #expect(!first.contents.hasChanged)
+        #expect(!first.contents.hasChanged(at: now / 1_000_000_000))
         try folder.write(try folder.read(one.certificate), to: one.certificate)
-        #expect(first.contents.hasChanged)
+        #expect(first.contents.hasChanged(at: now / 1_000_000_000))
         let second = prepare(from: first.contents)
         #expect(second.errors.isEmpty && second.news.isEmpty)
         for name in ["web", "api"] {
@@ -158,7 +182,7 @@ struct CertificateShelfTests {
         #expect(second.news.map(Self.text) == ["kept \(two.certificate)"])
         #expect(second.contents.certificates[two]?.problem != nil)
         // The files are the same: nothing is read, nothing told.
-        #expect(!second.contents.hasChanged)
+        #expect(!second.contents.hasChanged(at: now / 1_000_000_000))
         let third = prepare(from: second.contents, .watch, later: 5)
         #expect(third.news.isEmpty && third.contexts.listeners["web"] === first.contexts.listeners["web"])
         // An apply asks for these files, and is told what is wrong with them.
@@ -207,6 +231,64 @@ struct CertificateShelfTests {
         let second = prepare(configuration, from: first.contents)
         #expect(second.contents.selfSigned === own && second.news.isEmpty)
         #expect(second.contexts.listeners["api"]?.certificates.certificates.first === own)
+    }
+
+    @Test("the self-signed certificate is made anew before it runs out, and shown by every listener")
+    func selfSignedAgain() throws {
+        let configuration = Configuration(
+            listeners: [secure("web", [.selfSigned]), secure("api", [.selfSigned])],
+            targetGroups: [group("a", [target(1)])])
+        let (first, day, start) = (prepare(configuration), Int64(86_400), now / 1_000_000_000)
+        let own = try #require(first.contents.selfSigned)
+        #expect(!first.contents.isEmpty && !first.contents.hasChanged(at: start + 19 * day))
+        let early = prepare(configuration, from: first.contents, .watch, later: 19 * day)
+        #expect(early.contents.selfSigned === own)
+        #expect(first.contents.hasChanged(at: start + 21 * day))
+        let late = prepare(configuration, from: first.contents, .watch, later: 21 * day)
+        let fresh = try #require(late.contents.selfSigned)
+        #expect(fresh !== own && fresh.notAfter > own.notAfter + 20 * day)
+        #expect(late.news.map(Self.text) == ["self-signed \(fresh.fingerprint)"])
+        for name in ["web", "api"] {
+            #expect(late.contexts.listeners[name]?.certificates.certificates.map(\.fingerprint) == [fresh.fingerprint])
+        }
+        #expect(!late.contents.hasChanged(at: start + 21 * day))
+        // Nobody asks for it any more: it is not made again for ever.
+        let without = prepare(from: late.contents)
+        #expect(without.contents.selfSigned == nil && !without.contents.hasChanged(at: start + 60 * day))
+    }
+
+    @Test("an OCSP response that is about the certificate before a renewal keeps nobody from renewing, and is told of")
+    func staleAnswer() throws {
+        let files = try folder.answer(for: one)
+        var configuration = base
+        configuration.listeners[0].tls?.certificates[0] = files
+        let first = prepare(configuration)
+        let before = try #require(first.contents.certificates[files]?.value)
+        #expect(first.errors.isEmpty && first.warnings.isEmpty && before.ocspProblem(at: now / 1_000_000_000) == nil)
+        try folder.issue("one")
+        let second = prepare(configuration, from: first.contents, .watch)
+        let after = try #require(second.contents.certificates[files]?.value)
+        #expect(after !== before && second.errors.isEmpty)
+        #expect(second.warnings.map(\.path) == ["listeners[0].tls.certificates[0].ocsp_file"])
+        #expect(after.ocspProblem(at: now / 1_000_000_000)?.kind == .ocspOfOtherCertificate)
+    }
+
+    @Test("an OCSP response that runs out is told of once a day")
+    func answerRunsOut() throws {
+        let files = try folder.answer(for: one)
+        let contents = prepare(
+            Configuration(listeners: [secure("web", [files])], targetGroups: [group("a", [target(1)])])
+        ).contents
+        let certificate = try #require(contents.certificates[files]?.value)
+        let end = try #require(certificate.ocspNextUpdate)
+        let shown = [ExpiryWatch.Shown(owner: ("listener", "web"), files: files, certificate: certificate)]
+        var watch = ExpiryWatch()
+        #expect(watch.due(shown, at: end - 1).isEmpty)
+        let events = watch.due(shown, at: end)
+        #expect(events.map(\.message) == ["an OCSP response is not sent"])
+        #expect(events.first?.fields.map(\.value).contains(files.ocspFile ?? "") == true)
+        #expect(watch.due(shown, at: end + 1).isEmpty)
+        #expect(watch.due(shown, at: end + 86_400).count == 1)
     }
 
     private static func text(_ news: ShelfPreparation.News) -> String {

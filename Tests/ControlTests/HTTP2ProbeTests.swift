@@ -1,3 +1,4 @@
+import Foundation
 import PoiseHTTP
 import PoiseHealth
 import PoiseLoop
@@ -186,7 +187,9 @@ struct HTTP2ProbeTests {
 
     // MARK: Running
 
-    private static let timeout = Nanoseconds.milliseconds(200)
+    /// Sanitized binaries are several times slower.
+    private static let timeout = Nanoseconds.milliseconds(
+        200 * (ProcessInfo.processInfo.environment["POISE_SLOW"].flatMap { Int64($0) } ?? 1))
 
     private static func frame(_ type: UInt8, _ payload: [UInt8]) -> [UInt8] {
         [0, 0, UInt8(payload.count), type, 0, 0, 0, 0, 0] + payload

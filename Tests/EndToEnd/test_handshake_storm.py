@@ -100,9 +100,9 @@ def test_two_thousand_handshakes_at_once(start, nginx, many_descriptors):
           f" most {poise.memory('VmHWM') // MiB}")
     # The storm's own client takes one of the processors; a whole storm lasts seconds.
     assert max(figures["kept"][1], figures["new"][1]) < 750 * SLOW, figures
-    # The allocator keeps what the most needed, 60 KiB per connection (nginx: 52); nothing grows from storm to storm.
-    assert rounds[-1] - rounds[2] < 8 * MiB, rounds
-    assert rounds[-1] - rounds[0] < 160 * MiB and poise.memory("VmHWM") < 256 * MiB
+    # A handshake takes 60 KiB (nginx: 52); the allocator would keep all of that.
+    assert poise.memory("VmHWM") - rounds[0] < 240 * MiB, rounds
+    eventually("memory comes back", lambda: poise.memory() - rounds[0] < 16 * MiB, 30)
     idle = value(metrics(poise), "poise_target_connections", target_group="pool")
     eventually("descriptors are closed", lambda: len(os.listdir(descriptors)) <= before + idle + 2, 30)
     samples = metrics(poise)

@@ -84,13 +84,17 @@ FLOODS = {
 
 
 class Flood:
-    """Sends pieces until the server ends the connection, or `most` bytes are gone; reads all the while."""
+    """Sends pieces until the server ends the connection, or `most` bytes are gone; reads all the while.
 
-    def __init__(self, port, pieces, most=4 * TAKEN, reads=True):
+    Behind the first piece it waits until `content` bytes of DATA have come.
+    """
+
+    def __init__(self, port, pieces, most=4 * TAKEN, reads=True, content=0):
         self.sent, self.over = 0, threading.Event()
         with http2.Client(port) as self.client:
             self.client.acknowledges = self.client.replenishes = False
             self.client.opened = range(1, 1 << 31, 2)
+            self.client.window = self.client.initial = 1 << 30  # what the flood opens is not known here
             reader = threading.Thread(target=self._read, daemon=True)
             if reads:
                 reader.start()
@@ -100,11 +104,16 @@ class Flood:
                         break
                     self.client.sock.sendall(piece)
                     self.sent += len(piece)
+                    if self.sent == len(piece) and content:
+                        eventually("the answers have begun", lambda: self.content() >= content or self.over.is_set())
             except OSError:
                 pass
             if reads:
                 reader.join(20 * SLOW)
         self.error = self.client.goaways[-1][1] if self.client.goaways else None
+
+    def content(self):
+        return sum(length for kind, _, _, length in self.client.frames if kind == DATA)
 
     def _read(self):
         try:
@@ -143,6 +152,9 @@ def test_a_flood_is_ended(attacked, name):
     assert poise.memory("VmHWM") - before < GROWN
     assert len(origin.requests) < 2000, "little of it reached a target"
     eventually("it is counted", lambda: ended(poise, reason) == 1)
+    line = poise.wait_line(lambda line: "was ended for what its client did" in line, "a word about it")
+    assert line.startswith("poise: warning: ") and " listener=web client=127.0.0.1 " in line
+    assert f" reason={reason or ''}" in line and ' explanation="it ' in line
     assert http2.get(poise.port).status == 200
 
 
@@ -226,14 +238,15 @@ def test_a_hundred_thousand_fields(attacked):
 
 # Slowness
 
-@pytest.mark.parametrize("window", [0, 1])
+@pytest.mark.parametrize("window", [0, 1, 65_535])
 def test_windows_that_stay_shut_hold_little_and_end(start, window):
+    """A hundred answers that cannot leave: each holds its request's head and one small buffer, 32 KiB each, at most."""
     def handler(conn):
         conn.head()
         conn.respond(body=bytes(4 * MB))
     origin = start.origin(handler)
     poise = start.proxy(origin, body_rate_grace="1s", body_rate="10KiB")
-    assert http2.get(poise.port).status == 200
+    assert http2.get(poise.port).status == 200  # that its answers are large is known now
     before = poise.memory()
     with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: window}) as client:
         client.replenishes = False
@@ -241,13 +254,67 @@ def test_windows_that_stay_shut_hold_little_and_end(start, window):
         origin.wait_requests(101, complete=False, seconds=20)
         client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
         client.ping()
-        assert poise.memory() - before < GROWN, "a hundred answers that cannot leave"
+        assert poise.memory() - before < 9 * MB
         # And they are given up after a while, each.
         client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
         assert client.goaways == []
     seen = metrics(poise)
     assert value(seen, "poise_listener_ended_requests_total", reason="client_too_slow") == 100
     assert value(seen, "poise_listener_in_flight_requests") == 0
+
+
+def test_an_error_that_nobody_takes_is_given_up_too(start):
+    poise = start.proxy("127.0.0.1:1", body_rate_grace="1s", body_rate="10KiB")
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 0}) as client:
+        held = [client.request() for _ in range(100)]
+        client.read_until(lambda: all(s in client.messages for s in held), Deadline(20), "all heads")
+        assert {client.messages[s].head.status for s in held} <= {502, 503}
+        client.read_until(lambda: all(client.messages[s].reset is not None for s in held), Deadline(20), "the end of all")
+        assert client.goaways == []
+    assert value(metrics(poise), "poise_listener_ended_requests_total", reason="client_too_slow") == 100
+
+
+# Where a hundred streams are open and wait with their windows of 1 byte.
+DRIPS = {
+    "of streams": b"".join(frame(WINDOW_UPDATE, 0, s, code(1)) for s in range(1, 199, 2)) + frame(WINDOW_UPDATE, 0, 0, code(100)),
+    "of the connection": frame(WINDOW_UPDATE, 0, 0, code(1)) * 100,
+}
+
+
+@pytest.mark.parametrize("which", DRIPS)
+def test_windows_that_open_byte_by_byte_are_ended(start, which):
+    """CVE-2019-9511: each update of 13 bytes makes a frame for one byte. It costs patience, and little else."""
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(4 * MB)) if conn.request() else None))
+    window, content = (1, 99) if which == "of streams" else (1 << 20, 65_535)
+    opening = settings({INITIAL_WINDOW_SIZE: window}) + b"".join(opened(s) for s in range(1, 199, 2))
+    flood = Flood(poise.port, again(DRIPS[which], opening), most=TAKEN, content=content)
+    assert flood.error == ENHANCE_YOUR_CALM, f"ended with {flood.error} after {flood.sent} bytes"
+    assert ended(poise, "window_update_flood") == ended(poise) == 1
+    assert flood.content() > content, "windows that were used up and then opened"
+    assert value(metrics(poise), "poise_listener_in_flight_requests") == 0
+    assert http2.get(poise.port).status == 200
+
+
+def test_windows_that_open_in_one_breath_are_used_by_one_frame(start):
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(1000)) if conn.request() else None))
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 0}) as client:
+        stream = client.request()
+        client.head(stream)
+        client.replenishes = False
+        client.send(frame(WINDOW_UPDATE, 0, stream, code(1)) * 100)
+        client.messages[stream].window += 100
+        client.read_until(lambda: len(client.messages[stream].body) == 100, what="all that the window allows")
+        assert [length for kind, _, _, length in client.frames if kind == DATA] == [100]
+        client.give_back(900, stream)
+        assert len(client.response(stream).body) == 1000
+
+
+def test_who_reads_by_small_windows_is_no_attacker(start):
+    """Windows of 64 bytes are paid for by half, as windows of 256 and more are wholly: 100 KB by them is no abuse."""
+    poise = start.proxy(start.origin(lambda conn: conn.respond(body=bytes(100_000)) if conn.request() else None))
+    with http2.Client(poise.port, own_settings={INITIAL_WINDOW_SIZE: 64}) as client:
+        assert client.ask().body == bytes(100_000)
+        assert client.goaways == []
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silence", "a frame now and then"])
@@ -319,6 +386,34 @@ def test_faults_of_streams_are_counted_apart(attacked):
     assert ended(poise) == 0
 
 
+def test_an_attack_by_many_connections_is_told_of_once(attacked):
+    poise, _ = attacked
+    for _ in range(8):  # ten in a second are told of
+        with http2.Client(poise.port) as client:
+            client.send(frame(DATA, 0, 1, b"x"))
+            client.expect_goaway(PROTOCOL_ERROR)
+    with http2.Client(poise.port) as client:
+        client.send(frame(PING, 0, 1, bytes(8)))
+        client.expect_goaway(PROTOCOL_ERROR)
+    told = lambda: [line for line in poise.output() if "was ended for what its client did" in line]
+    eventually("both are told of", lambda: len(told()) == 2)
+    assert told()[0].endswith('reason=idle_stream explanation="it sent a frame for a stream that was never opened"')
+    assert " reason=bad_stream_id " in told()[1] and told()[1].endswith(" left_out=7")
+    assert ended(poise, "idle_stream") == 8 and ended(poise, "bad_stream_id") == 1
+
+
+def test_who_goes_silent_is_not_told_of(start):
+    """Clients that lose their network are no news; a target that does is."""
+    poise = start.proxy(start.origin(lambda conn: (conn.request(), conn.expect_end(Deadline(30)))), ping_interval="200ms")
+    with http2.Client(poise.port) as client:
+        client.request()
+        client.acknowledges = False
+        with contextlib.suppress(Ended, OSError):
+            client.read_until(lambda: False, Deadline(20))
+    assert ended(poise, "ping_timeout") == 1
+    assert "was ended" not in poise.text()
+
+
 @pytest.mark.parametrize("broken, metric", [
     (frame(DATA, 0, 9, b"x"), "poise_target_http2_connections_ended_total"),
     (frame(HEADERS, END_HEADERS | END_STREAM, 1, block([(":status", "200"), ("te", "x")])), "poise_target_http2_stream_faults_total"),
@@ -332,6 +427,11 @@ def test_faults_of_targets_are_counted(start, broken, metric):
     poise = start.proxy(start.h2_origin(handler), group_version="http2")
     assert http2.get(poise.port).status == 502
     assert value(metrics(poise), metric) == 1
+    if "connections" in metric:
+        line = poise.wait_line(lambda line: "was ended for what its target did" in line, "a word about it")
+        assert " group=pool target=127.0.0.1:" in line and " reason=idle_stream " in line
+    else:
+        assert "was ended" not in poise.text()
 
 
 # Who is spared

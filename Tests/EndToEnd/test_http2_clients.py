@@ -1,7 +1,9 @@
 """HTTP/2 towards clients: every MUST that a client can observe (named by its section), streams, windows, and the end."""
+import contextlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -327,6 +329,19 @@ def test_streams_beyond_the_limit_are_refused(start):
     assert len(origin.requests) == 4
 
 
+def test_uploads_that_were_answered_early_do_not_hold_their_places(start):
+    """8.1: their rest is dropped for a while, and then reset with NO_ERROR, which is no failure of the answer."""
+    poise = start.proxy(start.origin(lambda conn: (conn.head(), conn.respond(status=403), conn.expect_end(Deadline(30)))))
+    with http2.Client(poise.port) as client:
+        streams = []
+        for n in range(120):
+            streams.append(client.begin(f"/{n}", method="POST"))
+            assert client.response(streams[-1]).status == 403
+        client.expect_reset(streams[0], NO_ERROR)
+        client.data(streams[-1], bytes(300_000))
+        client.expect_reset(streams[-1], NO_ERROR)
+
+
 def test_a_slow_stream_holds_back_no_other(start):
     def handler(conn):
         while True:
@@ -500,6 +515,34 @@ def test_a_request_that_crosses_the_first_goaway_is_served(start):
         assert client.ask().status == 200
 
 
+def test_what_crosses_the_last_goaway_is_ignored(start):
+    """6.8: a head, its content and its trailers, while what was begun before goes on."""
+    gate = threading.Event()
+
+    def handler(conn):
+        conn.request()
+        gate.wait(20)
+        conn.respond(body=b"to the end")
+    origin = start.origin(handler)
+    poise = start.proxy(origin, process_shutdown_deadline="20s")
+    with http2.Client(poise.port) as client:
+        stream = client.request()
+        origin.wait_requests()
+        poise.signal(signal.SIGTERM)
+        client.read_until(lambda: client.goaways and client.goaways[-1][0] == stream, what="the last GOAWAY")
+        for late in range(stream + 2, stream + 12, 2):
+            client.headers(late, head_of("/late", method="POST", fields=[(f"x-{late}", "indexed")]))
+            client.send(frame(DATA, 0, late, bytes(1000)) if late % 4 == 3 else b"")
+            client.headers(late, [("x-sum", "1")], end=True)
+        client.ping()
+        gate.set()
+        assert client.response(stream).body == b"to the end"
+        assert client.expect_end() == "fin"
+        assert client.goaways[-1] == (stream, NO_ERROR)
+    assert poise.wait_exit() == 0
+    assert [request.target for request in origin.requests] == ["/"]
+
+
 def test_a_removed_listener_goes_away_in_order(start):
     origin = start.origin()
     text = lambda *names: configuration([listener(name, forward="pool") for name in names], [group("pool", [origin.address])])
@@ -527,6 +570,27 @@ def test_an_idle_connection_goes_away(start):
         client.read_until(lambda: client.goaways and client.goaways[-1] == (1, NO_ERROR), what="the last GOAWAY")
         assert client.goaways[0] == (0x7FFFFFFF, NO_ERROR), "what is on its way is still served"
         assert client.expect_end() == "fin"
+
+
+def test_idle_connections_do_not_end_all_at_once(start):
+    """`timeouts.idle` is varied by 10 %, as with HTTP/1."""
+    poise = start.proxy(start.origin(), idle="1s")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(http2.Client(poise.port)) for _ in range(12)]
+        for client in clients:
+            assert client.ask().status == 200
+        ends, ended = {}, time.monotonic()
+
+        def wait(client):
+            client.read_until(lambda: client.goaways, what="GOAWAY")
+            ends[client] = time.monotonic()
+        threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(ends) == len(clients) and min(ends.values()) - ended > 0.7
+    assert max(ends.values()) - min(ends.values()) > 0.03, "twelve within 30 of 200 ms: one time in ten million"
 
 
 def test_a_silent_client_with_open_streams_is_asked_for_a_sign_of_life(start):

@@ -1,6 +1,9 @@
 """HTTP/2 towards targets: connections that clients share, windows, safe retries, and targets that break the protocol."""
+import contextlib
 import json
+import random
 import threading
+import time
 
 import pytest
 
@@ -14,8 +17,10 @@ from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE
                     MAX_FRAME_SIZE, PING, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
                     block, code, frame, settings)
 from generated import check_generated
-from test_health_and_apply import CHECK
+from settings import configuration, group, listener
+from test_health_and_apply import CHECK, reload
 from tls import Authority, server_context
+from wire import Ended
 
 END = END_HEADERS | END_STREAM
 
@@ -111,6 +116,191 @@ def test_beyond_the_limit_of_connections_requests_wait(start):
     assert len(origin.connections) == 2
     for client in clients:
         client.close()
+
+
+def held(gate):
+    """A handler that answers once `gate` is open."""
+    def handler(conn):
+        while True:
+            request = conn.request(Deadline(60))
+            assert gate.wait(30)
+            conn.respond(request)
+    return handler
+
+
+def waiting(poise):
+    return value(metrics(poise), "poise_target_group_queue_length")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_queue_is_one_for_all_targets_and_workers(start, workers):
+    gate = threading.Event()
+    origins = [start.h2_origin(held(gate)) for _ in range(2)]
+    poise = behind(start, *origins, group_streams=1, group_h2_connections=1, group_queue=3, process_workers=workers)
+    clients = [http1.Client(poise.port) for _ in range(24)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+    refused = lambda: value(metrics(poise), "poise_target_group_queue_overflows_total")
+    eventually("all have arrived", lambda: sum(len(o.requests) for o in origins) + waiting(poise) + refused() == 24)
+    assert waiting(poise) == 3
+    served = sum(len(origin.requests) for origin in origins) + 3
+    gate.set()
+    statuses = [client.response().status for client in clients]
+    assert statuses.count(200) == served and statuses.count(503) == 24 - served == refused()
+    assert waiting(poise) == 0
+    for client in clients:
+        client.close()
+
+
+def test_the_time_in_the_queue_is_one_for_all_tries(start):
+    """It runs from the first wait on, and not anew at the next target."""
+    gates = [threading.Event(), threading.Event()]
+
+    def handler(gate):
+        def run(conn):
+            request = conn.request(Deadline(60))
+            assert gate.wait(30)
+            conn.respond(request)
+            conn.reset_stream(conn.request(Deadline(60)).stream, INTERNAL_ERROR)
+            conn.expect_end(Deadline(60))
+        return run
+    origins = [start.h2_origin(handler(gate)) for gate in gates]
+    poise = behind(start, *origins, group_streams=1, group_h2_connections=1, group_queue_timeout="1s")
+    with http1.Client(poise.port) as one, http1.Client(poise.port) as two, http1.Client(poise.port) as three:
+        one.send(request("/one"))
+        eventually("the first has arrived", lambda: sum(len(o.requests) for o in origins) == 1)
+        first = 0 if origins[0].requests else 1
+        two.send(request("/two"))
+        origins[1 - first].wait_requests(1)
+        begun = time.monotonic()
+        three.send(request("/three"))
+        three.expect_silence(0.7)
+        gates[first].set()
+        check_generated(three.response(), 503)
+        assert 0.9 < time.monotonic() - begun < 1.5
+        assert len(origins[first].requests) == 2, "its first try was over by then"
+        gates[1 - first].set()
+        assert (one.response().status, two.response().status) == (200, 200)
+    assert poise.wait_record(path="/three")["reason"] == "queue_timeout"
+
+
+@pytest.mark.parametrize("queue", [None, 0])
+def test_connections_of_all_workers_count(start, queue):
+    """As with HTTP/1: one that is idle in another worker is closed for who needs it, whatever the queue's bound."""
+    origin = start.h2_origin()
+    poise = behind(start, origin, group_connections=1, group_queue=queue, process_workers=3)
+    for _ in range(40):
+        assert http1.get(poise.port).status == 200
+        assert value(metrics(poise), "poise_target_connections") <= 1
+    assert len(origin.connections) > 1, "several workers took part"
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_idle_connections_are_kept_up_to_a_limit(start, kept):
+    gate = threading.Event()
+    origin = start.h2_origin(held(gate))
+    poise = behind(start, origin, group_streams=1, group_idle_connections=kept)
+    clients = [http1.Client(poise.port) for _ in range(4)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+        origin.wait_requests(n + 1)
+    gate.set()
+    assert [client.response().status for client in clients] == [200] * 4
+    eventually("the others are closed", lambda: value(metrics(poise), "poise_target_connections") == kept)
+    assert http1.get(poise.port).status == 200
+    assert len(origin.connections) == 4 + (1 - kept)
+
+
+def test_connections_of_all_workers_count_under_load(start):
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def answer(conn, request):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.002)  # as a target that has to work
+        with lock:
+            now[0] -= 1
+        conn.respond(request)
+    origin = start.h2_origin(lambda conn: [answer(conn, conn.request(Deadline(60))) for _ in iter(int, 1)])
+    poise = behind(start, origin, group_connections=2, group_queue_timeout="30s", process_workers=3)
+    statuses, seen, over = [], [], threading.Event()
+
+    def ask():
+        for _ in range(20):
+            statuses.append(http1.get(poise.port).status)
+
+    def look():
+        while not over.is_set():
+            seen.append(value(metrics(poise), "poise_target_connections"))
+    threads, watch = [threading.Thread(target=ask) for _ in range(12)], threading.Thread(target=look)
+    for thread in (watch, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    over.set()
+    watch.join()
+    assert statuses == [200] * 240 and most[0] <= 2 and max(seen) <= 2
+    assert waiting(poise) == 0
+
+
+def test_no_place_is_lost_with_those_who_give_up(start):
+    """Clients leave while they wait, while they are served, and while targets end connections: all places come back."""
+    def handler(conn):
+        for n in range(7):
+            request = conn.request(Deadline(60))
+            time.sleep(0.001 * (n % 3))
+            if n == 5:
+                conn.reset_stream(request.stream, INTERNAL_ERROR)
+            else:
+                conn.respond(request)
+        conn.goaway(0x7FFFFFFF)
+    origin = start.h2_origin(handler)
+    poise = behind(start, origin, group_connections=2, group_streams=2, process_workers=3, group_queue_timeout="20s")
+
+    def come_and_go(seed):
+        rng = random.Random(seed)
+        for _ in range(25):
+            with http2.Client(poise.port) as client:
+                streams = [client.begin(f"/{n}", end=True) for n in range(rng.randrange(1, 5))]
+                for stream in streams:
+                    with contextlib.suppress(http2.StreamReset, Ended):
+                        if rng.random() < 0.5:
+                            client.response(stream, Deadline(30))
+                        elif rng.random() < 0.5:
+                            client.reset_stream(stream)
+    threads = [threading.Thread(target=come_and_go, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually("nobody is left", lambda: value(metrics(poise), "poise_target_in_flight_requests") == waiting(poise) == 0)
+    assert value(metrics(poise), "poise_target_connections") <= 2
+    assert {http1.get(poise.port).status for _ in range(20)} <= {200, 502}, "a place is found at once"
+    assert value(metrics(poise), "poise_target_group_queue_timeouts_total") == 0
+
+
+@pytest.mark.parametrize("before, after", [(None, 1), (1, None), (1, 3)])
+def test_a_limit_of_connections_that_changes(start, before, after):
+    gate = threading.Event()
+    origin = start.h2_origin(held(gate))
+    text = lambda limit: configuration(
+        [listener(forward="pool")], [group("pool", [origin.address], version="http2", streams=1, h2_connections=4, connections=limit)])
+    poise = start.poise(text(before))
+    clients = [http1.Client(poise.port) for _ in range(6)]
+    for n, client in enumerate(clients):
+        client.send(request(f"/{n}"))
+    eventually("all have arrived", lambda: len(origin.requests) + waiting(poise) == 6)
+    assert len(origin.requests) == (before or 4)
+    reload(poise, text(after))
+    if before == 1:
+        origin.wait_requests(after or 4)
+    gate.set()
+    assert [client.response().status for client in clients] == [200] * 6
+    for _ in range(10):
+        assert http1.get(poise.port).status == 200
+    eventually("the limit holds", lambda: value(metrics(poise), "poise_target_connections") <= (after or 4))
+    assert waiting(poise) == 0
 
 
 def test_streams_are_balanced_over_targets(start):

@@ -1,10 +1,12 @@
 """What goes in comes out, whichever version of HTTP either side speaks: all four combinations. RFC 9113 8, RFC 9110"""
+import contextlib
 import os
 import threading
 
 import pytest
 
 import http2
+import http2_peer
 from deadline import Deadline, Progress
 from either import VERSIONS, Client, serve, start_origin
 from frames import CANCEL, INTERNAL_ERROR
@@ -24,7 +26,7 @@ def pair(request, start):
         origin = start_origin(start, towards_target, handler)
         poise = start.proxy(origin, group_version=towards_target, **settings)
         return (lambda: Client(towards_client, poise.port)), origin, poise
-    run.client, run.target = towards_client, towards_target
+    run.client, run.target, run.start = towards_client, towards_target, start
     return run
 
 
@@ -172,6 +174,81 @@ def test_trailers_both_ways(pair):
             [("Connection", "TE")] if pair.client == "http1" else []))
     assert answer.body == b"body"
     assert (answer.trailers.get("x-sum"), answer.trailers.get("x-echo")) == ("6", "5")
+
+
+@contextlib.contextmanager
+def at_once(raw, together):
+    """What is sent within leaves in one piece, where `together`; else its first frame has been read before the others come."""
+    send, pieces = raw.send, []
+    if not isinstance(raw, http2_peer.Peer):
+        yield
+        return
+    raw.send = pieces.append
+    try:
+        yield
+    finally:
+        del raw.send
+    if together:
+        return send(b"".join(pieces))
+    for piece in pieces:
+        send(piece)
+        raw.ping()
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "apart"])
+@pytest.mark.parametrize("length", [4, 0])
+def test_trailers_behind_a_known_length(pair, length, together):
+    """They pass where both sides have a place for them: a message of HTTP/1 with a length ends with its content."""
+    body = b"body"[:length]
+
+    def handler(conn):
+        def answer(conn, request):
+            with at_once(conn.conn, together):
+                conn.begin(length=length)
+                conn.data(body, True, [("x-sum", "6")])
+        serve(conn, answer)
+    connect, origin, poise = pair(handler=handler)
+    with connect() as client:
+        for _ in range(2):
+            with at_once(client.raw, together):
+                client.begin("/", method="POST", length=length)
+                client.data(body, True, [("x-sent", "5")] if pair.client == "http2" else None)
+            answer = client.response()
+            assert (answer.status, answer.get("Content-Length"), answer.body) == (200, str(length), body)
+            assert answer.trailers.get("x-sum") == ("6" if (pair.client, pair.target) == ("http2", "http2") else None)
+    assert len(origin.requests) == 2 and len(origin.connections) == 1
+    for got in origin.requests:
+        assert (got.get("Content-Length"), got.get("Transfer-Encoding"), got.body) == (str(length), None, body)
+        assert got.trailers.get("x-sent") == ("5" if (pair.client, pair.target) == ("http2", "http2") else None)
+
+
+def test_a_body_whose_end_was_read_is_sent_again(pair):
+    """The second try sends it again up to its end, which came with the first."""
+    def leaves(conn):
+        conn.request()
+        conn.conn.reset() if pair.target == "http1" else conn.break_off()
+    gone, origin = [start_origin(pair.start, pair.target, handler) for handler in (
+        leaves, lambda conn: serve(conn, lambda c, r: c.respond(body=r.body + b"!")))]
+    poise = pair.start.proxy(gone, origin, group_version=pair.target, group_algorithm="least_connections")
+    for body in (b"", b"whole", bytes(30_000)):
+        with Client(pair.client, poise.port) as client:
+            for _ in range(2):
+                client.begin("/", method="PUT")
+                client.data(body, True)
+                assert client.response().body == body + b"!"
+    assert gone.requests, "both were asked"
+
+
+def test_phrases(pair):
+    """HTTP/2 has none: a client of HTTP/1 gets the standard one. A target's own one passes (test_fields.py)."""
+    statuses = [200, 404, 425, 503, 299, 599]
+    connect, origin, poise = pair(lambda conn, request: (conn.interim(103), conn.respond(int(request.target[1:]))))
+    with connect() as client:
+        answers = [client.ask(f"/{status}") for status in statuses]
+    assert [answer.status for answer in answers] == statuses
+    if pair.client == "http1" and pair.target == "http2":
+        assert [a.phrase for a in answers] == ["OK", "Not Found", "Too Early", "Service Unavailable", "", ""]
+        assert {i.phrase for a in answers for i in a.interim} == {"Early Hints"}
 
 
 def test_interim_answers(pair):

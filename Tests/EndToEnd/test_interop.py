@@ -160,26 +160,27 @@ def test_curl_gets_the_same(stage, client, option, target, name):
 @pytest.mark.parametrize("target", either.VERSIONS)
 @pytest.mark.parametrize("options", [
     ["-n2000", "-c4", "-m32"], ["-n2000", "-c8", "-m1", "-w10", "-W10"], ["-n300", "-c2", "-m10", *["-H", "x-long: " + "v" * 6000]],
-    ["-n200", "-c2", "-m8", "-d", "{body}", "-H", ":method: PUT"], ["-n500", "-c4", "--h1"], ["-n2000", "-c4", "-m32", "--header-table-size=0"],
+    ["-n200", "-c2", "-m8", "-d", "{body}", "-H", ":method: PUT"], ["-n80", "-c2", "-m8", "-d", "{body}"], ["-n500", "-c4", "--h1"], ["-n2000", "-c4", "-m32", "--header-table-size=0"],
     ["-n2000", "-c4", "-m32", "--encoder-header-table-size=65536"]],
-    ids=["streams", "tiny windows", "large fields", "uploads", "http1", "no table", "a large table"])
+    ids=["streams", "tiny windows", "large fields", "uploads", "uploads answered early", "http1", "no table", "a large table"])
 def test_h2load(fresh_stage, target, options):
     ports, _, folder = fresh_stage
-    if "--h1" in options and target == "http2":
-        pytest.skip("h2load counts no answer whose reason phrase is empty, as those of HTTP/2 are")
-    path = "/put/load" if "-d" in options else "/small"
+    path = "/put/load" if ":method: PUT" in options else "/small"
+    # nginx answers POST for a file at once and does not wait for what comes with it. After 8 MB of that it takes it for a
+    # flood and ends the connection.
+    statuses = "0 2xx, 0 3xx, {} 4xx" if "-d" in options and path == "/small" else "{} 2xx, 0 3xx, 0 4xx"
     (folder / "load").write_bytes(bytes(100_000))
     options = [option.replace("{body}", str(folder / "load")) for option in options]
     done = subprocess.run([program("h2load"), *options, f"https://127.0.0.1:{ports[target]}{path}"],
                           capture_output=True, text=True, timeout=60 * SLOW)
     count = int(options[0][2:])
     assert f"{count} done" in done.stdout and "0 errored, 0 timeout" in done.stdout, done.stdout + done.stderr
-    assert f"status codes: {count} 2xx, 0 3xx, 0 4xx, 0 5xx" in done.stdout, done.stdout
+    assert f"status codes: {statuses.format(count)}, 0 5xx" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("target", either.VERSIONS)
-@pytest.mark.parametrize("options", [[], ["--expect-continue"], ["--trailer=x-sum: 7", "--no-content-length"], ["-w16", "-W17"], ["-b50"], ["--no-dep"]],
-                         ids=["plain", "expect", "trailer", "windows", "padding", "no dependencies"])
+@pytest.mark.parametrize("options", [[], ["--expect-continue"], ["--trailer=x-sum: 7", "--no-content-length"], ["--trailer=x-sum: 7"], ["-w16", "-W17"], ["-b50"], ["--no-dep"]],
+                         ids=["plain", "expect", "trailer", "trailer and length", "windows", "padding", "no dependencies"])
 def test_nghttp_uploads(start, target, options):
     def handler(conn):
         while True:
@@ -197,4 +198,6 @@ def test_nghttp_uploads(start, target, options):
     assert done.stdout == upload.read_bytes(), done.stderr
     (asked,) = origin.requests
     assert asked.body == upload.read_bytes()
-    assert asked.trailers.get("x-sum") == ("7" if options == ["--trailer=x-sum: 7", "--no-content-length"] else None)
+    # A message of HTTP/1 with a length has no place for trailers.
+    has_trailers = "--trailer=x-sum: 7" in options and (target == "http2" or "--no-content-length" in options)
+    assert asked.trailers.get("x-sum") == ("7" if has_trailers else None)

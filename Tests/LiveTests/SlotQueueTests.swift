@@ -40,6 +40,20 @@ struct SlotQueueTests {
         #expect(slot.inUse == 0)
     }
 
+    @Test("who waits aside for something else counts for the bound, and gets no slot")
+    func aside() throws {
+        #expect(queue.enterAside(limit: 3) && queue.enterAside(limit: 3) && queue.take(slot))
+        #expect(queue.isEmpty)
+        let first = try #require(enter("a"))
+        #expect(enter("b") == nil && !queue.enterAside(limit: 3))
+        #expect(queue.enter(again: first + 1, limit: 3, tell: diary.tell("again")) != nil, "whatever the bound")
+        queue.leave(first + 1)
+        queue.leaveAside()
+        #expect(enter("b") != nil && !queue.enterAside(limit: 3))
+        queue.pass(slot)
+        #expect(diary.text == "a" && slot.inUse == 1)
+    }
+
     @Test("a newcomer does not overtake: what it takes goes to the waiter, and it gets nothing")
     func newcomer() throws {
         _ = try #require(enter("a"))

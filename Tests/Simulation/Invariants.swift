@@ -16,6 +16,8 @@ final class Invariants {
         var lastUse = (slots: 0, connections: 0)
         /// Exchanges sent to it so far, by worker.
         var requests: [Int]
+        /// Its group spoke HTTP/2 at some time: exchanges share connections, and take no slots for them.
+        var isShared = false
 
         init(_ target: CompiledTarget, in group: String, workers: Int) {
             name = "\(group) \(target.label)"
@@ -36,7 +38,14 @@ final class Invariants {
     private var places: [Int: Int] = [:]
     private var groupsOfTargets: [Int: Int] = [:]
 
-    init(workers: Int, fail: @escaping (String) -> Void) { (self.workers, self.fail) = (workers, fail) }
+    /// HTTP/2 connections to a target, per worker; `nil` where some may be going away.
+    private let sharedMax: Int?
+
+    init(_ scenario: Scenario, fail: @escaping (String) -> Void) {
+        (workers, self.fail) = (scenario.workers, fail)
+        let isSteady = scenario.isPerfect && !scenario.configurationChanges && scenario.goAways == 0
+        sharedMax = isSteady ? scenario.targetHTTP2.connectionsMax : nil
+    }
 
     // MARK: Snapshots
 
@@ -53,6 +62,7 @@ final class Invariants {
             }
             if group.queue != nil { groups[places[group.counters.id]!] = group }
             for target in group.targets {
+                defer { if group.settings.version == .http2 { targets[places[target.counters.id]!].isShared = true } }
                 if let place = places[target.counters.id] {
                     if targets[place].limits.last! !== target.limit {
                         targets[place].limits.append(target.limit)
@@ -95,6 +105,16 @@ final class Invariants {
                 if weights[id] ?? 0 == 0, host.weights[id] ?? 0 == 0 { fail("\(target.name) was used with weight 0") }
             }
             checkSlots(target, hasMail: hasMail)
+            let open = Int(truncatingIfNeeded: target.counters.row(host.index).load(TargetCounter.connections))
+            if target.isShared, let sharedMax, open > sharedMax {
+                fail("\(target.name) has \(open) HTTP/2 connections of worker \(host.index), not \(sharedMax)")
+            }
+        }
+        for listener in listeners {
+            let multiplexed = listener.counters.gauge(ListenerCounter.http2Open)
+            if multiplexed < 0 || multiplexed > listener.counters.gauge(ListenerCounter.connections) {
+                fail("\(multiplexed) HTTP/2 connections are open")
+            }
         }
         let inFlight = listeners.reduce(0) { $0 + $1.counters.gauge(ListenerCounter.inFlight) }
         let begun = listeners.reduce(0) { $0 + $1.counters.gauge(ListenerCounter.requests) }
@@ -126,7 +146,8 @@ final class Invariants {
         target.lastUse = (slots, opened)
         // Under another limit, or under none, others were counted.
         guard target.limits.count == 1 else { return }
-        for (what, taken, used) in [("slots", slots, inFlight), ("connections", opened, connections)] {
+        for (what, taken, used) in [("slots", slots, inFlight), ("connections", opened, connections)]
+        where what == "slots" || !target.isShared {
             // The rest is in letters to waiters.
             if taken < used || taken > used && !hasMail {
                 fail("\(target.name) has \(taken) \(what) in use for \(used)")
@@ -191,7 +212,9 @@ final class Invariants {
     func checkRemovedKeepNothing() {
         let ids = Set(snapshots.last!.groups.flatMap { $0.targets.map(\.counters.id) })
         for target in targets where !ids.contains(target.counters.id) {
-            let idle = target.counters.gauge(TargetCounter.connections) - target.counters.gauge(TargetCounter.inFlight)
+            let open = target.counters.gauge(TargetCounter.connections)
+            let busy = target.counters.gauge(TargetCounter.inFlight)
+            let idle = target.isShared && busy > 0 ? 0 : open - busy
             if idle > 0 { fail("\(target.name) is gone, and \(idle) connections to it are kept") }
         }
     }
@@ -200,6 +223,7 @@ final class Invariants {
         for listener in listeners {
             if listener.counters.gauge(ListenerCounter.inFlight) != 0 { fail("exchanges are in flight for ever") }
             if listener.counters.gauge(ListenerCounter.connections) != 0 { fail("connections are counted for ever") }
+            if listener.counters.gauge(ListenerCounter.http2Open) != 0 { fail("HTTP/2 connections stay open for ever") }
         }
         for group in groups {
             if group.counters.gauge(GroupCounter.inFlight) != 0 { fail("\(group.settings.id) is in flight for ever") }

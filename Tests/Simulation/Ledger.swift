@@ -15,8 +15,15 @@ final class RequestPlan {
     var tunnel: TunnelPlan?
     /// As X-Forwarded-For must tell.
     var clientAddress = ""
-    /// Heads of it that reached targets.
+    /// By HTTP/2.
+    var isMultiplexed = false
+    var hasTrailers = false
+    /// Heads of it that reached targets, less those that were refused.
     var seen = 0
+    /// How often HTTP/2 targets refused it untouched: it may be sent again.
+    var refusals = 0
+    /// Its client was told that it is not processed: no target may see it.
+    var isDisowned = false
 
     init(id: Int, method: String, isHTTP10: Bool, framing: Framing, bodyOffset: Int, bodyCount: Int) {
         (self.id, self.method, self.isHTTP10, self.framing) = (id, method, isHTTP10, framing)
@@ -51,6 +58,7 @@ final class AnswerPlan {
     let bodyCount: Int
     /// Ends before its end, or breaks its own framing: nobody may take it for whole.
     let isCut: Bool
+    var hasTrailers = false
 
     init(
         number: Int, requestID: Int, target: Int, status: Int, framing: Framing, bodyOffset: Int, bodyCount: Int,

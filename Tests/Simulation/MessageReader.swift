@@ -30,6 +30,8 @@ struct MessageReader {
     let readsAnswers: Bool
     /// Answers only: the method that the next one is for.
     var method = "GET"
+    /// Of the message that has ended last.
+    private(set) var trailers: [Field] = []
     private var state = State.head
     private var bytes: [UInt8] = []
     private var position = 0
@@ -82,7 +84,13 @@ struct MessageReader {
             return next()
         case .trailers:
             guard let line = takeLine() else { return nil }
-            if line.isEmpty { state = .ended }
+            guard !line.isEmpty else {
+                state = .ended
+                return next()
+            }
+            guard let colon = line.firstIndex(of: ":") else { return .faulty("trailer '\(line)'") }
+            let value = line[line.index(after: colon)...].drop { $0 == " " }
+            trailers.append(Field(line[..<colon].lowercased(), String(value)))
             return next()
         }
     }
@@ -115,6 +123,7 @@ struct MessageReader {
             fields.append((line[..<colon].lowercased(), String(value)))
         }
         let head = Head(start: start, fields: fields)
+        trailers = []
         return frame(head)
     }
 

@@ -48,7 +48,19 @@ struct Scenario: Sendable {
     var upgrades = 0
     var client = ClientTimeouts()
     var clientLimits = ClientLimits()
+    /// Percent of connections on which clients speak HTTP/2.
+    var multiplexingClients = 0
+    /// In which targets are spoken to; changes may mix both.
+    var version = TargetGroup.HTTPVersion.http1
+    var mixesVersions = false
+    var clientHTTP2 = HTTP2Settings()
+    var targetHTTP2 = HTTP2Settings()
 
+    /// Percent of requests that HTTP/2 targets refuse untouched, or answer while they go away.
+    var refusals = 0
+    var goAways = 0
+    /// Percent of requests that HTTP/2 clients give up.
+    var cancels = 0
     /// Percent of answers that are faulty in some way.
     var faultyAnswers = 0
     /// Percent of clients that misbehave.
@@ -119,6 +131,41 @@ struct Scenario: Sendable {
             limits.queueTimeout = .seconds(300)
             if random.chance(percent: 50) { limits.connectionsMax = random.pick(1...3) }
         }
+        chooseVersions(seed)
+    }
+
+    var usesHTTP1Targets: Bool { version == .http1 || mixesVersions }
+    var usesHTTP2Targets: Bool { version == .http2 || mixesVersions }
+
+    /// All four combinations, one after the other.
+    private mutating func chooseVersions(_ seed: UInt64) {
+        var random = SeededRandom(seed ^ 0x4854_5450)
+        let combination = seed / UInt64(Kind.allCases.count) % 4
+        if combination & 1 == 1 {
+            multiplexingClients = random.pick([50, 100, 100])
+            clientHTTP2.streamsMax = random.pick([1, 2, 5, 100])
+            clientHTTP2.windowBytesMax = random.pick([65_535, 100_000, 1 << 20])
+            clientHTTP2.pingInterval = random.pick([.zero, .seconds(30), isPerfect ? .seconds(30) : .milliseconds(300)])
+            cancels = random.pick([0, 5, 30])
+            // Who is told in time which requests are not processed loses none.
+            if multiplexingClients == 100, isPerfect || kind == .hostile {
+                client.idle = random.pick([.milliseconds(100), .seconds(75)])
+                client.connectionAge = random.pick([.milliseconds(100), .seconds(2), .seconds(3600)])
+            }
+        }
+        guard combination & 2 == 2 else { return }
+        version = .http2
+        mixesVersions = random.chance(percent: 25)
+        targetHTTP2.streamsMax = random.pick([1, 2, 5, 100])
+        targetHTTP2.connectionsMax = random.pick([1, 2, 8])
+        targetHTTP2.windowBytesMax = random.pick([65_535, 100_000, 1 << 20])
+        targetHTTP2.pingInterval = random.pick([.zero, .seconds(30), isPerfect ? .seconds(30) : .milliseconds(300)])
+        refusals = random.pick([0, 0, 5, 20])
+        goAways = random.pick([0, 0, 5, 20])
+        // Who refuses the same request again and again fails in the end, and is not known to be well for a while.
+        if kind != .hostile, kind != .chaos { passive.consecutiveFailures = 0 }
+        // Streams wait for their place as exchanges do for a slot.
+        if isPerfect { limits.queueTimeout = .seconds(300) }
     }
 
     private mutating func chooseFeatures(_ random: inout SeededRandom) {

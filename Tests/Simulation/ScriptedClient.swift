@@ -20,15 +20,18 @@ final class ScriptedClient {
     }
 
     /// How many requests the next batch on a connection has.
-    fileprivate func takeBatch(max: Int) -> Int {
+    func takeBatch(max: Int) -> Int {
         let count = min(remaining, world.random.pick(1...max))
         remaining -= count
         return count
     }
 
-    fileprivate var hasMore: Bool { remaining > 0 }
+    var hasMore: Bool { remaining > 0 }
 
-    fileprivate func connectionEnded() {
+    /// A request that was not begun with is asked anew.
+    func putBack() { remaining += 1 }
+
+    func connectionEnded() {
         guard remaining > 0 else {
             isDone = true
             return
@@ -41,7 +44,11 @@ final class ScriptedClient {
         do throws(SystemError) {
             let address = goesAside ? Setup.sideAddress : Setup.frontAddress
             let socket = try world.network.connect(to: address, from: ip)
-            ClientStream(socket, client: self, world: world, isAside: goesAside).begin()
+            if world.random.chance(percent: world.scenario.multiplexingClients) {
+                HTTP2ClientEnd(socket, client: self, world: world, isAside: goesAside).begin()
+            } else {
+                ClientStream(socket, client: self, world: world, isAside: goesAside).begin()
+            }
         } catch {
             guard goesAside else { return world.fail("the listener refused a connection") }
             // A worker has not heard of it yet, or it is gone again.
@@ -50,7 +57,7 @@ final class ScriptedClient {
     }
 }
 
-/// One connection of a client.
+/// One HTTP/1 connection of a client.
 private final class ClientStream {
     enum Manner {
         case polite
@@ -72,6 +79,7 @@ private final class ClientStream {
     /// Of the answer that is being read.
     private var answer: AnswerPlan?
     private var hasHead = false
+    private var isChunked = false
     private var received = 0
     private var bodyText: [UInt8] = []
     /// An error of Poise's own, where nothing has failed.
@@ -149,6 +157,7 @@ private final class ClientStream {
             let isLast = index == count - 1
             let plan = world.makeRequest(isHTTP10: isOld, mayExpect: count == 1 && manner == .polite)
             plan.clientAddress = address
+            plan.hasTrailers = plan.framing == .chunked && world.random.chance(percent: 70)
             waiting.append(plan)
             add(plan, closes: isLast && world.random.chance(percent: 15))
         }
@@ -233,7 +242,9 @@ private final class ClientStream {
             sent += piece
             if world.random.chance(percent: 15) { stream.add(.pause(world.pause())) }
         }
-        if plan.framing == .chunked, sent == plan.bodyCount { stream.send("0\r\nX-Trailer: t\r\n\r\n") }
+        if plan.framing == .chunked, sent == plan.bodyCount {
+            stream.send("0\r\n\(plan.hasTrailers ? "X-Trailer: t-\(plan.id)\r\n" : "")\r\n")
+        }
     }
 
     // MARK: Reading
@@ -317,6 +328,7 @@ private final class ClientStream {
             return world.fail("client \(client.ip) was sent an answer that nobody asked for")
         }
         (hasHead, received, bodyText) = (true, 0, [])
+        isChunked = head.value("transfer-encoding") != nil
         let plan = waiting.first
         willClose =
             head.value("connection") == "close" || (plan?.isHTTP10 == true && head.value("connection") != "keep-alive")
@@ -359,6 +371,9 @@ private final class ClientStream {
             if received != expected || answer.isCut {
                 world.fail(
                     "answer \(answer.number) to \(answer.requestID) looks whole with \(received) of \(expected) bytes")
+            }
+            if isChunked, reader.trailers != (answer.hasTrailers ? [Field("x-sum", "s-\(answer.number)")] : []) {
+                world.fail("answer \(answer.number) has the trailers \(reader.trailers)")
             }
             world.trace("client \(client.ip) has the answer to \(plan?.id ?? -1)")
             world.tally.answered += 1

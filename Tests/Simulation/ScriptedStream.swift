@@ -18,6 +18,8 @@ final class ScriptedStream {
     private var first = 0
     private var isPaused = false
     private(set) var isBroken = false
+    /// Called when the socket has taken everything.
+    var onIdle: (() -> Void)?
     /// All bytes so far were taken by the socket.
     var isIdle: Bool { first == steps.count && !isPaused }
 
@@ -58,5 +60,6 @@ final class ScriptedStream {
             }
             if first < steps.count { first += 1 }
         }
+        if isIdle, !isBroken, !socket.isClosed { onIdle?() }
     }
 }

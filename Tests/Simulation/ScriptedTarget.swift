@@ -8,7 +8,7 @@ final class ScriptedTarget {
     let address: SocketAddress
     private unowned let world: World
     private var listener: SimulatedListener?
-    private var connections: [TargetStream] = []
+    private var connections: [any TargetEnd] = []
 
     var isAlive: Bool { listener != nil }
     /// In ``World/patientTime``; `nil` while it lives.
@@ -24,9 +24,27 @@ final class ScriptedTarget {
         deadSince = nil
         listener = world.network.listen(on: address) { [unowned self] socket in
             guard isAlive else { return socket.reset() }
-            let stream = TargetStream(socket, target: self, world: world)
+            let end = FirstBytes(socket, target: self)
+            connections.append(end)
+            end.begin()
+        }
+    }
+
+    /// A connection has shown which version it speaks.
+    fileprivate func recognized(_ end: FirstBytes, _ bytes: [UInt8]) {
+        forget(end)
+        let isMultiplexed = bytes.starts(with: Frame.preface.prefix(4))
+        guard isMultiplexed ? world.scenario.usesHTTP2Targets : world.scenario.usesHTTP1Targets else {
+            return world.fail("target \(index) is spoken to in a version that it was never configured with")
+        }
+        if isMultiplexed {
+            let stream = HTTP2TargetEnd(end.socket, target: self, world: world)
             connections.append(stream)
-            stream.begin()
+            stream.begin(bytes)
+        } else {
+            let stream = TargetStream(end.socket, target: self, world: world)
+            connections.append(stream)
+            stream.begin(bytes)
         }
     }
 
@@ -40,11 +58,75 @@ final class ScriptedTarget {
         connections = []
     }
 
-    func forget(_ stream: TargetStream) { connections.removeAll { $0 === stream } }
+    /// What is still open, for the trace.
+    func traceState() { for end in connections { world.trace("target \(index) has \(end.state)") } }
+
+    func forget(_ end: any TargetEnd) { connections.removeAll { $0 === end } }
+
+    /// A request's head has come, by either version.
+    ///
+    /// - Returns: `nil` when it is none that a client meant.
+    func note(_ method: String, _ path: String, _ value: (String) -> String?) -> RequestPlan? {
+        guard path.hasPrefix("/r/"), let plan = world.ledger.request(path.dropFirst(3)) else {
+            world.fail("target \(index) was sent \(method) \(path)")
+            return nil
+        }
+        world.trace("target \(index) has request \(plan.id)")
+        plan.seen += 1
+        if plan.isDisowned { world.fail("request \(plan.id) was sent on although its client was told otherwise") }
+        if plan.seen > 1, !plan.isIdempotent { world.fail("\(plan.method) \(plan.id) was sent to targets twice") }
+        if method != plan.method { world.fail("request \(plan.id) has become \(method)") }
+        if value("x-mark") != "mark-\(plan.id)" { world.fail("request \(plan.id) lost its field") }
+        if value("via") == nil || value("x-forwarded-for") != plan.clientAddress {
+            world.fail("request \(plan.id) comes from \(value("x-forwarded-for") ?? ""), not \(plan.clientAddress)")
+        }
+        return plan
+    }
 }
 
-/// One connection that a target accepted.
-final class TargetStream {
+/// A connection of a target, in the version of HTTP that its peer speaks.
+protocol TargetEnd: AnyObject {
+    /// The process is killed, and the kernel closes it.
+    func kill()
+    /// For the trace.
+    var state: String { get }
+}
+
+/// One connection that a target accepted, as long as its version is not known.
+private final class FirstBytes: TargetEnd {
+    let socket: SimulatedSocket
+    private unowned let target: ScriptedTarget
+    private var bytes: [UInt8] = []
+
+    init(_ socket: SimulatedSocket, target: ScriptedTarget) { (self.socket, self.target) = (socket, target) }
+
+    func begin() {
+        socket.onChange = { [self] in look() }
+        look()
+    }
+
+    func kill() { socket.close() }
+
+    var state: String { "socket \(socket.number), \(bytes.count) bytes" }
+
+    private func look() {
+        // As many as tell "PRI " from "POST" and "PUT".
+        while bytes.count < 4 {
+            switch socket.read() {
+            case .bytes(let more): bytes += more
+            case .blocked: return
+            case .end, .failed:
+                socket.close()
+                return target.forget(self)
+            }
+        }
+        socket.onChange = nil
+        target.recognized(self, bytes)
+    }
+}
+
+/// One HTTP/1 connection that a target accepted.
+final class TargetStream: TargetEnd {
     let socket: SimulatedSocket
     private unowned let target: ScriptedTarget
     private unowned let world: World
@@ -65,8 +147,11 @@ final class TargetStream {
         stream = ScriptedStream(socket, world.network)
     }
 
-    func begin() {
+    /// - Parameter first: what was read of the connection already.
+    func begin(_ first: [UInt8]) {
         socket.onChange = { [self] in changed() }
+        reader.feed(first)
+        readEvents()
         changed()
     }
 
@@ -76,6 +161,8 @@ final class TargetStream {
     }
 
     /// FIN, as the kernel does it; but a reset where FIN would make a whole answer out of half of one.
+    var state: String { "socket \(socket.number), request \(request?.id ?? -1)" }
+
     func kill() { endsWithClose ? socket.reset() : socket.close() }
 
     private func changed() {
@@ -123,19 +210,8 @@ final class TargetStream {
         guard request == nil, !isAnswering else {
             return world.fail("target \(target.index) was sent a request on a connection that was not free")
         }
-        guard head.start[1].hasPrefix("/r/"), let plan = world.ledger.request(head.start[1].dropFirst(3)) else {
-            return world.fail("target \(target.index) was sent \(head.start)")
-        }
-        world.trace("target \(target.index) socket \(socket.number) has request \(plan.id)")
+        guard let plan = target.note(head.start[0], head.start[1], { head.value($0) }) else { return }
         (request, bodyCount) = (plan, 0)
-        plan.seen += 1
-        if plan.seen > 1, !plan.isIdempotent { world.fail("\(plan.method) \(plan.id) was sent to targets twice") }
-        if head.start[0] != plan.method { world.fail("request \(plan.id) has become \(head.start[0])") }
-        if head.value("x-mark") != "mark-\(plan.id)" { world.fail("request \(plan.id) lost its field") }
-        if head.value("via") == nil || head.value("x-forwarded-for") != plan.clientAddress {
-            world.fail(
-                "request \(plan.id) comes from \(head.value("x-forwarded-for") ?? ""), not \(plan.clientAddress)")
-        }
         let asked = head.value("upgrade")
         if asked != (plan.tunnel == nil ? nil : "websocket") {
             world.fail("request \(plan.id) asks for \(asked ?? "")")
@@ -166,6 +242,8 @@ final class TargetStream {
         if bodyCount != request.bodyCount {
             world.fail("request \(request.id) seemed whole with \(bodyCount) of \(request.bodyCount) bytes")
         }
+        let sent = request.hasTrailers && request.framing == .chunked ? [Field("x-trailer", "t-\(request.id)")] : []
+        if reader.trailers != sent { world.fail("request \(request.id) has the trailers \(reader.trailers)") }
         self.request = nil
         if let plan = answerAtEnd {
             answerAtEnd = nil

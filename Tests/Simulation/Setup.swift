@@ -13,6 +13,7 @@ struct Setup {
         var algorithm: Algorithm
         /// How many tries, how long the queue: whatever changes nothing else.
         var queueMax = 1024
+        var version = TargetGroup.HTTPVersion.http1
     }
 
     private(set) var groups: [Group]
@@ -32,6 +33,7 @@ struct Setup {
             id: "web", targets: ordinary.map { ($0, 1, false) }, connectionsMax: scenario.limits.connectionsMax,
             algorithm: scenario.algorithm)
         web.queueMax = scenario.limits.queueMax
+        web.version = scenario.version
         if scenario.hasBackups {
             for index in web.targets.indices.dropFirst() where random.chance(percent: 50) {
                 web.targets[index].isBackup = true
@@ -54,10 +56,11 @@ struct Setup {
         let targets = (0..<count).filter { _ in random.chance(percent: 50) }
         let id = "api-\(groupsMade)"
         groupsMade += 1
-        groups.append(
-            Group(
-                id: id, targets: (targets.isEmpty ? [count - 1] : targets).map { ($0, random.pick(1...3), false) },
-                connectionsMax: scenario.limits.connectionsMax, algorithm: random.pick(Algorithm.allCases)))
+        var group = Group(
+            id: id, targets: (targets.isEmpty ? [count - 1] : targets).map { ($0, random.pick(1...3), false) },
+            connectionsMax: scenario.limits.connectionsMax, algorithm: random.pick(Algorithm.allCases))
+        group.version = scenario.mixesVersions ? random.pick(TargetGroup.HTTPVersion.allCases) : scenario.version
+        groups.append(group)
         shares = [.init(group: "web", weight: random.pick(1...3)), .init(group: id, weight: random.pick(1...3))]
     }
 
@@ -71,7 +74,7 @@ struct Setup {
     mutating func change(_ scenario: Scenario, _ random: inout SeededRandom) -> String {
         let index = random.pick(0...groups.count - 1)
         let group = groups[index].id
-        switch random.pick(0...12) {
+        switch random.pick(0...(scenario.mixesVersions ? 14 : 12)) {
         case 0, 1:
             let digit = random.pick(0...9)
             guard !rules.contains(where: { $0.digit == digit }) else { return "nothing" }
@@ -114,6 +117,9 @@ struct Setup {
             headBytesMax = random.pick([16, 32]) * 1024
             groups[index].algorithm = random.pick(Algorithm.allCases)
             return "other limits, and \(groups[index].algorithm)"
+        case 13, 14:
+            groups[index].version = groups[index].version == .http1 ? .http2 : .http1
+            return "\(group) speaks \(groups[index].version)"
         default:
             if random.chance(percent: 50) {
                 if groups.count > 1 { removeGroup() } else { addGroup(scenario, &random) }
@@ -148,6 +154,7 @@ struct Setup {
         settings.limits = scenario.clientLimits
         settings.limits.connectionsMax = listenerMax
         settings.limits.headBytesMax = headBytesMax
+        settings.http2 = scenario.clientHTTP2
         settings.proxyProtocol = scenario.usesProxyProtocol ? .required : .off
         return settings
     }
@@ -170,6 +177,8 @@ struct Setup {
         if group.targets.count > 3 {
             for index in settings.targets.indices { settings.targets[index].tier = index % 2 }
         }
+        settings.version = group.version
+        settings.http2 = scenario.targetHTTP2
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax

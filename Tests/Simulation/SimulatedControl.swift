@@ -219,8 +219,8 @@ final class SimulatedControl: Probing {
             if group.availability != (hasOrdinary ? .ordinary : .backup) {
                 world.fail("\(group.id) is answered by \(group.availability) for ever")
             }
-            // And that is what the workers go by.
-            for host in world.hosts {
+            // And that is what the workers go by, once they have read it.
+            for host in world.hosts where !host.hasMail {
                 for (index, target) in group.compiled.targets.enumerated()
                 where host.weight(of: target) != group.published.weights[index] {
                     world.fail("worker \(host.index) has another weight of \(target.label) than was published")

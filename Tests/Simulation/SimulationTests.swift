@@ -29,12 +29,14 @@ struct SimulationTests {
         }
     }
 
-    @Test("the same seed plays the same run", arguments: [0, 17, 5, 13] as [UInt64])
+    @Test("the same seed plays the same run", arguments: [0, 5, 7, 13, 14, 21, 24, 27] as [UInt64])
     func replays(seed: UInt64) {
         let worlds = (0..<2).map { _ in World(seed: seed) }
         for world in worlds { world.run() }
         #expect(worlds[0].fingerprint == worlds[1].fingerprint)
         #expect(worlds[0].tally == worlds[1].tally)
         #expect(worlds[0].tally.answered > 0)
+        let scenario = worlds[0].scenario
+        #expect(worlds[0].tally.multiplexed > 0 || scenario.multiplexingClients < 100)
     }
 }

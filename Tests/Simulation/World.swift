@@ -22,7 +22,8 @@ import PoiseSimulation
 ///
 /// What the clients and targets check by themselves: whose answer it is, each byte of it, whether a cut answer can
 /// be told from a whole one, that a request that is not idempotent is seen once, that the address of a PROXY protocol
-/// header is the client's, and of tunnels (``TunnelEnd``) each byte, and that none comes before the 101.
+/// header is the client's, and of tunnels (``TunnelEnd``) each byte, and that none comes before the 101. Of HTTP/2
+/// (``HTTP2End``) what RFC 9113 lets Poise send, and that what it says it has not begun with no target has seen.
 final class World {
     let scenario: Scenario
     let network: SimulatedNetwork
@@ -60,6 +61,10 @@ final class World {
         var generated = 0
         /// Requests without an answer, or with a part of one.
         var cut = 0
+        /// Answers by HTTP/2, of those above.
+        var multiplexed = 0
+        /// Requests that Poise said it has not begun with.
+        var disowned = 0
         /// Ends of tunnels that saw the other end's end.
         var tunneled = 0
     }
@@ -75,7 +80,7 @@ final class World {
 
     private func build(_ seed: UInt64) {
         targets = (0..<scenario.targets + scenario.spareTargets).map { ScriptedTarget(index: $0, world: self) }
-        invariants = Invariants(workers: scenario.workers) { [unowned self] in fail($0) }
+        invariants = Invariants(scenario) { [unowned self] in fail($0) }
         for index in 0..<scenario.workers {
             let host = WorkerHost(
                 index: index, network: network, seed: seed, reports: reports, limits: limits, neighbours: neighbours)
@@ -101,6 +106,7 @@ final class World {
     func fail(_ text: String) {
         guard violation == nil else { return }
         violation = text
+        for target in targets { target.traceState() }
         trace("VIOLATION \(text)")
     }
 
@@ -149,7 +155,10 @@ final class World {
 
     /// Whether Poise may have answered by itself.
     func mayBeGenerated(_ status: Int, isPolite: Bool, _ plan: RequestPlan?) -> Bool {
-        if scenario.isPerfect { return false }
+        // A body that is too long to be kept cannot be sent once more, and nothing is sent for ever.
+        if scenario.isPerfect {
+            return status == 502 && plan.map { $0.refusals > 3 || $0.refusals > 0 && $0.bodyCount > 50_000 } ?? false
+        }
         switch status {
         case 502, 503, 504: return true
         case 413: return scenario.clientLimits.bodyBytesMax.map { (plan?.bodyCount ?? 0) > $0 || !isPolite } ?? false

@@ -68,6 +68,31 @@ struct CertificateTests {
         #expect(problems(one.certificate, one.key, ocsp: [0x30, 0x03, 0x0A, 0x01, 0x03]) == [.ocspUnreadable])
     }
 
+    @Test("an issuer of many is in memory once, and no longer than one of them")
+    func sharesIssuers() throws {
+        func load(_ pair: (certificate: [UInt8], key: [UInt8]), _ chain: [UInt8]) throws -> Certificate {
+            let output = CertificateLoader.load(
+                .init(certificate: pair.certificate + chain, key: pair.key), now: Self.now)
+            return try #require(output.certificate)
+        }
+        let above = TestAuthority("above", issuer: Self.root)
+        let chain = above.pem + Self.root.pem
+        weak var gone: SharedIssuer?
+        do {
+            let (one, two) = (
+                try load(above.issue("DNS:a.test"), chain), try load(above.issue("DNS:b.test"), above.pem)
+            )
+            #expect(one.issuers.count == 2 && two.issuers.count == 1)
+            #expect(one.issuers[0] === two.issuers[0])
+            #expect(unsafe poise_x509_stack_at(one.chain, 0) == poise_x509_stack_at(two.chain, 0))
+            let namesake = TestAuthority("above", issuer: Self.root)
+            #expect(try load(namesake.issue("DNS:c.test"), namesake.pem).issuers[0] !== one.issuers[0])
+            gone = one.issuers[0]
+        }
+        #expect(gone == nil)
+        #expect(try load(above.issue("DNS:d.test"), above.pem).issuers.count == 1)
+    }
+
     @Test("warns of what still works")
     func warnings() {
         let nameless = Self.middle.issue("")

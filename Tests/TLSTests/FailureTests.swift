@@ -113,6 +113,66 @@ struct FailureTests {
         #expect(pair.loop.buffers.outstanding == 0)
     }
 
+    @Test("a request behind the beginning of a hello is no plain HTTP: it is answered with an alert")
+    func requestBehindRecord() throws {
+        let pair = Pair(try Sessions.server(), try Sessions.client(), peer: Sessions.peer)
+        // A record with the head of a hello of 200 bytes, and the first two of them.
+        _ = pair.clientChannel.send([22, 3, 1, 0, 6, 1, 0, 0, 200, 3, 3].span)
+        guard case .blocked(wantsWritable: false) = pair.server.handshake(pair.serverChannel) else {
+            Issue.record("does not wait for the rest")
+            return
+        }
+        _ = pair.clientChannel.send(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8).span)
+        guard case .failed(let failure) = pair.server.handshake(pair.serverChannel) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(failure.reason == .protocolError)
+        let buffer = pair.loop.takeStandardBuffer()
+        #expect(pair.clientChannel.receive(into: buffer, 0, 100).count == 7)
+        #expect(buffer.bytes(0, 1)[0] == 21)
+        pair.loop.releaseBuffer(buffer)
+    }
+
+    @Test("what looks like a method behind other bytes is none")
+    func methodBehindByte() throws {
+        let pair = Pair(try Sessions.server(), try Sessions.client(), peer: Sessions.peer)
+        _ = pair.clientChannel.send([0].span)
+        guard case .blocked = pair.server.handshake(pair.serverChannel) else {
+            Issue.record("does not wait for a record's head")
+            return
+        }
+        _ = pair.clientChannel.send(Array("DELETE / HTTP/1.1\r\n\r\n".utf8).span)
+        guard case .failed(let failure) = pair.server.handshake(pair.serverChannel) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(failure.reason == .notTLS)
+    }
+
+    @Test("a session without memory has failed from the start, and nothing else is to be had of it")
+    func noMemory() throws {
+        let loop = EventLoop()
+        let session = unsafe TLSSession(nil, server: try Sessions.server(), engine: TLSEngine(loop: loop))
+        let channel = Channel(loop: loop)
+        guard case .failed(let failure) = session.handshake(channel) else {
+            Issue.record("goes on")
+            return
+        }
+        #expect(failure.reason == .noMemory)
+        let buffer = loop.takeStandardBuffer()
+        #expect(session.receive(channel, into: buffer, 0, 100).failure == EPROTO)
+        #expect(session.send(channel, buffer, 0, 100).failure == EPROTO)
+        #expect(session.send(channel, buffer, 0, 50, then: buffer, 50, 100).failure == EPROTO)
+        #expect(session.flush(channel) == .done && !session.hasUnsent && !session.mayHaveMore)
+        #expect(session.serverName == nil && session.cipherName.isEmpty && !session.wasResumed)
+        #expect(session.applicationProtocol == .none && session.version == .tls10)
+        session.sendCloseNotify(channel)
+        session.free()
+        loop.releaseBuffer(buffer)
+        #expect(loop.buffers.outstanding == 0)
+    }
+
     @Test("a peer that leaves within the handshake, and one that damages a record")
     func leavesAndDamages() throws {
         let left = Pair(try Sessions.server(), try Sessions.client(), peer: Sessions.peer)

@@ -23,6 +23,16 @@ import Glibc
             valid: -3600..<86_400)
     }
 
+    /// One whom `issuer` lets sign OCSP responses, and nothing else.
+    init(responderOf issuer: TestAuthority) {
+        self.issuer = issuer
+        unsafe key = unsafe poise_p256_key_new()!
+        unsafe certificate = unsafe Self.certificate(
+            "responder", key: key, issuer: issuer,
+            extensions: [(NID_basic_constraints, "critical,CA:FALSE"), (NID_ext_key_usage, "OCSPSigning")],
+            valid: -3600..<86_400)
+    }
+
     deinit {
         unsafe X509_free(certificate)
         unsafe EVP_PKEY_free(key)
@@ -95,6 +105,39 @@ import Glibc
         }
         precondition(written == 1)
         return unsafe drain(bio)
+    }
+
+    /// DER of an OCSP response about the first certificate of a PEM file that this authority issued.
+    ///
+    /// - Parameters:
+    ///   - status: V_OCSP_CERTSTATUS_GOOD and so on.
+    ///   - times: thisUpdate and nextUpdate, in seconds since 1970.
+    ///   - signer: `nil` for this authority itself.
+    func answer(
+        about leaf: [UInt8], status: CInt = V_OCSP_CERTSTATUS_GOOD, times: (Int64, Int64?), signer: TestAuthority? = nil
+    ) throws -> [UInt8] {
+        let stack = try unsafe PEMReader.certificates(in: leaf)
+        let basic = unsafe OCSP_BASICRESP_new()
+        let this = unsafe ASN1_GENERALIZEDTIME_set(nil, Int(times.0))
+        let next = unsafe times.1.flatMap { unsafe ASN1_GENERALIZEDTIME_set(nil, Int($0)) }
+        defer {
+            unsafe poise_x509_stack_free(stack)
+            unsafe OCSP_BASICRESP_free(basic)
+            unsafe ASN1_STRING_free(this)
+            unsafe ASN1_STRING_free(next)
+        }
+        let id = unsafe OCSP_cert_to_id(EVP_sha1(), poise_x509_stack_at(stack, 0), certificate)
+        defer { unsafe OCSP_CERTID_free(id) }
+        let since = unsafe status == V_OCSP_CERTSTATUS_REVOKED ? this : nil
+        precondition(unsafe OCSP_basic_add1_status(basic, id, status, 0, since, this, next) != nil)
+        let by = signer ?? self
+        precondition(unsafe OCSP_basic_sign(basic, by.certificate, by.key, EVP_sha256(), nil, 0) == 1)
+        let response = unsafe OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic)
+        defer { unsafe OCSP_RESPONSE_free(response) }
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = unsafe i2d_OCSP_RESPONSE(response, &bytes)
+        defer { unsafe poise_openssl_free(bytes) }
+        return unsafe Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
     }
 
     private static func drain(_ bio: OpaquePointer?) -> [UInt8] {

@@ -84,6 +84,8 @@ int poise_become(const char *user);
 int poise_give_file(const char *path, const char *user); /* root's regular files with one name only */
 int poise_random(void *bytes, size_t count);
 int poise_is_terminal(int descriptor);
+/* Gives free memory of the heap back to the system. */
+void poise_heap_trim(void);
 int64_t poise_thread_cpu(void);
 void poise_name_thread(const char *name);
 int poise_notify(const char *path, size_t length, const char *message, size_t count);

@@ -73,7 +73,7 @@ struct SnapshotBuilder {
         let compiled = CompiledGroup(
             slot: entry.slot, settings: group, targets: targets, tls: tls, counters: entry.counters,
             totalTime: entry.totalTime, targetTime: entry.targetTime,
-            queue: group.limits.connectionsMax == nil ? nil : entry.queue)
+            queue: group.limits.connectionsMax == nil && group.version == .http1 ? nil : entry.queue)
         entry.compiled = compiled
         live.groups[group.id] = entry
         return compiled

@@ -21,7 +21,11 @@ extension CertificateProblem {
             case .weakKey: (.key, "make a key of RSA with 2048 bits, or ECDSA with P-256")
             case .expired: (.certificate, "renew it; the new file serves the next handshake")
             case .notYetValid: (.certificate, "check the clock of this machine, or wait")
-            case .ocspUnreadable, .ocspOfOtherCertificate: (.ocsp, "fetch the response for this certificate again")
+            case .ocspUnreadable, .ocspOfOtherCertificate, .ocspExpired:
+                (.ocsp, "fetch the response for this certificate again; without it the certificate is shown alone")
+            case .ocspSignature: (.ocsp, "fetch the response from the responder that the certificate names")
+            case .ocspRevoked, .ocspUnknown: (.ocsp, "ask whoever issued the certificate, and have it issued anew")
+            case .ocspNotYetValid: (.ocsp, "check the clock of this machine, or wait")
             }
         return TLSFileProblem(
             part, isWarning ? .warning : .error, code: code, problem: "\(self)\(day)", fix: fix)
@@ -29,19 +33,20 @@ extension CertificateProblem {
 
     private var code: ConfigError.Code {
         switch kind {
-        case .expired, .notYetValid: .expiry
+        case .expired, .notYetValid, .ocspExpired, .ocspNotYetValid: .expiry
         case .keyMismatch, .ocspOfOtherCertificate: .conflict
         case .noCertificate, .noKey, .passphraseMissing: .missing
         case .unreadableCertificate, .unreadableKey, .passphraseWrong, .unsupportedKey, .chainOrder, .noNames,
-            .weakKey, .ocspUnreadable:
+            .weakKey, .ocspUnreadable, .ocspSignature, .ocspRevoked, .ocspUnknown:
             .invalid
         }
     }
 
-    private var day: String {
+    /// What the words leave open.
+    var day: String {
         switch kind {
-        case .expired(let since): ", on \(UTCText.day(since))"
-        case .notYetValid(let until): ", only from \(UTCText.day(until)) on"
+        case .expired(let since), .ocspExpired(let since): ", on \(UTCText.day(since))"
+        case .notYetValid(let until), .ocspNotYetValid(let until): ", only from \(UTCText.day(until)) on"
         default: ""
         }
     }

@@ -35,11 +35,11 @@ final class CertificateShelf {
         (contents, contexts) = (preparation.contents, preparation.contexts)
     }
 
-    /// Whether some file is another one than when it was looked at last.
+    /// Whether some file is another one than when it was looked at last, or our own certificate is to be made anew.
     func hasChanged() async -> Bool {
         guard !contents.isEmpty else { return false }
-        let contents = contents
-        return await HelperThread.run("certificates") { contents.hasChanged }
+        let (contents, now) = (contents, now)
+        return await HelperThread.run("certificates") { contents.hasChanged(at: now) }
     }
 
     /// Every certificate in force, and who shows it.
@@ -71,14 +71,17 @@ final class CertificateShelf {
 }
 
 extension ShelfContents {
-    var isEmpty: Bool { certificates.isEmpty && authorities.isEmpty && ticketKeys.isEmpty }
+    var isEmpty: Bool { certificates.isEmpty && authorities.isEmpty && ticketKeys.isEmpty && selfSigned == nil }
 
     /// Blocks: one stat(2) per file.
-    var hasChanged: Bool {
+    ///
+    /// - Parameter now: seconds since 1970.
+    func hasChanged(at now: Int64) -> Bool {
         func isOther<Value>(_ item: ShelfItem<Value>, _ files: [String]) -> Bool {
             !item.isCurrent(files.map { FileStamp(of: $0) })
         }
-        return certificates.contains { isOther($0.value, $0.key.all) }
+        return selfSigned.map { SelfSigned.isOld($0, at: now) } ?? false
+            || certificates.contains { isOther($0.value, $0.key.all) }
             || authorities.contains { isOther($0.value, [$0.key]) }
             || ticketKeys.contains { isOther($0.value, [$0.key]) }
     }

@@ -1,5 +1,6 @@
 import PoiseConfig
 import PoiseModel
+import PoisePlatform
 import PoiseTLS
 import PoiseTelemetry
 
@@ -21,7 +22,9 @@ extension Daemon {
         if let configuration, !isStopping { tellExpiry(of: configuration) }
     }
 
+    /// Begins to look at files and memory, which now is what a start needs.
     func watchCertificates() {
+        _ = heap.isDue(resident: ProcessMemory.resident, connections: connectionCount)
         watcher.fired = { [unowned self] in
             ControlActor.shared.executor.start { [self] in await lookAndWait() }
         }
@@ -30,6 +33,7 @@ extension Daemon {
 
     private func lookAndWait() async {
         await lookAtCertificates()
+        await lookAtMemory()
         if !isStopping { watcher.set(loop.now + certificateInterval) }
     }
 

@@ -2,7 +2,7 @@ import PoiseModel
 import PoiseTLS
 import PoiseTelemetry
 
-/// Warns of certificates that have expired or soon will: each once a day.
+/// Warns of certificates that have expired or soon will, and of OCSP responses that are not sent: each once a day.
 struct ExpiryWatch {
     /// A certificate, and who shows it.
     struct Shown {
@@ -22,7 +22,7 @@ struct ExpiryWatch {
     /// Lines at once; a line more says how many there would have been.
     static let linesMax = 20
 
-    /// By fingerprint.
+    /// By fingerprint, for OCSP responses with the reason behind it.
     private var told: [String: Told] = [:]
 
     /// - Parameter now: seconds since 1970.
@@ -31,6 +31,9 @@ struct ExpiryWatch {
         var more = 0
         told = told.filter { now - $0.value.at < Self.day }
         for entry in shown {
+            if let event = staple(entry, at: now) {
+                if events.count < Self.linesMax { events.append(event) } else { more += 1 }
+            }
             let left = entry.certificate.notAfter - now
             // The one for trying things out is young whenever it is made, and nobody can renew it.
             guard left <= 0 || left < Self.warnedFor && !entry.files.isSelfSigned else { continue }
@@ -43,9 +46,25 @@ struct ExpiryWatch {
             events.append(Self.event(entry, left: left))
         }
         if more > 0 {
-            events.append(OperationalEvent(.warning, "further certificates expire soon", [("count", "\(more)")]))
+            events.append(
+                OperationalEvent(
+                    .warning, "further certificates expire soon, or have no OCSP response", [("count", "\(more)")]))
         }
         return events
+    }
+
+    /// A response that is not sent: because of what it says, or because no newer one came in its time.
+    private mutating func staple(_ shown: Shown, at now: Int64) -> OperationalEvent? {
+        guard let problem = shown.certificate.ocspProblem(at: now) else { return nil }
+        let name = "\(shown.certificate.fingerprint) \(problem)"
+        guard told[name] == nil else { return nil }
+        told[name] = Told(at: now, isExpired: true)
+        return OperationalEvent(
+            .warning, "an OCSP response is not sent",
+            [
+                shown.owner, ("file", shown.files.file(of: .ocsp)), ("reason", "\(problem)\(problem.day)"),
+                ("fingerprint", shown.certificate.fingerprint),
+            ])
     }
 
     private static func event(_ shown: Shown, left: Int64) -> OperationalEvent {

@@ -52,7 +52,7 @@ struct ShelfContents: Sendable {
     var clients: [ClientKey: ClientEntry] = [:]
     /// Of this process, for listeners without a file of their own.
     let ownTicketKeys = TicketKeys()
-    /// Made when it is first asked for; the same one until the process ends.
+    /// The same one while a listener asks for it, until it is old.
     var selfSigned: Certificate?
 
     /// The certificate in force.

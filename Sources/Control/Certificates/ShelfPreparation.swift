@@ -62,7 +62,11 @@ struct ShelfPreparation: Sendable {
                 wanted.add(files, at: "target_groups[\(index)].tls.certificate")
             }
         }
-        if let own = wanted.all.first(where: { $0.key.isSelfSigned }) { makeSelfSigned(at: own.path) }
+        if let own = wanted.all.first(where: { $0.key.isSelfSigned }) {
+            makeSelfSigned(at: own.path)
+        } else {
+            contents.selfSigned = nil
+        }
         let all = wanted.all.filter { !$0.key.isSelfSigned }
         let (known, mode, now) = (contents.certificates, self.mode, self.now)
         // Equal bytes under another name need no second load either.
@@ -84,7 +88,7 @@ struct ShelfPreparation: Sendable {
     }
 
     private mutating func makeSelfSigned(at path: String) {
-        guard contents.selfSigned == nil else { return }
+        if let made = contents.selfSigned, !SelfSigned.isOld(made, at: now / 1_000_000_000) { return }
         do throws(TLSSetupError) {
             let made = try SelfSigned.make(now: now / 1_000_000_000)
             contents.selfSigned = made

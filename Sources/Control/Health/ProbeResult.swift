@@ -92,7 +92,7 @@ extension TargetReason {
             case .peerClosed, .plainHTTP, .notTLS, .protocolVersion, .noSharedCipher, .noApplicationProtocol,
                 .ourCertificateRefused, .handshakeFailure, .alert, .protocolError:
                 .tlsFailed
-            case .socket: .connectionFailed
+            case .socket, .noMemory: .connectionFailed
             }
     }
 }

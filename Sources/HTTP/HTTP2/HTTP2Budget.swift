@@ -31,6 +31,9 @@ struct HTTP2Budget: Sendable {
 
     /// An answer's frame of content was sent: its reader may update both windows for it.
     static var dataFrameCredit: Int { 4 }
+    /// The same for a frame that used a window up. Who opens windows by a few bytes makes a frame, and a record, of every
+    /// few bytes: such updates are paid from the patience. Source: CVE-2019-9511.
+    static func credit(cutShortAt count: Int) -> Int { Swift.min(dataFrameCredit, count / 64) }
     /// A stream came to its end as it should: one of ten may be cancelled for ever.
     static var finishedStreamCredit: Int { 2 }
 

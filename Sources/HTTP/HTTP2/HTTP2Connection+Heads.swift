@@ -30,7 +30,7 @@ extension HTTP2Connection {
                 }
                 blockIsNew = true
                 lastPeerStream = frame.stream
-            case .resetByUs: break
+            case .leftOut, .resetByUs: break
             case .ended: return refuse(.streamClosed, .closedStream, &workspace)
             case .closed: return refuse(.protocolError, .badStreamID, &workspace)
             }
@@ -115,7 +115,11 @@ extension HTTP2Connection {
                 if let event = charge(.tableSizeFlood, &workspace) { return event }
             }
         }
-        guard let slot else { return blockIsNew ? openPeerStream(id, &workspace) : nil }
+        guard let slot else {
+            // After our last GOAWAY the client was told to send these elsewhere. §6.8
+            guard blockIsNew, id <= lastProcessed else { return charge(.lateFrameFlood, &workspace) }
+            return openPeerStream(id, &workspace)
+        }
         if flags.contains(.remoteEnded) { return failStream(slot, .streamClosed, .closedStream, &workspace) }
         workspace.head.finish()
         return kind == .trailers ? takeTrailers(slot, &workspace) : takeAnswer(slot, &workspace)
@@ -125,8 +129,6 @@ extension HTTP2Connection {
     private static var refusedUnawareMax: Int { 1_000 }
 
     private mutating func openPeerStream(_ id: UInt32, _ workspace: inout HTTP2Workspace) -> Event? {
-        // After our last GOAWAY the client was told to send these elsewhere. §6.8
-        guard id <= lastProcessed else { return nil }
         // Slots whose owner has not let go yet count too, up to a reserve.
         let slotsMax = settings.streamsMax + Swift.max(8, settings.streamsMax / 4)
         guard openStreams < settings.streamsMax, slotsInUse < slotsMax else {
@@ -145,6 +147,11 @@ extension HTTP2Connection {
             writeReset(id: id, .protocolError, &workspace)
             return charge(.madeYouReset, &workspace) ?? .streamRefused(.protocolError, fault)
         }
+        // §8.1.1. As above, nobody has heard of the stream yet: it must not have a slot that somebody else must release.
+        if workspace.head.fault == nil, blockEndsStream, workspace.head.contentLength > 0 {
+            writeReset(id: id, .protocolError, &workspace)
+            return charge(.madeYouReset, &workspace) ?? .streamRefused(.protocolError, .contentLengthMismatch)
+        }
         let slot = takeSlot(for: id)
         streams[slot].flags.insert(.headReceived)
         streams[slot].priority = workspace.head.priority
@@ -152,12 +159,7 @@ extension HTTP2Connection {
         if let fault = workspace.head.fault {
             return charge(.headerBomb, &workspace) ?? .headTooLarge(slot: slot, endStream: blockEndsStream, fault)
         }
-        if workspace.head.contentLength >= 0 {
-            streams[slot].contentLeft = workspace.head.contentLength
-            if blockEndsStream, streams[slot].contentLeft > 0 {
-                return failStream(slot, .protocolError, .contentLengthMismatch, &workspace)
-            }
-        }
+        if workspace.head.contentLength >= 0 { streams[slot].contentLeft = workspace.head.contentLength }
         return .head(slot: slot, endStream: blockEndsStream)
     }
 

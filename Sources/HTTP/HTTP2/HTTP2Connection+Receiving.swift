@@ -134,108 +134,6 @@ extension HTTP2Connection {
         }
     }
 
-    // MARK: DATA, §6.1
-
-    private mutating func beginData(
-        _ frame: HTTP2FrameHeader, _ bytes: Span<UInt8>, _ position: inout Int, _ end: Int,
-        _ workspace: inout HTTP2Workspace
-    ) -> Event? {
-        guard frame.stream != 0 else { return refuse(.protocolError, .badStreamID, &workspace) }
-        var start = position &+ HTTP2FrameHeader.byteCount
-        var padding = 0
-        if frame.flags & HTTP2FrameHeader.padded != 0 {
-            guard frame.length > 0 else { return refuse(.frameSizeError, .badFrameSize, &workspace) }
-            guard start < end else { return .needMore }
-            padding = Int(bytes[start])
-            start &+= 1
-            guard padding < frame.length else { return refuse(.protocolError, .badPadding, &workspace) }
-        }
-        position = start
-        let overhead = frame.flags & HTTP2FrameHeader.padded != 0 ? padding &+ 1 : 0
-        receiveWindow &-= frame.length
-        guard receiveWindow >= 0 else { return refuse(.flowControlError, .windowExceeded, &workspace) }
-        payloadLeft = frame.length &- overhead
-        guard let slot = index.slot(of: frame.stream) else {
-            (phase, payloadLeft) = (.skip, payloadLeft &+ padding)
-            return readDataOfNone(frame, &workspace)
-        }
-        let content = payloadLeft
-        (phase, paddingLeft, frameSlot, frameStream) = (.data, padding, slot, frame.stream)
-        frameEndsStream = frame.flags & HTTP2FrameHeader.endStream != 0
-        let flags = streams[slot].flags
-        if flags.contains(.remoteEnded) {
-            return failData(slot, .streamClosed, .closedStream, frame, &workspace)
-        }
-        if !flags.contains(.headReceived) { return failData(slot, .protocolError, .dataBeforeHead, frame, &workspace) }
-        streams[slot].receiveWindow &-= frame.length
-        guard streams[slot].receiveWindow >= 0 else {
-            return failData(slot, .flowControlError, .windowExceeded, frame, &workspace)
-        }
-        if streams[slot].contentLeft >= 0 {
-            streams[slot].contentLeft &-= content
-            let left = streams[slot].contentLeft
-            guard left == 0 || left > 0 && !frameEndsStream else {
-                return failData(slot, .protocolError, .contentLengthMismatch, frame, &workspace)
-            }
-        }
-        streams[slot].held &+= content
-        measure(frame.length, slot, &workspace)
-        if overhead > 0 {
-            owe(overhead, &workspace)
-            if !frameEndsStream {
-                streams[slot].owed &+= overhead
-                updateStreamWindow(slot, &workspace)
-            }
-        }
-        if content <= 4, !frameEndsStream { return charge(content == 0 ? .emptyData : .tinyData, &workspace) }
-        return nil
-    }
-
-    /// The frame's bytes are skipped, and go back into the connection's window.
-    private mutating func failData(
-        _ slot: Int, _ code: HTTP2ErrorCode, _ fault: HTTP2Fault, _ frame: HTTP2FrameHeader,
-        _ workspace: inout HTTP2Workspace
-    ) -> Event? {
-        (phase, payloadLeft) = (.skip, payloadLeft &+ paddingLeft)
-        owe(frame.length, &workspace)
-        return failStream(slot, code, fault, &workspace)
-    }
-
-    private mutating func readDataOfNone(_ frame: HTTP2FrameHeader, _ workspace: inout HTTP2Workspace) -> Event? {
-        owe(frame.length, &workspace)
-        switch absence(of: frame.stream) {
-        case .idle: return refuse(.protocolError, .idleStream, &workspace)
-        case .resetByUs: return charge(.lateFrameFlood, &workspace)
-        case .ended, .closed:
-            writeReset(id: frame.stream, .streamClosed, &workspace)
-            return charge(.madeYouReset, &workspace)
-        }
-    }
-
-    private mutating func readData(_ position: inout Int, _ end: Int, _ workspace: inout HTTP2Workspace) -> Event? {
-        // The owner may have reset the stream since the last piece.
-        guard streams[frameSlot].id == frameStream, streams[frameSlot].flags.contains(.isOpen) else {
-            // What of this frame was not handed out is in `held` of a closed slot, and goes back with it.
-            (phase, payloadLeft) = (.skip, payloadLeft &+ paddingLeft)
-            return nil
-        }
-        let count = Swift.min(payloadLeft, end &- position)
-        let start = position
-        position &+= count
-        payloadLeft &-= count
-        let isEnd = payloadLeft == 0 && frameEndsStream
-        if payloadLeft == 0 {
-            if paddingLeft > 0 {
-                (phase, payloadLeft, paddingLeft) = (.skip, paddingLeft, 0)
-            } else {
-                phase = .frame
-            }
-        }
-        guard count > 0 || isEnd else { return nil }
-        if isEnd { endRemotely(frameSlot) }
-        return .data(slot: frameSlot, ByteRange(start: start, count: count), endStream: isEnd)
-    }
-
     // MARK: RST_STREAM, §6.4
 
     private mutating func readReset(
@@ -264,8 +162,9 @@ extension HTTP2Connection {
             return nil
         }
         guard frame.length % 6 == 0 else { return refuse(.frameSizeError, .badFrameSize, &workspace) }
-        (phase, payloadLeft, pendingPeerWindow) = (.settings, frame.length, -1)
-        settingsEntry = 0
+        (phase, payloadLeft, settingsEntry) = (.settings, frame.length, 0)
+        (pendingPeerWindow, pendingPeerFrame, pendingPeerStreams) = (-1, -1, -1)
+        (pendingPeerTable, pendingPeerTableLeast) = (-1, .max)
         return charge(.settingsFlood, &workspace)
     }
 
@@ -281,19 +180,19 @@ extension HTTP2Connection {
         // More than there are settings, many times over.
         if settingsEntry & 31 == 0, let event = charge(.settingsFlood, &workspace) { return event }
         switch id {
-        case 1: encoder.setPeerLimit(value)
+        case 1: (pendingPeerTable, pendingPeerTableLeast) = (value, Swift.min(pendingPeerTableLeast, value))
         case 2:
             // A server must not offer to take pushes; a client may refuse or allow them. §6.5.2
             guard value == 0 || value == 1 && role == .server else {
                 return refuse(.protocolError, .badSetting, &workspace)
             }
-        case 3: peerStreamsMax = value
+        case 3: pendingPeerStreams = value
         case 4:
             guard value <= 0x7FFF_FFFF else { return refuse(.flowControlError, .badSetting, &workspace) }
             pendingPeerWindow = value
         case 5:
             guard 16_384...16_777_215 ~= value else { return refuse(.protocolError, .badSetting, &workspace) }
-            peerFrameBytesMax = value
+            pendingPeerFrame = value
         case 8, 9:
             // RFC 8441 §3, RFC 9218 §2.1
             guard value <= 1 else { return refuse(.protocolError, .badSetting, &workspace) }
@@ -304,6 +203,12 @@ extension HTTP2Connection {
 
     private mutating func finishSettings(_ workspace: inout HTTP2Workspace) -> Event? {
         phase = .frame
+        if pendingPeerTable >= 0 {
+            encoder.setPeerLimit(pendingPeerTableLeast)
+            encoder.setPeerLimit(pendingPeerTable)
+        }
+        if pendingPeerStreams >= 0 { peerStreamsMax = pendingPeerStreams }
+        if pendingPeerFrame >= 0 { peerFrameBytesMax = pendingPeerFrame }
         if pendingPeerWindow >= 0 {
             let change = pendingPeerWindow - peerStreamWindow
             peerStreamWindow = pendingPeerWindow

@@ -6,8 +6,11 @@ extension HTTP2Connection {
     public func sendRoom(slot: Int) -> Int {
         let stream = streams[slot]
         guard stream.flags.contains([.isOpen, .headSent]), !stream.flags.contains(.localEnded) else { return 0 }
-        return Swift.max(0, Swift.min(stream.sendWindow, sendWindow))
+        return window(slot: slot)
     }
+
+    /// What both windows of a stream leave, whether or not there is anything to be sent yet.
+    public func window(slot: Int) -> Int { Swift.max(0, Swift.min(streams[slot].sendWindow, sendWindow)) }
 
     /// The peer's number of the stream, 0 for a request that was not sent.
     public func streamID(slot: Int) -> UInt32 { streams[slot].id }
@@ -133,7 +136,8 @@ extension HTTP2Connection {
             streams[slot].flags.contains([.isOpen, .headSent]), "content of a stream that has no head, or ended")
         streams[slot].sendWindow &-= count
         sendWindow &-= count
-        budget.credit(HTTP2Budget.dataFrameCredit)
+        let isCutShort = streams[slot].sendWindow == 0 || sendWindow == 0
+        budget.credit(isCutShort ? HTTP2Budget.credit(cutShortAt: count) : HTTP2Budget.dataFrameCredit)
         let id = streams[slot].id
         let frame = HTTP2FrameHeader(
             type: .data, flags: endStream ? HTTP2FrameHeader.endStream : 0, stream: id, payload: count)
@@ -163,7 +167,11 @@ extension HTTP2Connection {
     ) {
         guard phase != .failed else { return }
         isGoingAway = true
-        if final { lastProcessed = Swift.min(lastProcessed, lastPeerStream) }
+        if final {
+            // A head that is half read opens nothing any more: its client sends it elsewhere.
+            let isHalfRead = blockStream != 0 && blockIsNew
+            lastProcessed = Swift.min(lastProcessed, isHalfRead ? Swift.max(blockStream, 2) &- 2 : lastPeerStream)
+        }
         putGoAway(lastProcessed, code, &workspace)
     }
 

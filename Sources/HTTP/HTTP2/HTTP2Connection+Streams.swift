@@ -68,12 +68,13 @@ extension HTTP2Connection {
         slotsInUse &-= 1
     }
 
-    enum Absence { case idle, resetByUs, ended, closed }
+    enum Absence { case idle, leftOut, resetByUs, ended, closed }
 
     /// What a number means that no open stream has.
     func absence(of id: UInt32) -> Absence {
         let isPeers = (id & 1 == 1) == (role == .server)
         if isPeers ? id > lastPeerStream : id >= nextStream { return .idle }
+        if isPeers, id > lastProcessed { return .leftOut }
         if !resetStreams.isEmpty {
             for index in 0..<128 where resetStreams[index] == id { return .resetByUs }
         }

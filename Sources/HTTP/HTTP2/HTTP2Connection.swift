@@ -149,7 +149,13 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     public internal(set) var peerFrameBytesMax = 16_384
     /// Streams that the peer lets us open.
     public internal(set) var peerStreamsMax = Int(Int32.max)
+    /// What a SETTINGS frame that is half read says: it holds once it is acknowledged. -1 where it says nothing. §6.5.3
     var pendingPeerWindow = -1
+    var pendingPeerFrame = -1
+    var pendingPeerStreams = -1
+    var pendingPeerTable = -1
+    /// Of several sizes of the table, the smallest has to be told too. RFC 7541 §4.2
+    var pendingPeerTableLeast = Int.max
     var settingsEntry = 0
 
     // Ending.

@@ -113,10 +113,13 @@ final class BodyTransfer {
                 }
             }
             if bytes > bytesMax { return .tooLarge }
+            if keepsInput, bytes > Self.keptBytesMax { stopKeeping(from) }
             if sourceIsDone { return .complete }
             if bytes >= stopAt { return .yield }
             if sourceHasMore(from) { continue }
-            switch from.mayHaveInput ? receive(from) : .blocked {
+            // An end that was read by an earlier try is not told of again.
+            let mayReceive = from.mayHaveInput || from.messageHasEnded
+            switch mayReceive ? receive(from, large: isBulk && (keepsInput || to.takesLargePieces)) : .blocked {
             case .bytes: continue
             case .blocked:
                 guard owesLineEnd else {
@@ -128,7 +131,6 @@ final class BodyTransfer {
             case .failed: return .sourceFailed
             case .endOfStream:
                 guard source == .untilClose, !from.isTruncated else { return .sourceEnded }
-                sourceIsDone = true
                 endSource(from, to)
             case .full: preconditionFailure("room was made before")
             }
@@ -159,12 +161,15 @@ final class BodyTransfer {
                 copy(buffer, from.inputCursor, count, to)
                 from.inputCursor += count
                 if !keepsInput { from.inputStart = from.inputCursor }
+                if from.messageHasEnded { endSource(from, to) }
                 return .staged
             }
             stageLineEnd(to)
             if sink == .chunked { stageSize(count, to) }
             takePending(from, count)
             owesLineEnd = sink == .chunked
+            // The end leaves with the last bytes, unless it is itself bytes that go behind them.
+            if sink == .asIs, from.messageHasEnded { endSource(from, to) }
             return .staged
         case .chunked:
             return decode(buffer, from, to)
@@ -240,6 +245,12 @@ final class BodyTransfer {
         }
     }
 
+    /// Too much has gone for another try.
+    private func stopKeeping(_ from: Stream) {
+        keepsInput = false
+        from.inputStart = pendingEnd > pendingStart ? pendingStart : from.inputCursor
+    }
+
     /// Whoever waits holds no buffer: so the next to receive takes the one that is still in the processor's cache.
     private func giveBackEmptyInput(_ from: Stream) {
         guard !keepsInput, pendingStart == pendingEnd else { return }
@@ -248,20 +259,21 @@ final class BodyTransfer {
     }
 
     /// Receives into the source's input, making room first.
-    private func receive(_ from: Stream) -> Stream.Fill {
+    private func receive(_ from: Stream, large: Bool) -> Stream.Fill {
         if !keepsInput {
             if from.inputCursor == from.inputEnd {
-                if isBulk, let buffer = from.input, buffer.capacity < BufferPool.largeBytes { from.dropInput() }
+                if isBulk, let buffer = from.input, (buffer.capacity == BufferPool.largeBytes) != large {
+                    from.dropInput()
+                }
                 (from.inputStart, from.inputCursor, from.inputEnd) = (0, 0, 0)
             } else if let buffer = from.input, from.inputEnd == buffer.capacity {
                 _ = from.compactInput()
             }
         } else if from.inputEnd - from.inputStart > Self.keptBytesMax {
-            keepsInput = false
-            from.inputStart = from.inputCursor
-            return receive(from)
+            stopKeeping(from)
+            return receive(from, large: large)
         }
-        return from.fill(large: isBulk)
+        return from.fill(large: large)
     }
 
     // MARK: Dropping
@@ -279,7 +291,7 @@ final class BodyTransfer {
             if sourceIsDone { return .complete }
             if dropped > Self.droppedBytesMax { return .tooLarge }
             guard from.mayHaveInput else { return .needInput }
-            switch receive(from) {
+            switch receive(from, large: isBulk) {
             case .bytes: continue
             case .blocked: return .needInput
             case .endOfStream: return .sourceEnded
@@ -349,6 +361,7 @@ final class BodyTransfer {
 
     /// The source framed its message itself, and its end has come.
     private func endSource(_ from: Stream, _ to: Stream) {
+        sourceIsDone = true
         let trailers = from.framesMessages ? from.receivedTrailers : []
         if to.framesMessages {
             if !trailers.isEmpty { to.stageTrailers(trailers.span) }

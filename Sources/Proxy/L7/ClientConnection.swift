@@ -253,10 +253,15 @@ final class ClientConnection: ClientStream {
         releaseInputIfEmpty()
         guard wait != .idle, requests > 0 else { return }
         wait = .idle
+        armTimer(at: idleLimit)
+    }
+
+    /// When a connection that falls idle now is closed. Varied, so that those of one moment do not end in one.
+    var idleLimit: MonotonicTime {
         let idle = listener.compiled.settings.timeouts.idle
         let spread = idle.count / 100 * listener.compiled.idleJitterPercent
         let jitter = spread > 0 ? Int64(worker.random() % UInt64(2 * spread + 1)) - spread : 0
-        armTimer(at: loop.now + idle + Nanoseconds(jitter))
+        return loop.now + idle + Nanoseconds(jitter)
     }
 
     // MARK: The end of an exchange

@@ -7,7 +7,7 @@ import PoiseModel
 extension Exchange {
     func readAnswer(of target: TargetStream) {
         while phase == .forwarding, self.target === target {
-            switch target.fill(large: target.pool.answersAreLarge) {
+            switch target.fill(large: target.pool.answersAreLarge && client.takesLargePieces) {
             case .bytes: answerBytesCame = true
             case .blocked: return
             case .full:
@@ -136,8 +136,10 @@ extension Exchange {
 
     /// Where a stream frames messages itself, its end is the message's, also behind a known length: trailers may come.
     /// That the length is kept to is checked by the stream.
-    private func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
-        guard source.framesMessages, case .length(let count) = told, count > 0 else { return told }
+    func framing(of told: BodyFraming, from source: Stream) -> BodyFraming {
+        guard source.framesMessages, case .length(let count) = told else { return told }
+        // Nothing, and nothing more.
+        if count == 0, source.messageHasEnded, source.receivedTrailers.isEmpty { return told }
         return .untilClose
     }
 

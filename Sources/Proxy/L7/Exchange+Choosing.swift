@@ -189,23 +189,13 @@ extension Exchange {
 
     /// A stream of a connection that others use too. It may have to wait for one to stand, or for its turn.
     private func share(_ pool: TargetPool) {
-        let group = self.group!
         let stream = HTTP2TargetStream(pool: pool, worker: worker)
         stream.exchange = self
         target = stream
-        stream.armTimer(at: now + group.compiled.settings.timeouts.connect)
+        stream.armTimer(at: now + group!.compiled.settings.timeouts.connect)
         do {
             try pool.shared.place(stream, pool)
-            if stream.waitsForPlace {
-                guard pool.shared.waitingCount <= group.compiled.settings.limits.queueMax else {
-                    dropTarget()
-                    group.counters.add(GroupCounter.queueOverflows)
-                    return fail(.queueFull)
-                }
-                group.counters.add(GroupCounter.queued)
-                isQueuedForPlace = true
-                stream.armTimer(at: now + group.compiled.settings.limits.queueTimeout)
-            }
+            if stream.waitsForPlace, !waitForPlace(of: stream, pool) { return }
             // The connection may have broken meanwhile, and another try have begun.
             guard target === stream else { return }
             forward(stream)
@@ -214,19 +204,6 @@ extension Exchange {
             stream.end()
             couldNotOpen(pool, error)
         }
-    }
-
-    func leftQueue(of stream: HTTP2TargetStream) {
-        leavePlaceQueue()
-        guard target === stream, !stream.isConnected else { return }
-        stream.armTimer(at: now + group!.compiled.settings.timeouts.connect)
-    }
-
-    /// Whatever ends the wait for a place in a connection.
-    func leavePlaceQueue() {
-        guard isQueuedForPlace else { return }
-        isQueuedForPlace = false
-        group?.counters.subtract(GroupCounter.queued)
     }
 
     /// Where connections are limited, one is taken already.
@@ -256,7 +233,9 @@ extension Exchange {
 
     func forward(_ target: TargetStream) {
         if target.framesMessages {
-            requestBody.sink = .asIs
+            // With trailers also behind a known length. A message of HTTP/1 with a length has no place for them: there they
+            // are left out, as any hop may do. RFC 9110 §6.5.1
+            requestBody.begin(framing(of: head.framing, from: client), sink: .asIs)
             target.neverIndexedNext = client.receivedNeverIndexed
         } else {
             requestBody.sink = sinkOfRequest

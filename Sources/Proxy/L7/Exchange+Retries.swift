@@ -102,6 +102,8 @@ extension Exchange {
         // Read the body again from its beginning.
         client.inputCursor = pinnedHead == nil ? head.headEnd : client.inputStart
         requestBody.begin(head.framing, sink: sinkOfRequest)
+        // Where a stream's end is the body's, it is read again, too.
+        if client.framesMessages, client.peerClosed { client.mayHaveInput = true }
         attempt(after: replacesStale ? nil : pool)
     }
 

@@ -15,7 +15,7 @@ extension Exchange {
                 return
             }
         }
-        if isQueuedForPlace {
+        if placeQueue != nil {
             group?.counters.add(GroupCounter.queueTimeouts)
             dropTarget()
             return fail(.queueTimeout)

@@ -4,7 +4,8 @@ import PoiseLoop
 import PoiseModel
 
 /// Waiting where `max_connections` is reached: for a slot of any target of the group; then, with the slot in hand, for
-/// a connection where pools of other workers hold all that the target may have.
+/// a connection where pools of other workers hold all that the target may have. With HTTP/2, waiting for a place in a
+/// connection. One bound and one deadline for all.
 extension Exchange {
     // MARK: For a slot
 
@@ -45,7 +46,45 @@ extension Exchange {
         worker.neighbours.post(from: worker.index) { $0.closeIdleInTheWay(of: limit, inGroup: slot) }
     }
 
-    // MARK: Both
+    // MARK: For a place in a shared connection
+
+    /// All are full, or none may be opened: the stream stands in a line at its target, and counts in the group's queue.
+    ///
+    /// - Returns: false where that is full, and the exchange over.
+    func waitForPlace(of stream: HTTP2TargetStream, _ pool: TargetPool) -> Bool {
+        guard let group, let queue = group.compiled.queue else { return true }
+        // Who waited before is let in, and who has a slot and only lacks the connection: as with HTTP/1.
+        let isBound = queuedUntil == .zero && !pool.shared.awaitsConnection
+        guard queue.enterAside(limit: isBound ? group.compiled.settings.limits.queueMax : .max) else {
+            dropTarget()
+            group.counters.add(GroupCounter.queueOverflows)
+            fail(.queueFull)
+            return false
+        }
+        placeQueue = queue
+        group.counters.add(GroupCounter.queued)
+        beginQueueTime(group)
+        stream.armTimer(at: queuedUntil)
+        return true
+    }
+
+    func leftQueue(of stream: HTTP2TargetStream) {
+        leavePlaceQueue()
+        guard target === stream else { return }
+        chosenAt = now
+        guard !stream.isConnected else { return }
+        stream.armTimer(at: now + group!.compiled.settings.timeouts.connect)
+    }
+
+    /// Whatever ends the wait for a place.
+    func leavePlaceQueue() {
+        guard let queue = placeQueue else { return }
+        placeQueue = nil
+        queue.leaveAside()
+        group?.counters.subtract(GroupCounter.queued)
+    }
+
+    // MARK: For a slot or a connection
 
     private func wait(in queue: SlotQueue, again ticket: UInt64?, limit: Int, refusing refused: [SlotLimiter]) -> Bool {
         let group = self.group!
@@ -65,14 +104,18 @@ extension Exchange {
         waitsIn = (queue, entered)
         phase = .queued
         group.counters.add(GroupCounter.queued)
-        // However often it waits, and whatever the timer stood for: rates are watched anew once bytes flow.
-        if queuedUntil == .zero {
-            keptPlace = nil
-            queuedUntil = now + group.compiled.settings.limits.queueTimeout
-        }
+        beginQueueTime(group)
+        // Whatever the timer stood for: rates are watched anew once bytes flow.
         clientWait = .queue
         client.armTimer(at: queuedUntil)
         return true
+    }
+
+    /// Once for all its tries, however often it waits.
+    private func beginQueueTime(_ group: GroupRuntime) {
+        guard queuedUntil == .zero else { return }
+        keptPlace = nil
+        queuedUntil = now + group.compiled.settings.limits.queueTimeout
     }
 
     /// - Returns: false when this waiter has stopped waiting: a slot is for the next.

@@ -102,8 +102,8 @@ final class Exchange {
     var downloadRate = RateWatch()
     var lastActivity = MonotonicTime.zero
 
-    /// It is counted as waiting for a place in a shared connection.
-    var isQueuedForPlace = false
+    /// Where it is counted as waiting for a place in a shared connection.
+    var placeQueue: SlotQueue?
     var answerIsBeingRead = false
     /// This try has had bytes of an answer, an interim one's too: another target would be asked twice for one answer.
     var answerBytesCame = false
@@ -279,7 +279,10 @@ final class Exchange {
         let isHere: Bool
         switch head.framing {
         case .none: isHere = true
-        case .length(let count): isHere = client.unreadCount >= count
+        case .length(let count):
+            isHere =
+                client.unreadCount >= count
+                && (!client.framesMessages || client.messageHasEnded && client.receivedTrailers.isEmpty)
         case .chunked, .untilClose: isHere = false
         }
         guard !isHere else { return }

@@ -207,11 +207,18 @@ extension Exchange {
             room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)
         let bytes = buffer.bytes(0, answer.headEnd)
         var start = answer.headStart
-        if !answer.hasPlainLine {
+        let isFramed = target?.framesMessages ?? false
+        // HTTP/2 has no phrases.
+        let lacksPhrase = isFramed && !client.framesMessages
+        if lacksPhrase || !answer.hasPlainLine {
             writer.append(text: "HTTP/1.1 ")
             writer.appendDecimal(UInt(answer.status))
             writer.append(0x20)
-            if !answer.reason.isEmpty { writer.append(bytes, answer.reason) }
+            if lacksPhrase {
+                writer.append(text: reasonPhrase(answer.status))
+            } else if !answer.reason.isEmpty {
+                writer.append(bytes, answer.reason)
+            }
             writer.append(text: "\r\n")
             start = answer.fieldsStart
         }
@@ -231,7 +238,6 @@ extension Exchange {
                 writer.append(worker.currentDate().span)
                 writer.append(text: "\r\n")
             }
-            let isFramed = target?.framesMessages ?? false
             writer.append(text: isFramed ? Self.via2 : answer.version == .http11 ? Self.via11 : Self.via10)
             writeStrictTransport(to: &writer)
             if answerBody.sink == .chunked { writer.append(text: "Transfer-Encoding: chunked\r\n") }

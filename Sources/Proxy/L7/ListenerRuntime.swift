@@ -126,6 +126,9 @@ final class ListenerRuntime {
         counters.add(ListenerCounter.accepted)
     }
 
+    /// As logs and metrics show it.
+    var name: String { compiled.settings.name ?? compiled.settings.id }
+
     func countRefusal(_ reason: ConnectionRefusal) {
         counters.add(ListenerCounter.firstConnectionRefusal + reason.rawValue)
     }
@@ -252,8 +255,7 @@ final class Acceptor: Channel {
         self.hold = hold
         if loop.now >= nextReport {
             nextReport = loop.now + .seconds(1)
-            listener.worker.events.acceptHeld(
-                listener.compiled.settings.name ?? listener.compiled.settings.id, hold, code)
+            listener.worker.events.acceptHeld(listener.name, hold, code)
         }
         armTimer(at: loop.now + .milliseconds(100))
     }

@@ -188,11 +188,20 @@ class Stream: Channel {
     /// What must leave before anything else, in bytes.
     var stagedCount: Int { outputEnd - outputStart }
 
+    /// How much of a body would be taken at once, as far as the peer tells beforehand: an HTTP/2 peer's windows do.
+    var sendRoom: Int { .max }
+
+    /// Whether what is read for this side may fill a large buffer: whoever is waited for holds a standard one at most.
+    final var takesLargePieces: Bool { sendRoom >= BufferPool.largeBytes }
+
     /// Field lines of a trailer section for the end of the message; only where ``framesMessages``.
     func stageTrailers(_ lines: Span<UInt8>) {}
 
     /// Field lines that came behind the content, in the form of HTTP/1; only where ``framesMessages``.
     var receivedTrailers: [UInt8] { [] }
+
+    /// The peer's message is whole, and what is not yet taken of it is in the input; only where ``framesMessages``.
+    var messageHasEnded: Bool { false }
 
     /// Free bytes behind what is staged.
     final var outputRoom: Int { output.map { $0.capacity - outputEnd } ?? BufferPool.standardBytes }

@@ -31,8 +31,12 @@ final class TargetPool {
     }
 
     func replace(group: CompiledGroup, target: CompiledTarget) {
+        defer { shared.goOn(self) }
         // What was opened under another limit is not counted under this one.
-        if target.limit !== self.target.limit { closeIdle() }
+        if target.limit !== self.target.limit {
+            closeIdle()
+            shared.retire()
+        }
         // They speak to another name, by other rules, or in another language.
         if group.tls !== self.group.tls || target.tlsName != self.target.tlsName
             || group.settings.version != self.group.settings.version
@@ -84,7 +88,7 @@ final class TargetPool {
     func mayOpen() -> Bool { target.limit.map { $0.connectionQueue.take($0.connections) } ?? true }
 
     /// An idle connection here keeps an exchange elsewhere from opening its own.
-    private var isInTheWay: Bool { target.limit.map { !$0.connectionQueue.isEmpty } ?? false }
+    var isInTheWay: Bool { target.limit.map { !$0.connectionQueue.isEmpty } ?? false }
 
     /// Closes what has been idle longest, for as long as somebody waits for that.
     func closeIdleInTheWay() {
@@ -94,6 +98,7 @@ final class TargetPool {
             coldest.leavePool()
             coldest.end()
         }
+        shared.closeIdle { isInTheWay }
     }
 
     /// - Returns: whether there were any.

@@ -89,7 +89,7 @@ public final class CompiledGroup: Sendable {
     public let counters: CounterBlock
     public let totalTime: Histogram
     public let targetTime: Histogram
-    /// Waiting exchanges of a group with `max_connections`; `nil` without that limit.
+    /// Waiting exchanges of a group with `max_connections` or with shared connections; `nil` where nobody ever waits.
     public let queue: SlotQueue?
     /// The tables of a group that goes by keys, made once for all workers; `nil` for another algorithm.
     let keyed: TieredScheduler?

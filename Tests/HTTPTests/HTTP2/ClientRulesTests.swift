@@ -133,6 +133,27 @@ struct ClientRulesTests {
         #expect(client.openStream() == first)
     }
 
+    @Test("§6.5.3 SETTINGS hold as a whole, when they are acknowledged, and not while they are half read")
+    func halfSettings() throws {
+        let client = Endpoint(.client)
+        _ = client.receive(settings([(1, 0), (3, 1)]).bytes)
+        // The table may be used again, longer frames sent, and more streams opened.
+        let more = settings([(1, 4096), (3, 2), (5, 20_000), (4, 100_000)]).bytes
+        _ = client.receive(Array(more.dropLast()))
+        let slot = try client.open()
+        #expect(client.openStream() == nil && client.connection.peerFrameBytesMax == 16_384)
+        _ = client.takeSent()
+        client.sendHead(slot, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        // A table of no bytes: 0x20. RFC 7541 §6.3
+        #expect(try #require(frames(client.takeSent()).last).payload.first == 0x20)
+        _ = client.receive([more.last!])
+        #expect(frames(client.takeSent()) == [Frame(type: 4, flags: 1)])
+        let second = try client.open()
+        #expect(client.connection.peerFrameBytesMax == 20_000)
+        client.sendHead(second, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try #require(frames(client.takeSent()).last).payload.starts(with: [0x3F, 0xE1, 0x1F]))
+    }
+
     @Test("§6.9.2 a smaller initial window takes room from open streams, below zero too")
     func windows() throws {
         let client = Endpoint(.client)

@@ -29,6 +29,61 @@ struct HTTP2LifeTests {
         #expect(server.isIdle)
     }
 
+    /// A field that enters the dynamic table. RFC 7541 §6.2.1
+    private func indexed(_ name: String, _ value: String) -> [UInt8] {
+        [0x40, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
+    }
+
+    @Test("§6.8 what crosses the last GOAWAY is ignored as a whole, but fills the table and counts for the window")
+    func leavesOut() {
+        var settings = HTTP2LocalSettings()
+        settings.windowBytesMax = 65_535
+        let server = ready(settings)
+        _ = server.receive(headers(1, postFields, end: false).bytes)
+        server.goAway(final: true)
+        _ = server.takeSent()
+        let content = [UInt8](repeating: 0, count: 12_000)
+        for stream in stride(from: UInt32(3), to: 11, by: 2) {
+            let crossed = [
+                Frame(type: 1, flags: 4, stream: stream, payload: indexed("x-of-\(stream)", "1")),
+                data(stream, content), windowUpdate(stream, 1),
+                headers(stream, [("x-trailer", "1")]),
+            ]
+            #expect(server.receive(crossed.flatMap(\.bytes)).isEmpty, "stream \(stream)")
+        }
+        #expect(server.receive(headers(11).bytes + Frame(type: 3, stream: 11, payload: big(8)).bytes).isEmpty)
+        let updates = frames(server.takeSent())
+        #expect(updates.count == 1 && updates.allSatisfy { $0.type == 8 && $0.stream == 0 })
+        // The streams from before go on, with the tables that both sides have by now: 62 is what came last.
+        #expect(
+            server.receive(Frame(type: 1, flags: 5, stream: 1, payload: [0x80 | 62, 0x80 | 65]).bytes).map(\.text)
+                == ["x-of-9: 1\r\nx-of-3: 1\r\n\r\n"])
+    }
+
+    @Test("§6.8 what never ends to cross the last GOAWAY is a flood")
+    func leavesOutNotForEver() {
+        let server = ready()
+        _ = server.receive(headers(1, postFields, end: false).bytes)
+        server.goAway(final: true)
+        let crossed = headers(3, end: false).bytes + headers(3).bytes
+        var received: [Endpoint.Happening] = []
+        for _ in 0..<2_501 where received.isEmpty { received = server.receive(crossed) }
+        #expect(received.map(\.event) == [.refusedConnection(.enhanceYourCalm, .lateFrameFlood)])
+    }
+
+    @Test("§6.8 a head that is half read when the last GOAWAY leaves is told as not processed, and opens nothing")
+    func goesAwayWithinHead() {
+        let server = ready()
+        _ = server.receive(headers(1).bytes + headers(3).bytes.dropLast())
+        server.goAway(final: false)
+        _ = server.takeSent()
+        server.goAway(final: true)
+        #expect(frames(server.takeSent()) == [Frame(type: 7, payload: big(1) + big(0))])
+        #expect(server.receive(Array(headers(3).bytes.suffix(1)) + headers(5).bytes).isEmpty)
+        server.release(0)
+        #expect(server.isIdle)
+    }
+
     @Test("§8.1 a request whose answer is complete is cut off with NO_ERROR, any other one with CANCEL")
     func releases() {
         let server = ready()
@@ -43,6 +98,22 @@ struct HTTP2LifeTests {
         // What was on its way counts for the connection's window and for nothing else.
         #expect(server.receive(data(1).bytes + data(3).bytes).isEmpty)
         #expect(server.takeSent().isEmpty)
+    }
+
+    @Test("§8.1.1 requests whose Content-Length has no content take no slots: nobody would release them")
+    func slotsOfMalformed() {
+        var settings = HTTP2LocalSettings()
+        settings.streamsMax = 4
+        let server = ready(settings)
+        let bad = postFields + [("content-length", "5")]
+        for stream in stride(from: UInt32(1), to: 41, by: 2) {
+            #expect(
+                server.receive(headers(stream, bad).bytes).map(\.event)
+                    == [.streamRefused(.protocolError, .contentLengthMismatch)])
+            #expect(frames(server.takeSent()) == [Frame(type: 3, stream: stream, payload: big(1))])
+        }
+        #expect(server.isIdle)
+        #expect(server.receive(headers(41).bytes).map(\.event) == [.head(slot: 0, endStream: true)])
     }
 
     @Test("content that its owner never consumed goes back into the connection's window when the stream is released")

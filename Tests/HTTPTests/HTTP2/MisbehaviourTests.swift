@@ -221,6 +221,29 @@ struct MisbehaviourTests {
         #expect(server.patience > 5_000)
     }
 
+    @Test(
+        "windows that open by a few bytes are paid from the patience, others by the content that they let through",
+        arguments: [(1, 5_001), (63, 5_001), (64, 10_001), (127, 10_001), (128, nil), (16_384, nil)] as [(Int, Int?)])
+    func drips(window: Int, roundsMax: Int?) {
+        let server = Endpoint(.server)
+        _ = server.receive(
+            preface + settings([(4, UInt32(window))]).bytes + windowUpdate(0, 1 << 30).bytes + headers(1).bytes)
+        server.sendHead(0, "HTTP/1.1 200 OK\r\n\r\n")
+        let content = [UInt8](repeating: 7, count: window)
+        for round in 1...20_000 {
+            #expect(server.sendRoom(0) == window)
+            server.sendData(0, content)
+            _ = server.takeSent()
+            for happening in server.receive(windowUpdate(1, UInt32(window)).bytes) {
+                guard case .refusedConnection(let code, let fault) = happening.event else { continue }
+                #expect((code, fault) == (.enhanceYourCalm, .windowUpdateFlood))
+                #expect(round <= roundsMax ?? 0)
+                return
+            }
+        }
+        #expect(roundsMax == nil, "it goes on")
+    }
+
     @Test("a browser that cancels a hundred requests now and then, a gRPC client, an eager reader: nobody is cut off")
     func honest() throws {
         let server = Endpoint(.server)

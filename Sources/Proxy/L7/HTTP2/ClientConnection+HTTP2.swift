@@ -56,7 +56,7 @@ extension ClientConnection: HTTP2SessionOwner {
         } else if http2.openCount == 0 {
             guard wait != .idle else { return }
             wait = .idle
-            armTimer(at: min(loop.now + listener.compiled.settings.timeouts.idle, ageLimit))
+            armTimer(at: min(idleLimit, ageLimit))
         } else if wait != .signOfLife {
             let interval = listener.compiled.settings.http2.pingInterval
             wait = .signOfLife
@@ -171,6 +171,7 @@ extension ClientConnection: HTTP2SessionOwner {
     func failed(_ fault: HTTP2Fault) {
         guard let http2 else { return }
         countEnd(fault)
+        worker.http2Ended(fault) { .client(listener: listener.name, address) }
         self.http2 = nil
         http2.dropAll()
         listener.counters.subtract(ListenerCounter.http2Open)

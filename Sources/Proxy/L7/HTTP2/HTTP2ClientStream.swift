@@ -80,7 +80,9 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
     override var mayContinue: Bool { connection.mayContinue }
     override var deliveredBytes: Int { sentBytes }
     override var stagedCount: Int { outputEnd - outputStart + (lane?.session?.stagedCount ?? 0) }
+    override var sendRoom: Int { messageRoom }
     override var receivedTrailers: [UInt8] { lane?.trailers ?? [] }
+    override var messageHasEnded: Bool { lane?.isEmptyForGood ?? false }
     override var receivedNeverIndexed: UInt64 { lane?.neverIndexed ?? 0 }
 
     override func fill(large: Bool) -> Fill { lane?.fill(self) ?? .failed }

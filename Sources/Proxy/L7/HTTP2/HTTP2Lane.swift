@@ -26,11 +26,14 @@ final class HTTP2Lane {
     var stream: (any HTTP2Stream)?
     /// Its stream waits for room.
     var isWaiting = false
+    /// Its window grew, which its stream has not been told of.
+    var isWidened = false
     /// Something came that its stream has not been told of.
     var hasNews = false
     /// The stream is gone and the peer may not know yet: what still comes is dropped.
     private(set) var isDraining = false
     var drained = 0
+    var drainsUntil = MonotonicTime.zero
     /// It is in the session's list of those that wait, or did.
     var isListed = false
     /// Field lines that end our message.
@@ -43,6 +46,8 @@ final class HTTP2Lane {
     init(session: HTTP2Session, slot: Int) { (self.session, self.slot) = (session, slot) }
 
     var hasWaiting: Bool { waitingEnd > waitingStart }
+    /// The peer's message is whole, and all of it was taken.
+    var isEmptyForGood: Bool { peerHasEnded && !hasWaiting && !wasReset }
     /// A fill would find something.
     var mayHaveInput: Bool { hasWaiting || peerHasEnded || wasReset }
 

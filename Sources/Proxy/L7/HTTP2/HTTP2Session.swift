@@ -32,32 +32,37 @@ protocol HTTP2SessionOwner: AnyObject {
 final class HTTP2Session {
     /// The socket with its buffers. It owns the session.
     unowned let carrier: Stream
-    private unowned let owner: any HTTP2SessionOwner
-    private let worker: Worker
+    unowned let owner: any HTTP2SessionOwner
+    let worker: Worker
     private let role: HTTP2Connection.Role
-    private let machine: RawCell<HTTP2Connection>
-    private let workspace: RawCell<HTTP2Workspace>
+    let machine: RawCell<HTTP2Connection>
+    let workspace: RawCell<HTTP2Workspace>
     /// By the machine's slot.
     private let lanes = RawTable<HTTP2Lane?>()
     /// Lanes whose streams wait for room in a window or in the output.
-    private let waiting = RawTable<HTTP2Lane>()
+    let waiting = RawTable<HTTP2Lane>()
+    /// Lanes whose windows grew while they waited; `wakesAll`: the window of all did.
+    let widened = RawTable<HTTP2Lane>()
+    var wakesAll = false
     /// Lanes with content that their streams have not been told of.
     private let withNews = RawTable<HTTP2Lane>()
     /// Requests whose head was read in this turn, in their order.
     private let opened = RawTable<Opening>()
     /// Frames that found no room in the carrier's output, behind all that is there.
-    private var spill: [UInt8] = []
-    private var isDirty = false
+    var spill: [UInt8] = []
+    var isDirty = false
     private var isReading = false
-    private(set) var hasFailed = false
+    var hasFailed = false
     /// The socket refused a send: to be told in the next turn.
-    private var isBroken = false
+    var isBroken = false
     /// Content or reading stopped for want of room in the output; and there is room again.
-    private var outputWasFull = false
-    private var mayGoOn = false
+    var outputWasFull = false
+    var mayGoOn = false
     /// After GOAWAY the machine tells which streams it left out, without further bytes.
     private var hasReports = false
     private(set) var openCount = 0
+    /// Streams whose answer is whole and whose request is not, oldest first.
+    private var draining: [HTTP2Lane] = []
     /// A PING is out since then; `distantFuture` while none is.
     private var pingedAt = MonotonicTime.distantFuture
 
@@ -67,8 +72,6 @@ final class HTTP2Session {
         let refusal: Refusal?
     }
 
-    /// Content stops here, so that heads and the machine's answers find room behind it.
-    private static var contentStagedMax: Int { 128 * 1024 }
     /// A peer that does not read is not read from.
     private static var repliesStagedMax: Int { 160 * 1024 }
     private static var eventsPerTurn: Int { 256 }
@@ -87,6 +90,7 @@ final class HTTP2Session {
         guard !isReading else { return }
         isReading = true
         defer { isReading = false }
+        if !draining.isEmpty { endDraining() }
         var events = 0
         while carrier.isOpen, !hasFailed {
             if carrier.unreadCount > 0, !readEvents(&events) { return carrier.again() }
@@ -144,6 +148,7 @@ final class HTTP2Session {
 
     private func tellWhatCame() {
         tellOfContent()
+        tellOfRoom()
         tellOfRequests()
     }
 
@@ -185,10 +190,10 @@ final class HTTP2Session {
             drop(slot, code)
         case .streamRefused(_, let fault): owner.count(fault)
         case .writable(let slot):
-            if let slot { wake(slot) } else { wakeAll() }
+            if let slot { wakeLater(slot) } else { wakesAll = true }
         case .settingsChanged:
             // Windows of streams that are open changed with the initial one.
-            wakeAll()
+            wakesAll = true
             owner.termsChanged()
         case .goAway:
             hasReports = true
@@ -226,7 +231,7 @@ final class HTTP2Session {
         while opened.popLast() != nil {}
     }
 
-    private func lane(_ slot: Int) -> HTTP2Lane? { slot < lanes.count ? lanes[slot] : nil }
+    func lane(_ slot: Int) -> HTTP2Lane? { slot < lanes.count ? lanes[slot] : nil }
 
     private func open(_ slot: Int) -> HTTP2Lane {
         while lanes.count <= slot { lanes.append(nil) }
@@ -255,6 +260,7 @@ final class HTTP2Session {
     func dropAll() {
         hasFailed = true
         for slot in lanes.indices { drop(slot, .cancel) }
+        draining = []
     }
 
     // MARK: Streams
@@ -270,7 +276,7 @@ final class HTTP2Session {
     func release(_ slot: Int) {
         guard let lane = lane(slot) else { return }
         lanes[slot] = nil
-        if !lane.isDraining { openCount -= 1 }
+        if lane.isDraining { draining.removeAll { $0 === lane } } else { openCount -= 1 }
         if !hasFailed {
             emit(HTTP2Connection.replyBytesMax) {
                 machine.value.release(slot: slot, workspace: &workspace.value, to: &$0)
@@ -285,17 +291,28 @@ final class HTTP2Session {
     /// - Parameter unread: what had come and was not passed on.
     func beganDraining(_ lane: HTTP2Lane, unread: Int) {
         openCount -= 1
+        lane.drainsUntil = worker.loop.now + Self.drainTime
+        draining.append(lane)
         if unread > 0 { consumed(lane.slot, unread) }
+        if draining.count > Self.drainingMax { draining[0].close(worker.loop) }
         owner.streamClosed()
     }
 
-    /// More than this of a request that is answered is not listened to.
+    /// More than this of a request that is answered is not listened to, not for longer, and not of more at a time: they count
+    /// among the streams that the client may have open.
     private static var drainedBytesMax: Int { 256 * 1024 }
+    private static var drainTime: Nanoseconds { .seconds(2) }
+    private static var drainingMax: Int { 8 }
 
     private func drain(_ lane: HTTP2Lane, _ count: Int, ends: Bool) {
         lane.drained += count
         if count > 0 { consumed(lane.slot, count) }
         if ends || lane.drained > Self.drainedBytesMax { lane.close(worker.loop) }
+    }
+
+    /// Those whose time is over. Of a client that says nothing they hurt nobody: asked whenever it does.
+    private func endDraining() {
+        while let lane = draining.first, lane.drainsUntil <= worker.loop.now { lane.close(worker.loop) }
     }
 
     func reset(_ slot: Int, _ code: HTTP2ErrorCode) {
@@ -309,205 +326,6 @@ final class HTTP2Session {
         guard !hasFailed else { return }
         emit(HTTP2Connection.replyBytesMax) {
             machine.value.consumed(slot: slot, count, workspace: &workspace.value, to: &$0)
-        }
-    }
-
-    // MARK: Writing
-
-    /// - Parameters:
-    ///   - text: as HTTP/1 has it.
-    ///   - isHTTPS: a request's scheme.
-    func sendHead(_ lane: HTTP2Lane, _ text: Span<UInt8>, endsMessage: Bool, isHTTPS: Bool, neverIndexed: UInt64) {
-        guard !hasFailed else { return }
-        let isSent = emit(HTTP2Connection.headBytesMax(text.count)) {
-            machine.value.sendHead(
-                slot: lane.slot, text, endStream: endsMessage, isHTTPS: isHTTPS, neverIndexed: neverIndexed,
-                workspace: &workspace.value, to: &$0)
-        }
-        if !isSent { reset(lane.slot, .internalError) }
-    }
-
-    /// - Returns: how many of the bytes were taken: as many as the windows and the output have room for.
-    func sendContent(_ lane: HTTP2Lane, _ buffer: Buffer, _ start: Int, _ end: Int, ends: Bool) -> Int {
-        guard !hasFailed else { return 0 }
-        var position = start
-        while position < end {
-            if stagedCount >= Self.contentStagedMax { flush() }
-            guard !hasFailed else { break }
-            let room = min(
-                machine.value.sendRoom(slot: lane.slot), Self.contentStagedMax - stagedCount,
-                machine.value.peerFrameBytesMax)
-            guard room > 0 else {
-                if stagedCount >= Self.contentStagedMax { outputWasFull = true }
-                break
-            }
-            let count = min(room, end - position)
-            let isLast = ends && position + count == end && lane.trailersToSend.isEmpty
-            emit(count + 9) {
-                machine.value.sendDataHeader(slot: lane.slot, count: count, endStream: isLast, to: &$0)
-                $0.append(buffer.bytes(position, position + count))
-            }
-            position += count
-        }
-        if ends, position == end, !lane.trailersToSend.isEmpty { sendEnd(lane) }
-        return position - start
-    }
-
-    /// Ends a message whose content has left: with its trailers where it has some.
-    func sendEnd(_ lane: HTTP2Lane) {
-        guard !hasFailed else { return }
-        guard !lane.trailersToSend.isEmpty else {
-            return emit(9) { machine.value.sendDataHeader(slot: lane.slot, count: 0, endStream: true, to: &$0) }
-        }
-        var lines = lane.trailersToSend
-        lane.trailersToSend = []
-        lines.append(text: "\r\n")
-        let isSent = emit(HTTP2Connection.headBytesMax(lines.count)) {
-            machine.value.sendTrailers(slot: lane.slot, lines.span, workspace: &workspace.value, to: &$0)
-        }
-        if !isSent { reset(lane.slot, .internalError) }
-    }
-
-    /// Appends frames to what leaves at the end of the wake-up.
-    ///
-    /// - Parameter bytesMax: how many bytes `write` appends at most.
-    @inline(__always)
-    private func emit<Result>(_ bytesMax: Int, _ write: (inout BufferWriter) -> Result) -> Result {
-        if spill.isEmpty, carrier.outputEnd - carrier.outputStart + bytesMax <= BufferPool.largeBytes {
-            var writer = carrier.stage(room: bytesMax)
-            let before = writer.end
-            let result = write(&writer)
-            if writer.end > before { markDirty() }
-            carrier.commit(writer)
-            return result
-        }
-        return emitSpilled(write)
-    }
-
-    /// A peer that reads slowly, and much to tell it: frames wait in memory of their own. How much that can be is bounded:
-    /// content stops before, reading stops too, and each open stream has one head and one end.
-    @inline(never)
-    private func emitSpilled<Result>(_ write: (inout BufferWriter) -> Result) -> Result {
-        let buffer = worker.loop.takeLargeBuffer()
-        var writer = BufferWriter(buffer, at: 0)
-        let result = write(&writer)
-        precondition(!writer.overflowed, "frames larger than a large buffer")
-        spill.append(buffer.bytes(0, writer.end))
-        worker.loop.releaseBuffer(buffer)
-        markDirty()
-        return result
-    }
-
-    private func markDirty() {
-        guard !isDirty else { return }
-        isDirty = true
-        worker.flushAtEndOfWakeUp(self)
-    }
-
-    /// What must leave before anything else, in bytes.
-    var stagedCount: Int { carrier.outputEnd - carrier.outputStart + spill.count }
-
-    /// Sends what is staged, as far as the kernel takes it.
-    func flush() {
-        isDirty = false
-        guard carrier.isOpen else { return }
-        while true {
-            switch carrier.flushOutput() {
-            case .blocked: return
-            case .failed: return breakLater()
-            case .done: break
-            }
-            guard !spill.isEmpty else { break }
-            let count = min(spill.count, BufferPool.largeBytes / 2)
-            var writer = carrier.stage(room: count)
-            writer.append(spill.span.extracting(0..<count))
-            carrier.commit(writer)
-            spill.removeFirst(count)
-        }
-        if !carrier.hasOutput { carrier.releaseOutput() }
-        guard outputWasFull else { return }
-        // No event tells that there is room again: the kernel took all.
-        outputWasFull = false
-        mayGoOn = true
-        carrier.again()
-    }
-
-    /// The socket is broken. Whoever sends may be in the middle of a stream's work: the end comes in a turn of its own.
-    private func breakLater() {
-        (hasFailed, isBroken) = (true, true)
-        carrier.again()
-    }
-
-    /// Before anything else in a turn of the carrier.
-    ///
-    /// - Returns: false when the connection has ended.
-    func beginTurn() -> Bool {
-        if isBroken {
-            isBroken = false
-            owner.disconnected()
-            return false
-        }
-        if mayGoOn {
-            mayGoOn = false
-            wakeAll()
-        }
-        return carrier.isOpen
-    }
-
-    /// The socket takes bytes again.
-    func mayWrite() {
-        flush()
-        guard carrier.isOpen, !carrier.hasOutput, spill.isEmpty else { return }
-        wakeAll()
-        // Reading may have stopped for want of room.
-        if carrier.unreadCount > 0 { read() }
-    }
-
-    // MARK: Waiting for room
-
-    /// Tells the lane's stream when its window or the output has room again.
-    func waitForRoom(_ lane: HTTP2Lane) {
-        lane.isWaiting = true
-        guard !lane.isListed else { return }
-        if waiting.count > 2 * openCount + 64 { forgetClosed() }
-        lane.isListed = true
-        waiting.append(lane)
-    }
-
-    /// Streams that ended while they waited: a client that never opens its window would let them pile up.
-    private func forgetClosed() {
-        var still: [HTTP2Lane] = []
-        while let lane = waiting.popLast() { if lane.session != nil { still.append(lane) } }
-        for lane in still.reversed() { waiting.append(lane) }
-    }
-
-    private func wake(_ slot: Int) {
-        guard let lane = lane(slot), lane.isWaiting else { return }
-        guard stagedCount < Self.contentStagedMax else { return outputWasFull = true }
-        lane.isWaiting = false
-        lane.stream?.mayWrite()
-    }
-
-    /// The more urgent first (RFC 9218 §10); of equals who has waited longest.
-    private func wakeAll() {
-        guard !waiting.isEmpty else { return }
-        var woken: [HTTP2Lane] = []
-        while let lane = waiting.popLast() {
-            lane.isListed = false
-            if lane.isWaiting, lane.session != nil { woken.append(lane) }
-        }
-        woken.reverse()
-        for urgency in UInt8(0)...7 {
-            for lane in woken where lane.isWaiting && lane.session != nil {
-                guard machine.value.priority(slot: lane.slot).urgency == urgency else { continue }
-                guard stagedCount < Self.contentStagedMax, carrier.isOpen, !hasFailed else {
-                    outputWasFull = true
-                    waitForRoom(lane)
-                    continue
-                }
-                lane.isWaiting = false
-                lane.stream?.mayWrite()
-            }
         }
     }
 

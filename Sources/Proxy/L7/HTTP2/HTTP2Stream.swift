@@ -34,6 +34,9 @@ extension HTTP2Stream {
         BufferWriter(room <= BufferPool.standardBytes ? loop.takeStandardBuffer() : loop.takeLargeBuffer(), at: 0)
     }
 
+    /// None before it has a place.
+    var messageRoom: Int { lane.flatMap { $0.session?.contentRoom($0) } ?? 0 }
+
     /// Staged content first, then `start..<end` of `body`, as far as windows and the connection's output have room.
     func sendMessage(
         _ body: Buffer?, _ start: Int, _ end: Int, isLast: Bool

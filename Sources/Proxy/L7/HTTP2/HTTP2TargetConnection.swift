@@ -19,11 +19,14 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     private var servedCount = 0
     /// New streams want another connection: the settings have changed, or the target is gone.
     private var isOutdated = false
+    /// What it is counted under until its end; `nil` where connections are not limited.
+    private var limit: TargetLimit?
     /// GOAWAY and FIN are out; what still comes is dropped, since closing would take them back.
     private var isLingering = false
 
+    /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
-        self.pool = pool
+        (self.pool, limit) = (pool, pool.target.limit)
         super.init(worker: worker)
     }
 
@@ -148,7 +151,7 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         if mayHaveInput { session.read() }
         guard isOpen else { return }
         guard session.ping() else {
-            pool.counters.add(TargetCounter.http2Ends)
+            countEnd(.pingTimeout)
             return end(reset: true)
         }
         watchOverPeer()
@@ -179,7 +182,15 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
         closeConnection(reset: reset)
         pool.counters.subtract(TargetCounter.connections)
         session?.dropAll()
+        giveBackLimit()
         pool.shared.goOn(pool)
+    }
+
+    /// Once closed, or never opened.
+    func giveBackLimit() {
+        guard let limit else { return }
+        self.limit = nil
+        limit.connectionQueue.pass(limit.connections)
     }
 
     // MARK: The session's owner
@@ -191,11 +202,23 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
     func streamClosed() {
         guard let session, isOpen else { return }
         if session.openCount == 0 {
-            // Who has never said a word is not kept for the next.
-            if !takesStreams || session.awaitedHead == 0 { return closeGracefully() }
+            // Who has never said a word is not kept for the next, nor is anybody where no next one comes: a try may
+            // have begun after its target was taken out, or the last one that waited for HTTP/2.
+            let hasNext = !pool.isRetired && pool.group.settings.version == .http2
+            if !takesStreams || !hasNext || session.awaitedHead == 0 || isInTheWay || isTooMany {
+                return closeGracefully()
+            }
             armTimer(at: loop.now + pool.group.settings.timeouts.keepAliveIdle)
         }
         pool.shared.goOn(pool)
+    }
+
+    /// Somebody else needs a connection, and nobody here this one.
+    private var isInTheWay: Bool { pool.isInTheWay && pool.shared.waitingCount == 0 }
+
+    /// More idle ones than are kept.
+    private var isTooMany: Bool {
+        pool.shared.waitingCount == 0 && pool.shared.idleCount > pool.group.settings.limits.idleConnectionsMax
     }
 
     func crossedEnd() {}
@@ -208,8 +231,15 @@ final class HTTP2TargetConnection: Stream, HTTP2SessionOwner {
 
     func count(_ fault: HTTP2Fault) { pool.counters.add(TargetCounter.http2Faults) }
 
-    func failed(_ fault: HTTP2Fault) {
+    private func countEnd(_ fault: HTTP2Fault) {
         pool.counters.add(TargetCounter.http2Ends)
+        worker.http2Ended(fault) {
+            .target(group: pool.group.settings.name ?? pool.group.settings.id, pool.target.label)
+        }
+    }
+
+    func failed(_ fault: HTTP2Fault) {
+        countEnd(fault)
         (phase, isLingering) = (.leaving, true)
         pool.shared.remove(self)
         let session = session

@@ -83,7 +83,9 @@ final class HTTP2TargetStream: TargetStream, HTTP2Stream {
     // MARK: To the connection
 
     override var stagedCount: Int { outputEnd - outputStart }
+    override var sendRoom: Int { messageRoom }
     override var receivedTrailers: [UInt8] { lane?.trailers ?? [] }
+    override var messageHasEnded: Bool { lane?.isEmptyForGood ?? false }
     override var receivedNeverIndexed: UInt64 { lane?.neverIndexed ?? 0 }
 
     override func fill(large: Bool) -> Fill {
