@@ -104,7 +104,8 @@ static inline int poise_names_at(const GENERAL_NAMES *names, int index, const un
 }
 static inline void poise_names_free(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }
 
-static inline EVP_PKEY *poise_p256_key_new(void) { return EVP_EC_gen("P-256"); }
+static inline EVP_PKEY *poise_ec_key_new(const char *curve) { return EVP_EC_gen(curve); }
+static inline EVP_PKEY *poise_p256_key_new(void) { return poise_ec_key_new("P-256"); }
 static inline EVP_PKEY *poise_rsa_key_new(unsigned bits) { return EVP_RSA_gen(bits); }
 
 #endif

@@ -15,6 +15,9 @@ extension Loading {
             for (item, files) in tls.certificates.enumerated() where seen.insert(files).inserted {
                 look(into: files, at: "\(path).certificates[\(item)]", check)
             }
+            for (item, problem) in check.together(tls.certificates) {
+                add(problem, at: "\(path).certificates[\(item)].certificate")
+            }
             if let file = tls.ticketKeyFile { lookIntoTicketKeys(file, at: "\(path).ticket_key_file", check.reader) }
         }
         var authorities: Set<String> = []
@@ -61,14 +64,10 @@ extension Loading {
         }
     }
 
-    /// One key or several; 48 bytes each, or 80 with keys for AES-256.
     private func lookIntoTicketKeys(_ file: String, at path: String, _ reader: any FileReader) {
-        guard let bytes = read(file, at: path, reader), bytes.isEmpty || bytes.count % 48 != 0 && bytes.count % 80 != 0
+        guard let bytes = read(file, at: path, reader), let fault = TicketKeyRecords.fault(inFileOf: bytes.count)
         else { return }
-        error(
-            .invalid, at: place(of: path), path: path,
-            "\(bytes.count) bytes are no ticket keys of 48 or 80 bytes each",
-            fix: "make one: head -c 80 /dev/urandom > tickets.key")
+        error(.invalid, at: place(of: path), path: path, fault.problem, fix: fault.fix)
     }
 
     private func add(_ problem: TLSFileProblem, at path: String) {

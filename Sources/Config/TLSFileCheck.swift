@@ -8,16 +8,21 @@ public struct TLSFileCheck {
     let reader: any FileReader
     let certificate: (CertificateContents) -> [TLSFileProblem]
     let authorities: ([UInt8]) -> [TLSFileProblem]
+    let together: ([CertificateFiles]) -> [(index: Int, problem: TLSFileProblem)]
 
     /// - Parameters:
     ///   - reader: gets absolute paths.
     ///   - certificate: what is wrong with one certificate, its chain and its key.
     ///   - authorities: what is wrong with a file of authorities; problems of ``TLSFileProblem/Part/certificate``.
+    ///   - together: what is wrong with the certificates of one listener beside each other; comes after `certificate` for
+    ///     each of them.
     public init(
         reader: some FileReader, certificate: @escaping (CertificateContents) -> [TLSFileProblem] = { _ in [] },
-        authorities: @escaping ([UInt8]) -> [TLSFileProblem] = { _ in [] }
+        authorities: @escaping ([UInt8]) -> [TLSFileProblem] = { _ in [] },
+        together: @escaping ([CertificateFiles]) -> [(index: Int, problem: TLSFileProblem)] = { _ in [] }
     ) {
-        (self.reader, self.certificate, self.authorities) = (reader, certificate, authorities)
+        (self.reader, self.certificate) = (reader, certificate)
+        (self.authorities, self.together) = (authorities, together)
     }
 }
 

@@ -115,11 +115,13 @@ public final class Daemon {
     /// Binds, starts the workers, and serves.
     ///
     /// - Parameter beforeDroppingRights: runs with the rights of the start, before `process.user` takes effect.
+    /// - Returns: warnings about certificates and other files of TLS, for people; those of the text are the proposal's.
     /// - Throws: what the operator must put right; nothing serves then.
+    @discardableResult
     public func start(
         _ proposal: Proposal,
         beforeDroppingRights: (@ControlActor () async throws(ApplyRefusal) -> Void)? = nil
-    ) async throws(ApplyRefusal) {
+    ) async throws(ApplyRefusal) -> String {
         let process = proposal.configuration.process
         if process.user != nil, !ProcessLimits.isRoot {
             throw refusal(
@@ -163,11 +165,12 @@ public final class Daemon {
                     code: .invalid, path: "process.workers", problem: "cannot start workers: \(error)",
                     fix: "lower process.workers"), proposal.origins)
         }
-        _ = try await apply(proposal, by: "start")
+        let summary = try await apply(proposal, by: "start")
         try await beforeDroppingRights?()
         try become(process.user, proposal.origins)
         ticker.set(loop.now + engine.tickInterval)
         watchCertificates()
+        return String(summary.warnings.dropFirst(proposal.warnings.count).dropLast())
     }
 
     private func become(_ user: String?, _ origins: Origins) throws(ApplyRefusal) {

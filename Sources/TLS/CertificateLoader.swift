@@ -70,6 +70,9 @@ public enum CertificateLoader {
         return found
     }
 
+    /// P-256, P-384 and P-521, as OpenSSL calls them.
+    private static let usableCurves = ["prime256v1", "secp384r1", "secp521r1"]
+
     private static func parse(
         _ input: Input, digest: [UInt8], now: Int64
     ) throws(CertificateProblem) -> Certificate {
@@ -81,15 +84,18 @@ public enum CertificateLoader {
         defer { if !taken { unsafe EVP_PKEY_free(key) } }
 
         guard let kind = unsafe X509Facts.keyKind(of: key) else { throw CertificateProblem(.unsupportedKey) }
-        guard let leaf = unsafe poise_x509_stack_at(chain, 0), unsafe X509_check_private_key(leaf, key) == 1 else {
-            throw CertificateProblem(.keyMismatch)
-        }
+        let count = unsafe poise_x509_stack_count(chain)
+        let owner = (0..<count).first { unsafe X509_check_private_key(poise_x509_stack_at(chain, $0), key) == 1 }
+        guard let owner else { throw CertificateProblem(.keyMismatch) }
+        guard owner == 0 else { throw CertificateProblem(.leafNotFirst(index: Int(owner))) }
         switch kind {
         case .rsa(let bits) where bits < 2048: throw CertificateProblem(.weakKey)
         case .ecdsa(let bits) where bits < 224: throw CertificateProblem(.weakKey)
-        case .rsa, .ecdsa, .ed25519, .ed448: break
+        case .ecdsa:
+            let curve = unsafe X509Facts.curve(of: key)
+            guard usableCurves.contains(curve) else { throw CertificateProblem(.unusableCurve(name: curve)) }
+        case .rsa, .ed25519, .ed448: break
         }
-        let count = unsafe poise_x509_stack_count(chain)
         for index in 1..<max(1, count) {
             let (subject, issuer) = unsafe (poise_x509_stack_at(chain, index - 1), poise_x509_stack_at(chain, index))
             guard unsafe X509_check_issued(issuer, subject) == X509_V_OK else {

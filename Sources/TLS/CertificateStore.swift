@@ -30,8 +30,19 @@ public final class CertificateStore: Sendable {
         func shows(_ certificate: Certificate) -> Bool { certificates.contains { $0 === certificate } }
     }
 
+    /// A certificate that no client is ever shown.
+    public struct Hidden: Sendable, Equatable {
+        /// Its place in ``certificates``.
+        public let index: Int
+        /// The place of the one before it that has its kind of key, and its first name; others have the rest.
+        public let behind: Int
+    }
+
     /// In the order given.
     public let certificates: [Certificate]
+    /// Those all of whose names belong to certificates before them. Not those without any name, which are a warning of
+    /// their own.
+    public let hidden: [Hidden]
     /// The default is the first.
     let entries: [Entry]
     private let exact: [String: Int]
@@ -50,6 +61,13 @@ public final class CertificateStore: Sendable {
                 }
                 if isNew { byName[name, default: []].append(index) }
             }
+        }
+        let named = Set(byName.values.joined())
+        hidden = certificates.indices.dropFirst().compactMap { index in
+            guard !named.contains(index), let name = certificates[index].names.first else { return nil }
+            let family = certificates[index].keyKind.family
+            return byName[name]?.first { certificates[$0].keyKind.family == family }
+                .map { Hidden(index: index, behind: $0) }
         }
         var members: [[Int]] = []
         var numbers: [[Int]: Int] = [:]

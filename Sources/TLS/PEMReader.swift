@@ -18,7 +18,7 @@ enum PEMReader {
         guard let stack = unsafe poise_x509_stack_new() else { throw CertificateProblem(.noCertificate) }
         var index = 0
         var problem: CertificateProblem?
-        unsafe eachBlock(of: bytes) { name, _, content in
+        let damaged = unsafe eachBlock(of: bytes) { name, _, content in
             guard name == "CERTIFICATE" || name == "X509 CERTIFICATE" || name == "TRUSTED CERTIFICATE" else {
                 return true
             }
@@ -42,6 +42,7 @@ enum PEMReader {
             index += 1
             return true
         }
+        if let damaged { problem = CertificateProblem(.unreadableBlock(line: damaged, ofKey: false)) }
         if problem == nil, index == 0 { problem = CertificateProblem(.noCertificate) }
         if let problem {
             unsafe poise_x509_stack_free(stack)
@@ -52,7 +53,7 @@ enum PEMReader {
 
     /// The first private key. The caller owns it.
     static func privateKey(in bytes: [UInt8], passphrase: [UInt8]?) throws(CertificateProblem) -> OpaquePointer {
-        let kind = kindOfKey(in: bytes)
+        let kind = try kindOfKey(in: bytes)
         guard kind != .none else { throw CertificateProblem(.noKey) }
         if kind == .encrypted, passphrase == nil { throw CertificateProblem(.passphraseMissing) }
         if kind == .plain, let key = unsafe directKey(in: bytes) { return unsafe key }
@@ -88,7 +89,7 @@ enum PEMReader {
     /// has, at the price of two milliseconds: 5,000 keys are to be read while a process starts.
     private static func directKey(in bytes: [UInt8]) -> OpaquePointer? {
         var key: OpaquePointer?
-        unsafe eachBlock(of: bytes) { name, _, content in
+        _ = unsafe eachBlock(of: bytes) { name, _, content in
             guard name.hasSuffix("PRIVATE KEY") else { return true }
             switch name {
             case "EC PRIVATE KEY": unsafe key = unsafe ellipticKey(content, curve: nil)
@@ -149,38 +150,59 @@ enum PEMReader {
 
     private enum KeyForm { case none, plain, encrypted }
 
-    private static func kindOfKey(in bytes: [UInt8]) -> KeyForm {
+    private static func kindOfKey(in bytes: [UInt8]) throws(CertificateProblem) -> KeyForm {
         var found = KeyForm.none
-        unsafe eachBlock(of: bytes) { name, header, _ in
+        let damaged = unsafe eachBlock(of: bytes) { name, header, _ in
             guard name.hasSuffix("PRIVATE KEY") else { return true }
             found = name == "ENCRYPTED PRIVATE KEY" || header.contains("ENCRYPTED") ? .encrypted : .plain
             return false
         }
+        if let damaged { throw CertificateProblem(.unreadableBlock(line: damaged, ofKey: true)) }
         return found
     }
 
     /// Calls `body` with each block's name, headers and content until it says `false`, or a block is damaged.
+    ///
+    /// - Returns: the line, from 1, that a damaged block begins in; `nil` without one.
     private static func eachBlock(
         of bytes: [UInt8], _ body: (_ name: String, _ header: String, _ content: UnsafeBufferPointer<UInt8>) -> Bool
-    ) {
-        unsafe bytes.withUnsafeBytes { bytes in
-            guard let bio = unsafe BIO_new_mem_buf(bytes.baseAddress, CInt(clamping: bytes.count)) else { return }
+    ) -> Int? {
+        var blocks = 0
+        let isDamaged = unsafe bytes.withUnsafeBytes { bytes in
+            guard let bio = unsafe BIO_new_mem_buf(bytes.baseAddress, CInt(clamping: bytes.count)) else { return false }
             defer { unsafe BIO_free(bio) }
             while true {
                 var name: UnsafeMutablePointer<CChar>?
                 var header: UnsafeMutablePointer<CChar>?
                 var content: UnsafeMutablePointer<UInt8>?
                 var count = 0
-                guard unsafe PEM_read_bio(bio, &name, &header, &content, &count) == 1 else { return }
+                guard unsafe PEM_read_bio(bio, &name, &header, &content, &count) == 1 else {
+                    // Every other error than that there is no further block is one of a block that began.
+                    let code = ERR_peek_last_error()
+                    return poise_err_library(code) != ERR_LIB_PEM || poise_err_reason(code) != PEM_R_NO_START_LINE
+                }
+                blocks += 1
                 defer {
                     unsafe poise_openssl_free(name)
                     unsafe poise_openssl_free(header)
                     unsafe poise_openssl_free(content)
                 }
-                guard let name = unsafe name, let header = unsafe header else { return }
+                guard let name = unsafe name, let header = unsafe header else { return false }
                 let block = unsafe UnsafeBufferPointer(start: content, count: count)
-                guard unsafe body(String(cString: name), String(cString: header), block) else { return }
+                guard unsafe body(String(cString: name), String(cString: header), block) else { return false }
             }
         }
+        return isDamaged ? line(ofBlock: blocks, in: bytes) : nil
+    }
+
+    /// The line, from 1, of the BEGIN of block `number`, from 0.
+    private static func line(ofBlock number: Int, in bytes: [UInt8]) -> Int {
+        var left = number
+        let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() where line.starts(with: "-----BEGIN ".utf8) {
+            if left == 0 { return index + 1 }
+            left -= 1
+        }
+        return lines.count
     }
 }

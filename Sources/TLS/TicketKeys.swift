@@ -30,10 +30,9 @@ public final class TicketKeys: Sendable {
     /// Keys that several processes share, one after the other: 48 bytes each (name, AES-128 key, HMAC key: 16 each)
     /// or 80 (name 16, HMAC key 32, AES-256 key 32). The first seals, all open. Layout: nginx, ssl_session_ticket_key.
     ///
-    /// - Returns: `nil` unless the bytes are whole records of one of the two sizes, 1 to 16 of them.
+    /// - Returns: `nil` unless ``TicketKeyRecords`` knows the size of a record.
     public init?(file bytes: [UInt8]) {
-        let size = bytes.count % 80 == 0 ? 80 : 48
-        guard !bytes.isEmpty, bytes.count % size == 0, bytes.count / size <= 16 else { return nil }
+        guard let size = TicketKeyRecords.size(inFileOf: bytes.count) else { return nil }
         keys = Lock(
             stride(from: 0, to: bytes.count, by: size).map { start in
                 let record = Array(bytes[start..<start + size])

@@ -68,4 +68,12 @@ enum X509Facts {
         default: return nil
         }
     }
+
+    /// OpenSSL's name of an elliptic key's curve; empty where it has none.
+    static func curve(of key: OpaquePointer) -> String {
+        var name = [CChar](repeating: 0, count: 64)
+        var count = 0
+        guard unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count) == 1 else { return "" }
+        return String(decoding: name[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 }

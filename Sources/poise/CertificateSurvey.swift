@@ -16,6 +16,8 @@ final class CertificateSurvey {
 
     /// One line per certificate, in the order of the files.
     private(set) var lines: [String] = []
+    /// Those without an error.
+    private var certificates: [CertificateFiles: Certificate] = [:]
     /// Seconds since 1970.
     private let now: Int64
 
@@ -23,7 +25,8 @@ final class CertificateSurvey {
 
     var check: TLSFileCheck {
         TLSFileCheck(
-            reader: SystemFiles(), certificate: look, authorities: CertificateFileReader.problems(ofAuthorities:))
+            reader: SystemFiles(), certificate: look, authorities: CertificateFileReader.problems(ofAuthorities:),
+            together: lookAtAll)
     }
 
     private func look(_ contents: CertificateContents) -> [TLSFileProblem] {
@@ -43,14 +46,21 @@ final class CertificateSurvey {
                         + (days == 0 ? "in less than a day" : "in \(days) day\(days == 1 ? "" : "s")"),
                     fix: "renew it; the new file serves the next handshake"))
         }
+        certificates[contents.files] = certificate
         lines.append(line(contents.files.certificate, certificate, days: days))
         return problems
+    }
+
+    private func lookAtAll(_ files: [CertificateFiles]) -> [(index: Int, problem: TLSFileProblem)] {
+        let shown = files.enumerated().compactMap { item, files in certificates[files].map { (item, files, $0) } }
+        return CertificateStore(shown.map(\.2)).reports(of: shown.map(\.1)).map { (shown[$0.index].0, $0.problem) }
     }
 
     private func line(_ path: String, _ certificate: Certificate, days: Int64) -> String {
         let more = certificate.names.count - Self.namesShownMax
         let names = certificate.names.prefix(Self.namesShownMax).joined(separator: ", ")
-        let shown = names.isEmpty ? certificate.subject : more > 0 ? "\(names), \(more) more" : names
+        let subject = certificate.subject.isEmpty ? "no name" : certificate.subject
+        let shown = names.isEmpty ? subject : more > 0 ? "\(names), \(more) more" : names
         let left = certificate.notAfter > now ? "\(days) days left" : "expired"
         return
             "  certificate \(path): \(shown); \(certificate.keyKind); until \(UTCText.day(certificate.notAfter)), \(left)"

@@ -161,11 +161,12 @@ private final class Service {
         (self.face, self.admin) = (face, admin)
         let daemon = self.daemon
         do throws(ApplyRefusal) {
-            try await daemon.start(proposal) { () throws(ApplyRefusal) in
+            let warnings = try await daemon.start(proposal) { () throws(ApplyRefusal) in
                 do throws(ConfigError) { try await admin.start(proposal.configuration.process) } catch {
                     throw daemon.refusal(.system, error, proposal.origins)
                 }
             }
+            if !warnings.isEmpty { Console.error(warnings) }
         } catch {
             return error
         }

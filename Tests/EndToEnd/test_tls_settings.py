@@ -121,9 +121,20 @@ def test_check_refuses_what_cannot_serve(tmp_path):
     subprocess.run(["openssl", "pkey", "-in", tmp_path / "shop.key", "-aes256", "-passout", "pass:right", "-out",
                     tmp_path / "locked.key"], check=True, capture_output=True, timeout=60)
     (tmp_path / "text.pem").write_text("no certificate\n")
+    issue(tmp_path, "bitcoin", key="secp256k1")
+    lines = (tmp_path / "shop.pem").read_text().splitlines()
+    (tmp_path / "torn.pem").write_text("\n".join(["# of the shop", *lines[:3], "!" + lines[3][1:], *lines[4:], ""]))
+    (tmp_path / "torn.key").write_text((tmp_path / "shop.key").read_text()[:200])
+    (tmp_path / "reversed.pem").write_text((tmp_path / "other.pem").read_text() + (tmp_path / "shop.pem").read_text())
+    for count in (240, 50):
+        (tmp_path / f"{count}.tickets").write_bytes(bytes(count))
     (tmp_path / "order.pem").write_text((tmp_path / "shop.pem").read_text() + (tmp_path / "other.pem").read_text())
     for certificate, said in [
         (pair("shop", "other"), "the private key does not belong to the certificate [conflict]"),
+        (pair("reversed", "shop"), "the private key belongs to certificate 2 of the file, which must be the first [invalid]"),
+        (pair("torn", "shop"), "the PEM block that begins in line 2 is damaged [invalid]"),
+        (pair("shop", "torn"), "the PEM block that begins in line 1 is damaged [invalid]"),
+        (pair("bitcoin"), "no client takes a key on the curve 'secp256k1' [invalid]"),
         (pair("text", "shop"), "there is no PEM block 'CERTIFICATE' [missing]"),
         ("shop.pem", "there is no PEM block of a private key [missing]"),
         (pair("weak"), "the key is too short"),
@@ -134,6 +145,10 @@ def test_check_refuses_what_cannot_serve(tmp_path):
     ]:
         done = checked(tmp_path, certificate)
         assert done.returncode == 3 and said in done.stderr and "\nhelp: " in done.stderr, (certificate, done.stderr)
+    for count, said in ((240, "240 bytes can be 5 ticket keys of 48 bytes or 3 ticket keys of 80 bytes [invalid]"),
+                        (50, "50 bytes are no ticket keys")):
+        done = checked(tmp_path, pair("shop"), ticket_key_file=f"{count}.tickets")
+        assert done.returncode == 3 and said in done.stderr and "\nhelp: " in done.stderr, done.stderr
     (tmp_path / "right").write_text("right\n")
     assert checked(tmp_path, pair("shop", "locked", passphrase_file="right")).returncode == 0
 
@@ -151,7 +166,31 @@ def test_check_warns_of_what_still_serves(tmp_path):
     assert "warning: the certificate has no subject alternative name" in done.stderr
     assert "warning: the certificate has expired, on 2020-01-01 [expiry]" in done.stderr
     assert "warning: the certificate is not valid yet, only from 2090-01-01 on [expiry]" in done.stderr
+    assert "never shown" not in done.stderr
     assert done.stdout.count("  certificate ") == 5 and "until 2020-01-01, expired" in done.stdout
+
+
+def test_a_certificate_that_is_never_shown_is_warned_of(start, tmp_path):
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        issue(tmp_path / folder, "shop", key="P-256")
+    issue(tmp_path, "shop")
+    done = checked(tmp_path, pair("old/shop"), pair("shop"), pair("new/shop"))
+    said = f"warning: the certificate is never shown: '{tmp_path}/old/shop.pem' before it has its name and its kind of key [conflict]"
+    assert done.returncode == 0 and done.stderr.count("never shown") == 1 and said in done.stderr, done.stderr
+    assert "new/shop.pem" in done.stderr.split("\n")[1], done.stderr
+    # The daemon that loads them says it too.
+    poise = start.poise(re.sub(r": (\S+\.(pem|key))", rf": {tmp_path}/\1", (tmp_path / "poise.yaml").read_text()))
+    line = next(n for n, text in enumerate(poise.file.read_text().splitlines(), 1) if "/new/shop.pem" in text)
+    told = [text for text in poise.output("err") if "never shown" in text]
+    assert len(told) == 1 and re.match(rf".*poise\.yaml:{line}:\d+: {re.escape(said)}$", told[0]), poise.output()
+
+
+def test_check_shows_a_certificate_without_any_name(tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "empty.key", "-out",
+                    tmp_path / "empty.pem", "-subj", "/"], check=True, capture_output=True, timeout=60)
+    done = checked(tmp_path, pair("empty"))
+    assert done.returncode == 0 and f"certificate {tmp_path}/empty.pem: no name; RSA 2048; " in done.stdout, done.stdout
 
 
 def test_check_looks_into_authorities(tmp_path):

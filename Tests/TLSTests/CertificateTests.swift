@@ -58,7 +58,9 @@ struct CertificateTests {
             problems(one.certificate, text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
                 == [.unreadableKey])
         #expect(problems(one.certificate, other.key) == [.keyMismatch])
-        #expect(problems(rest + one.certificate, one.key) == [.keyMismatch])
+        #expect(problems(rest + one.certificate, other.key) == [.keyMismatch])
+        #expect(problems(rest + one.certificate, one.key) == [.leafNotFirst(index: 1)])
+        #expect(problems(Self.root.pem + rest + one.certificate, one.key) == [.leafNotFirst(index: 2)])
         #expect(problems(one.certificate + Self.root.pem, one.key) == [.chainOrder(index: 0)])
         #expect(problems(one.certificate + rest + other.certificate, one.key) == [.chainOrder(index: 1)])
         let weak = Self.middle.issue("DNS:a.test", .rsa, bits: 1024)
@@ -66,6 +68,42 @@ struct CertificateTests {
         #expect(problems(one.certificate, one.key, ocsp: [1, 2, 3]) == [.ocspUnreadable])
         // Responder's "try later" is a response, but nothing to staple. RFC 6960 §4.2.1
         #expect(problems(one.certificate, one.key, ocsp: [0x30, 0x03, 0x0A, 0x01, 0x03]) == [.ocspUnreadable])
+    }
+
+    @Test("tells the line of a PEM block that is damaged, whatever stands around it")
+    func damagedBlocks() {
+        let one = Self.middle.issue("DNS:a.test")
+        func lines(_ bytes: [UInt8]) -> Int { bytes.count { $0 == 0x0A } }
+        /// With a character that is none of base64 in its second line.
+        func broken(_ bytes: [UInt8]) -> [UInt8] {
+            var bytes = bytes
+            bytes[bytes.firstIndex(of: 0x0A)! + 10] = 0x21
+            return bytes
+        }
+        let comment = Array("Of -----BEGIN CERTIFICATE-----\nas it came\n".utf8)
+        let ofLeaf = { CertificateProblem.Kind.unreadableBlock(line: $0, ofKey: false) }
+        let ofKey = { CertificateProblem.Kind.unreadableBlock(line: $0, ofKey: true) }
+        #expect(problems(broken(one.certificate), one.key) == [ofLeaf(1)])
+        #expect(problems(comment + broken(one.certificate), one.key) == [ofLeaf(3)])
+        #expect(
+            problems(one.certificate + broken(Self.middle.pem), one.key) == [ofLeaf(lines(one.certificate) + 1)])
+        #expect(problems(Array(one.certificate.dropLast(30)), one.key) == [ofLeaf(1)])
+        #expect(problems(one.certificate, broken(one.key)) == [ofKey(1)])
+        #expect(problems(one.certificate, comment + one.key.dropLast(20)) == [ofKey(3)])
+        #expect(problems(one.certificate + comment, one.key) == [])
+    }
+
+    @Test(
+        "takes ECDSA keys on the curves of TLS and no others",
+        arguments: [
+            ("P-256", true), ("P-384", true), ("P-521", true), ("P-224", false), ("secp256k1", false),
+            ("brainpoolP256r1", false),
+        ])
+    func curves(name: String, isUsable: Bool) throws {
+        let key = try unsafe #require(poise_ec_key_new(name))
+        let made = unsafe Self.middle.issue("DNS:a.test", key: key)
+        let found = problems(made.certificate, made.key)
+        #expect(found == (isUsable ? [] : [.unusableCurve(name: name == "P-224" ? "secp224r1" : name)]))
     }
 
     @Test("an issuer of many is in memory once, and no longer than one of them")
@@ -190,6 +228,47 @@ struct StoreTests {
         defer { unsafe X509_free(shown) }
         #expect(unsafe X509Facts.fingerprint(of: shown) == Self.certificates[index].fingerprint)
         #expect(pair.server.certificateChoice == server.certificates.choice(forHost: name ?? ""))
+    }
+
+    @Test("is never one that others before it have all names and the kind of key of")
+    func hidden() {
+        let all = [
+            Self.authority.load("DNS:a.test,DNS:b.test"), Self.authority.load("DNS:a.test"),
+            Self.authority.load("DNS:a.test", .rsa), Self.authority.load("DNS:b.test,DNS:c.test"),
+            Self.authority.load("DNS:c.test,DNS:b.test"), Self.authority.load(""),
+            Self.authority.load("DNS:a.test", .rsa),
+        ]
+        let found = CertificateStore(all).hidden
+        #expect(found.map(\.index) == [1, 4, 6] && found.map(\.behind) == [0, 3, 2])
+        #expect(CertificateStore(Self.certificates).hidden == [])
+    }
+
+    @Test("says which hosts belong on a connection: those that it is shown for too")
+    func holds() throws {
+        let (ecdsa, rsa) = (
+            Self.authority.load("DNS:e.test,DNS:f.test"), Self.authority.load("DNS:e.test,DNS:g.test", .rsa)
+        )
+        let server = try SessionTests.server(certificates: [Self.certificates[0], ecdsa, rsa])
+        for (signatures, hosts) in [
+            ("ecdsa_secp256r1_sha256", ["e.test", "E.test.", "f.test"]),
+            ("rsa_pss_rsae_sha256", ["e.test", "E.test.", "g.test"]),
+        ] {
+            let client = try TLSClientContext(policy: .modern, verification: .off, protocols: [])
+            #expect(unsafe poise_ssl_ctx_set_signatures(client.context.raw, signatures) == 1)
+            let slot = ResumptionSlot()
+            for isResumed in [false, true] {
+                let peer = TLSPeer(serverName: "e.test", expectedName: .name("x"), resumption: slot)
+                let pair = Pair(server, client, peer: peer)
+                pair.handshake()
+                _ = pair.transfer([1], from: pair.serverEnd, to: pair.clientEnd, pieces: [1])
+                #expect(pair.server.wasResumed == isResumed)
+                // Which of the two it was that a resumed session began with is not told: those of both alone.
+                let held = isResumed ? Array(hosts.prefix(2)) : hosts
+                for host in ["e.test", "E.test.", "f.test", "g.test", "default.test", "unknown.test"] {
+                    #expect(pair.server.holds(forHost: host) == held.contains(host), "\(signatures) \(host)")
+                }
+            }
+        }
     }
 
     @Test(

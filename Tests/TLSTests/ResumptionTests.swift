@@ -83,6 +83,15 @@ struct ResumptionTests {
         #expect(keys.sealing(at: .zero)?.name == Array(one[..<16]))
         #expect(keys.sealing(at: .zero + .seconds(1_000_000))?.name == Array(one[..<16]))
         #expect(TicketKeys(file: []) == nil && TicketKeys(file: Array(one.dropLast())) == nil)
+        // No more than 16, and none that could be of the other size: five of 48 bytes are three of 80.
+        let most = Array(repeating: one, count: 16).flatMap(\.self)
+        #expect(TicketKeys(file: most) != nil && TicketKeys(file: most + one) == nil)
+        for count in 1...16 {
+            let isAmbiguous = size == 48 ? [5, 10, 15].contains(count) : [3, 6, 9].contains(count)
+            let keys = TicketKeys(file: Array(most[..<(count * size)]))
+            #expect((keys == nil) == isAmbiguous, "\(count)")
+            #expect((TicketKeyRecords.fault(inFileOf: count * size) != nil) == isAmbiguous)
+        }
         // Another process, with the keys turned around, still resumes.
         for version in [SecurityPolicy.Version.tls12, .tls13] {
             let (slot, client) = (ResumptionSlot(), try Sessions.client())

@@ -46,6 +46,14 @@ import Glibc
         passphrase: String? = nil, traditional: Bool = false
     ) -> (certificate: [UInt8], key: [UInt8]) {
         let key = unsafe kind == .ecdsa ? poise_p256_key_new()! : poise_rsa_key_new(CUnsignedInt(bits))!
+        return unsafe issue(names, key: key, valid: valid, passphrase: passphrase, traditional: traditional)
+    }
+
+    /// The same for a key that was made already; takes it over.
+    func issue(
+        _ names: String, key: OpaquePointer, valid: Range<Int64> = -3600..<86_400, passphrase: String? = nil,
+        traditional: Bool = false
+    ) -> (certificate: [UInt8], key: [UInt8]) {
         defer { unsafe EVP_PKEY_free(key) }
         let made = unsafe Self.certificate(
             "leaf", key: key, issuer: self, extensions: names.isEmpty ? [] : [(NID_subject_alt_name, names)],

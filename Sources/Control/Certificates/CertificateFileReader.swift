@@ -63,15 +63,8 @@ public enum CertificateFileReader {
         var problems: [TLSFileProblem] = []
         guard let bytes = read(file, .certificate, &problems) else { return (nil, problems) }
         if let keys = TicketKeys(file: bytes) { return (ShelfContents.TicketKeyFile(bytes: bytes, keys: keys), []) }
-        return (
-            nil,
-            [
-                TLSFileProblem(
-                    .certificate, .error,
-                    problem: "\(bytes.count) bytes are no ticket keys of 48 or 80 bytes each, 16 of them at most",
-                    fix: "make one: head -c 80 /dev/urandom > tickets.key")
-            ]
-        )
+        guard let fault = TicketKeyRecords.fault(inFileOf: bytes.count) else { return (nil, []) }
+        return (nil, [TLSFileProblem(.certificate, .error, problem: fault.problem, fix: fault.fix)])
     }
 
     private static func read(

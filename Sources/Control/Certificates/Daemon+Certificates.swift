@@ -83,7 +83,7 @@ extension OperationalEvent {
 
     /// What tells a certificate from another.
     static func fields(of certificate: Certificate) -> [(name: String, value: String)] {
-        let shown = certificate.names.prefix(4).joined(separator: ",")
+        let shown = certificate.names.isEmpty ? "none" : certificate.names.prefix(4).joined(separator: ",")
         let more = certificate.names.count - 4
         return [
             ("names", more > 0 ? "\(shown) and \(more) more" : shown), ("key", "\(certificate.keyKind)"),

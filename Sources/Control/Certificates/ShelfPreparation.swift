@@ -159,16 +159,26 @@ struct ShelfPreparation: Sendable {
         contents.servers = [:]
         for (index, listener) in configuration.listeners.enumerated() {
             guard let tls = listener.tls else { continue }
-            let certificates = tls.certificates.compactMap { contents.certificate(of: $0) }
+            let shown = tls.certificates.enumerated().compactMap { item, files in
+                contents.certificate(of: files).map { (item, files, $0) }
+            }
+            let certificates = shown.map(\.2)
             let tickets = tls.ticketKeyFile.flatMap { contents.ticketKeys[$0]?.value.keys } ?? contents.ownTicketKeys
             if let entry = known[listener.id], entry.isMade(of: certificates, tls, tickets) {
                 contents.servers[listener.id] = entry
                 contexts.listeners[listener.id] = entry.context
                 continue
             }
+            let store = CertificateStore(certificates)
+            for (place, problem) in store.reports(of: shown.map(\.1)) {
+                let path = "listeners[\(index)].tls.certificates[\(shown[place].0)]"
+                warnings.append(
+                    ConfigError(code: problem.code, path: "certificate", problem: problem.problem, fix: problem.fix)
+                        .under(path))
+            }
             do throws(TLSSetupError) {
                 let context = try TLSServerContext(
-                    policy: tls.policy, alpn: tls.alpn, certificates: CertificateStore(certificates),
+                    policy: tls.policy, alpn: tls.alpn, certificates: store,
                     tickets: tickets, scope: listener.id)
                 contents.servers[listener.id] = ShelfContents.ServerEntry(
                     context: context, policy: tls.policy, alpn: tls.alpn, tickets: tickets)
