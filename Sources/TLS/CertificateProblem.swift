@@ -57,7 +57,8 @@ public struct CertificateProblem: Error, Hashable, Sendable, CustomStringConvert
     public var description: String {
         switch kind {
         case .noCertificate: "there is no PEM block 'CERTIFICATE'"
-        case .unreadableBlock(let line, _): "the PEM block that begins in line \(line) is damaged"
+        case .unreadableBlock(let line, let ofKey):
+            (ofKey ? "no private key: " : "") + "the PEM block that begins in line \(line) is damaged"
         case .unreadableCertificate(let index): "certificate \(index + 1) of the file is damaged"
         case .noKey: "there is no PEM block of a private key"
         case .unreadableKey: "the private key is damaged"
