@@ -11,9 +11,13 @@ struct HeapWatch {
     /// Less is not worth a pause.
     private static let worthGiving = 32 << 20
 
-    /// What was there unexplained at the start, or after free memory was given back last.
-    private var kept: Int?
+    /// The least that was ever there unexplained.
+    private var least: Int?
+    /// What is known to be in use: the least, or what giving back has left.
+    private var kept = 0
     private var hasJustGiven = false
+    /// Connections when memory was given back last.
+    private var givenAt = 0
 
     /// One look, some seconds after the one before.
     ///
@@ -24,14 +28,21 @@ struct HeapWatch {
     mutating func isDue(resident: Int, connections: Int) -> Bool {
         guard resident > 0 else { return false }
         let unexplained = resident - connections * Self.explainedPerConnection
-        guard let kept, !hasJustGiven else {
-            // What is left after giving back is in use: no reason to try again.
-            self.kept = unexplained
-            hasJustGiven = false
+        guard let least else {
+            (least, kept) = (unexplained, unexplained)
             return false
         }
+        self.least = min(least, unexplained)
+        if connections * 2 < givenAt {
+            // In a storm, giving back leaves what its handshakes use. That is free now.
+            (kept, givenAt) = (min(least, unexplained), connections)
+        } else if hasJustGiven {
+            // What is left after giving back is in use: no reason to try again.
+            kept = unexplained
+        }
+        hasJustGiven = false
         guard unexplained - kept >= Self.worthGiving else { return false }
-        hasJustGiven = true
+        (hasJustGiven, givenAt) = (true, connections)
         return true
     }
 }

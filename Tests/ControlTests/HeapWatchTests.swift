@@ -16,6 +16,9 @@ struct HeapWatchTests {
             [(17, 0, false), (109, 0, true), (20, 0, false), (124, 10, true), (20, 10, false)],
             // Giving back was of no use: what is there is used.
             [(17, 0, false), (90, 0, true), (88, 0, false), (88, 0, false), (119, 0, false), (121, 0, true)],
+            // In the middle of a storm, of little use then; its connections go later.
+            [(17, 0, false), (131, 2000, true), (130, 2000, false), (130, 2, true), (20, 2, false), (20, 2, false)],
+            [(17, 0, false), (131, 2000, true), (130, 2, true), (20, 2, false), (60, 2, true), (20, 0, false)],
             // Too little; and what open connections need.
             [(17, 0, false), (48, 0, false), (17 + 312, 10_000, false), (17 + 344, 10_000, false)],
             // Nobody knows.
