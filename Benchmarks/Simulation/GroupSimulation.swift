@@ -155,7 +155,7 @@ struct GroupSimulation {
 
     private mutating func serve(_ id: Int) {
         let target = requests[id].target
-        requests[id].stage = .running
+        if requests[id].stage != .abandoned { requests[id].stage = .running }
         places[target].running.append(id)
         let mean = Double(Scenario.serviceTime.count) * slowness(of: target)
         events.insert(.answer(id), at: now.nanoseconds + Int64(chance.exponential() * mean))
@@ -189,10 +189,9 @@ struct GroupSimulation {
         switch requests[id].stage {
         case .failing, .abandoned, .over: return
         case .waiting: waiting.removeAll { $0 == id }
-        case .queued: places[requests[id].target].queue.removeAll { $0 == id }
-        case .running:
+        case .queued, .running:
             end(id, .timedOut)
-            requests[id].stage = .abandoned  // The server works on it to the end.
+            requests[id].stage = .abandoned  // The target does not know, and works on it when its turn comes.
             return
         }
         end(id, .timedOut)
