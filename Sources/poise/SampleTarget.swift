@@ -63,6 +63,7 @@ actor SampleTarget {
             return "\(error)"
         }
         await server.stop(deadline: executor.loop.now + .seconds(1))
+        Console.print("stopped requests=\(requestCount)")
         return nil
     }
 

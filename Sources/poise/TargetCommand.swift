@@ -31,7 +31,7 @@ enum TargetCommand {
         poise target --listen ADDRESS [OPTION…]
 
         Speaks HTTP/1.1, over TLS with --tls: for a group with protocol: HTTPS. Verification fails for self-signed; such a
-        group needs tls: { verify: false }.
+        group needs tls: { verify: false }. Prints how many requests came when it is ended by SIGTERM or SIGINT.
 
         Answers every path with what it received, as JSON. Paths that do something:
           /health            200, or 503 after /fail?on=1 (and 200 again after /fail?on=0)
