@@ -17,8 +17,8 @@ BENCH_ARGS ?=
 
 BINARY := .build/release/poise
 PYTHON := .venv/bin/python
-RELEASE := -c release --static-swift-stdlib --product poise
-SIMULATION := -c release --static-swift-stdlib --product balancing-simulation
+RELEASE_OF = -c release --static-swift-stdlib --product $(1)
+RELEASE := $(call RELEASE_OF,poise)
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Fuzz)
 
 .PHONY: help deps deps-soak build run test test-swift test-e2e test-differential test-schema bench simulation fuzz sanitize soak lint install clean toolchain
@@ -51,7 +51,8 @@ test-swift: toolchain deps
 	swift test
 
 test-e2e: build
-	swift build $(SIMULATION)
+	swift build $(call RELEASE_OF,balancing-simulation)
+	swift build $(call RELEASE_OF,balancing-bench)
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/Scripts Tests/EndToEnd $(PYTEST_ARGS)
 
 test-differential: toolchain deps
@@ -66,7 +67,7 @@ bench: build ## side by side with HAProxy and nginx on this machine; writes docs
 	"$$PWD/$(PYTHON)" Benchmarks/bench.py --poise "$$PWD/$(BINARY)" --write docs/benchmarks.md $(BENCH_ARGS)
 
 simulation: toolchain ## every algorithm against slow, failing, cold and unequal targets; writes docs/algorithms.md
-	swift build $(SIMULATION)
+	swift build $(call RELEASE_OF,balancing-simulation)
 	.build/release/balancing-simulation | python3 Benchmarks/algorithm_tables.py docs
 
 fuzz: toolchain deps ## every fuzz target for SECONDS=60 each

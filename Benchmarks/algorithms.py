@@ -28,7 +28,6 @@ from algorithm_tables import number, replace_block
 from lab import Running, conditions, enter_namespace, undisturbed
 
 PATIENCE = 2.0
-WARM_UP = 3.0
 CLIENTS, BUSY_CLIENTS = 10_000, 100
 
 Target = collections.namedtuple("Target", "servers weight delay options", defaults=(2, 1, "50ms", ()))
@@ -178,7 +177,7 @@ def arrivals(rate, seconds, seed):
         yield at, chance.randrange(BUSY_CLIENTS if chance.random() < 0.5 else CLIENTS)
 
 
-async def load(port, rate, seconds, seed):
+async def load(port, rate, warm_up, seconds, seed):
     """(time, status) of each request after the warm-up; status 0: no answer."""
     client, answers, tasks, loop = Client(port), [], [], asyncio.get_running_loop()
     began = loop.time()
@@ -188,9 +187,9 @@ async def load(port, rate, seconds, seed):
             status = await asyncio.wait_for(client.ask(key), 5 * PATIENCE)
         except (OSError, EOFError, TimeoutError, asyncio.TimeoutError):
             status = 0
-        if at >= WARM_UP:
+        if at >= warm_up:
             answers.append((loop.time() - began - at, status))
-    for at, key in arrivals(rate, WARM_UP + seconds, seed):
+    for at, key in arrivals(rate, warm_up + seconds, seed):
         await asyncio.sleep(began + at - loop.time())
         tasks.append(asyncio.create_task(one(at, key)))
     await asyncio.gather(*tasks)
@@ -209,12 +208,12 @@ def figures(answers, requests):
             "share_percent": round(100 * requests[0] / max(1, sum(requests)), 2), "requests": len(answers)}
 
 
-def cell(folder, program, words, scenario, binary, seconds, seed):
-    targets = Targets(binary, scenario)
+def cell(folder, program, words, scenario, arguments):
+    targets = Targets(arguments.poise, scenario)
     running = None
     try:
         running = Running(program, folder, {}, algorithm=words, targets=targets.addresses)
-        answers = asyncio.run(load(running.port, scenario.rate, seconds, seed))
+        answers = asyncio.run(load(running.port, scenario.rate, arguments.warm_up, arguments.seconds, arguments.seed))
     finally:
         if running:
             running.stop()
@@ -246,7 +245,8 @@ def document(results, versions, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--poise", required=True, type=pathlib.Path, help="the binary")
-    parser.add_argument("--seconds", type=float, default=15, help="measured per cell, after a warm-up of 3 s")
+    parser.add_argument("--seconds", type=float, default=12, help="measured per cell")
+    parser.add_argument("--warm-up", type=float, default=3, help="seconds before that")
     parser.add_argument("--scenarios", default=",".join(s.name for s in SCENARIOS))
     parser.add_argument("--algorithms", default=",".join(ALGORITHMS), help="heads of rows")
     parser.add_argument("--programs", default="poise,haproxy,nginx")
@@ -255,8 +255,8 @@ def main():
     parser.add_argument("--write", type=pathlib.Path, help="the document that gets the tables")
     arguments = parser.parse_args()
     enter_namespace()
-    binary = arguments.poise.resolve()
-    known = {"poise": Poise(binary), "haproxy": HAProxy(), "nginx": Nginx()}
+    arguments.poise = arguments.poise.resolve()
+    known = {"poise": Poise(arguments.poise), "haproxy": HAProxy(), "nginx": Nginx()}
     results = json.loads(arguments.results.read_text()) if arguments.results and arguments.results.exists() else {}
     folder = pathlib.Path(tempfile.mkdtemp(prefix="poise-algorithms-"))
     folder.chmod(0o755)
@@ -272,8 +272,7 @@ def main():
                     if name not in words or name in rows:
                         continue
                     place = folder / f"{scenario.name}-{list(words).index(name)}-{time.monotonic_ns()}"
-                    rows[name] = cell(place, known[name], words[name], scenario, binary,
-                                      arguments.seconds, arguments.seed)
+                    rows[name] = cell(place, known[name], words[name], scenario, arguments)
                     print(f"{scenario.name:16}{algorithm:24}{name:9}{shown(rows[name])}", flush=True)
                     if arguments.results:
                         arguments.results.write_text(json.dumps(results, indent=1))
