@@ -1,3 +1,4 @@
+import Glibc
 import PoiseModel
 
 /// Every algorithm in every scenario, as CSV: `swift run -c release balancing-simulation [SEED [RUNS]]`.
@@ -8,7 +9,7 @@ import PoiseModel
         let numbers = CommandLine.arguments.dropFirst().map { UInt64($0) }
         guard numbers.count <= 2, numbers.allSatisfy({ $0 != nil }) else {
             print("usage: balancing-simulation [SEED [RUNS]]")
-            return
+            exit(2)
         }
         let seed = numbers.first.flatMap { $0 } ?? 1
         let runs = numbers.count == 2 ? Int(numbers[1]!) : 5
