@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same algorithms in Poise, HAProxy and nginx before the same queueing targets. Needs (Debian): haproxy nginx.
 
-    Benchmarks/algorithms.py --poise .build/release/poise --write docs/algorithms.md      # 20 minutes
+    Benchmarks/algorithms.py --poise .build/release/poise --write docs/algorithms.md      # 25 minutes
     Benchmarks/algorithms.py --poise .build/release/poise --scenarios slow --seconds 5
 
 The set-up is that of `balancing-simulation`: targets are `poise target`s, queues before so many servers; requests come at
@@ -230,15 +230,16 @@ def shown(row):
 
 def document(results, versions, seconds):
     """`results`: scenario name → algorithm → program → figures."""
-    parts = [f"Poise, HAProxy {versions['haproxy']} and nginx {versions['nginx']}, one worker each, {seconds:g} s per cell on a "
-             "shared machine: p50 / p99 in ms, share of the odd target, and errors and timeouts in parentheses where there are any, "
-             "in percent of all requests."]
+    parts = [f"Poise, HAProxy {versions['haproxy']} and nginx {versions['nginx']}, one worker each, {seconds:g} s per\n"
+             "cell on a shared machine: p50 / p99 in ms, share of the odd target, and in parentheses, where there are any, errors\n"
+             "and timeouts in percent of all requests."]
     for scenario in SCENARIOS:
         if scenario.name not in results:
             continue
-        parts.append(f"**{scenario.title}** ({scenario.odd} is the odd one)\n\n| | Poise | HAProxy | nginx |\n|---|---|---|---|\n" + "\n".join(
-            f"| {algorithm} | " + " | ".join(shown(rows.get(name)) for name in ("poise", "haproxy", "nginx")) + " |"
-            for algorithm, rows in results[scenario.name].items()))
+        lines = [f"| {algorithm} | " + " | ".join(shown(rows.get(name)) for name in ("poise", "haproxy", "nginx")) + " |"
+                 for algorithm, rows in results[scenario.name].items() if rows]
+        parts.append(f"**{scenario.title}** ({scenario.odd} is the odd one)\n\n" + "\n".join(
+            ["| | Poise | HAProxy | nginx |", "|---|---|---|---|", *lines]))
     return "\n\n".join(parts)
 
 
