@@ -142,6 +142,11 @@ public struct TargetStatus: Sendable {
     /// In force at the workers, in 256ths: lower during slow start, 0 when out.
     public var effectiveWeight: Int32
     public var isBackup: Bool
+    /// What reports and traffic leave of the weight, in percent, and why.
+    public var weightPercent: Int
+    public var weightCause: ShareCause
+    /// Its errors are unlike the others'; `nil` in a group that cannot tell.
+    public var isAnomalous: Bool?
     /// `nil` before the first one, and without an active check.
     public var lastProbe: ProbeResult?
     public var nextProbe: MonotonicTime?
@@ -157,6 +162,8 @@ public struct TargetStatus: Sendable {
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         (lastProbe, nextProbe) = (record.check?.lastResult, record.check?.state.nextProbe)
+        (weightPercent, weightCause) = (record.weightPercent, record.weightCause)
+        isAnomalous = record.group.targets.count >= GroupTraffic.targetsMin ? record.traffic.isAnomalous : nil
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
     }
 }

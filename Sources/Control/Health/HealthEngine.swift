@@ -21,9 +21,10 @@ final class HealthEngine {
     private(set) var leaving: [TargetRecord] = []
     private let checks: CheckTable
     private var dirty: [GroupRecord] = []
+    var traffic = TrafficDesk()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     private let order: ([HealthOrder]) -> Void
-    private let observe: (HealthEvent) -> Void
+    let observe: (HealthEvent) -> Void
     private let random: () -> UInt64
 
     /// - Parameters:
@@ -231,7 +232,7 @@ final class HealthEngine {
         eject(target, .consecutiveFailures, at: now)
     }
 
-    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
+    func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
         guard target.passive.ejectedUntil == nil else { return }
         let tier = target.group.targets.filter { $0.isBackup == target.isBackup }
         guard
@@ -292,6 +293,7 @@ final class HealthEngine {
     /// Looks at what changes by time alone: failure rates, ends of ejections, drains, slow start.
     func tick(at now: MonotonicTime) {
         tickInterval = .seconds(1)
+        traffic.begin(at: now)
         for group in groups.values {
             let passive = group.settings.passive
             let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
@@ -301,7 +303,9 @@ final class HealthEngine {
                 if target.passive.returnIfDue(at: now) { note(target.health.returned(at: now), target, at: now) }
                 if target.isDraining { watchDrain(target, at: now) }
                 if target.rampsSince != nil { ramps = true }
+                if let agent = target.agent, agent.hasExpired(at: now) { endReports(of: target) }
             }
+            watchTraffic(of: group, at: now)
             if ramps {
                 markDirty(group)
                 let step = max(group.settings.slowStart / 64, .milliseconds(50))
@@ -338,7 +342,7 @@ final class HealthEngine {
 
     // MARK: What follows
 
-    private func note(
+    func note(
         _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: String? = nil
     ) {
         guard let change else { return }
@@ -362,7 +366,7 @@ final class HealthEngine {
         tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
     }
 
-    private func markDirty(_ group: GroupRecord) {
+    func markDirty(_ group: GroupRecord) {
         guard !group.isDirty else { return }
         group.isDirty = true
         dirty.append(group)
