@@ -73,7 +73,7 @@ public struct GroupTraffic: Sendable {
     private mutating func publish(_ share: Double, _ cause: ShareCause, at index: Int) {
         let whole = TargetTraffic.wholeShare
         let new = max(1, min(whole, Int((share * Double(whole)).rounded())))
-        // A change of weight costs each worker something; ends are told in any case, so that nobody stops short of them.
+        // A change of weight costs each worker something; the whole is told in any case, so that nobody stops short of it.
         if abs(new - targets[index].share) >= whole / 32 || new == whole { targets[index].share = new }
         targets[index].cause = targets[index].share == whole ? .none : cause
     }

@@ -17,8 +17,6 @@ struct LoadAverage: Sendable, Equatable {
     private var lastReport = MonotonicTime.zero
     private var lastLook: MonotonicTime?
 
-    var isKnown: Bool { average > 0 }
-
     /// Requests per second; `nil` where there is nothing to go by yet, or any more.
     func capacity(at now: MonotonicTime) -> Double? {
         guard average > 0, now - firstReport >= Self.blackout, now - lastReport < Self.expiration else { return nil }

@@ -20,17 +20,18 @@ public struct TrafficCounts: Sendable, Equatable {
     public var requests: Int { answers + failures }
     public var errors: Int { serverErrors + failures }
 
-    /// What was added since `earlier`; counters that fell count as unchanged.
+    /// What was added since `earlier`; counters that fell count as unchanged, and one that passed its end as what it is: sums of
+    /// what targets claim may grow that far.
     func since(_ earlier: TrafficCounts) -> TrafficCounts {
         var difference = TrafficCounts()
-        difference.answers = max(0, answers - earlier.answers)
-        difference.serverErrors = max(0, serverErrors - earlier.serverErrors)
-        difference.failures = max(0, failures - earlier.failures)
-        difference.microseconds = max(0, microseconds - earlier.microseconds)
-        difference.reports = max(0, reports - earlier.reports)
-        difference.utilization = max(0, utilization - earlier.utilization)
-        difference.requestRate = max(0, requestRate - earlier.requestRate)
-        difference.errorRate = max(0, errorRate - earlier.errorRate)
+        difference.answers = max(0, answers &- earlier.answers)
+        difference.serverErrors = max(0, serverErrors &- earlier.serverErrors)
+        difference.failures = max(0, failures &- earlier.failures)
+        difference.microseconds = max(0, microseconds &- earlier.microseconds)
+        difference.reports = max(0, reports &- earlier.reports)
+        difference.utilization = max(0, utilization &- earlier.utilization)
+        difference.requestRate = max(0, requestRate &- earlier.requestRate)
+        difference.errorRate = max(0, errorRate &- earlier.errorRate)
         return difference
     }
 }
@@ -105,9 +106,6 @@ public struct TargetTraffic: Sendable, Equatable {
     public static let wholeShare = 256
 
     public init() {}
-
-    /// Nothing to look at, and nothing to recover from.
-    var isQuiet: Bool { window.requests < 0.01 && share == Self.wholeShare && !isAnomalous && !load.isKnown }
 
     /// The counters as they are now. Once a second.
     public mutating func observe(_ counts: TrafficCounts, at now: MonotonicTime) {

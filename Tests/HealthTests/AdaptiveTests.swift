@@ -208,6 +208,18 @@ struct LoadReportWeightTests {
         #expect((70...80).contains(bench.percent(2)), "\(bench.percent(2)) %")
     }
 
+    @Test("sums of what targets claim may pass their end")
+    func wrappingSums() {
+        var target = TargetTraffic()
+        var counts = TrafficCounts()
+        (counts.requestRate, counts.errorRate, counts.utilization) = (.max - 5, .max, .max)
+        target.observe(counts, at: at(0))
+        (counts.reports, counts.requestRate, counts.errorRate) = (1, counts.requestRate &+ 100_000, .min)
+        counts.utilization = counts.utilization &+ 32_768
+        target.observe(counts, at: at(1))
+        #expect(target.load.capacity(at: at(11)).map { ($0 * 10).rounded() } == 2_000, "100 per second at one half")
+    }
+
     @Test("an idle or lying target does not take the others' weights with it")
     func liar() {
         var bench = TrafficBench(
