@@ -54,9 +54,13 @@ extension GroupTraffic {
         }
         guard scratch.count >= max(2, checks.targetsMin), let median = lowerMedian() else { return }
         let limit = max(factor * median, Double(checks.latencyMin.microseconds))
+        // Those that are out already stand in front, by index.
+        let known = found.count
+        var next = 0
         for index in targets.indices {
+            while next < known, found[next].index < index { next += 1 }
             guard let time = Self.meanTime(targets[index], checks), time > limit else { continue }
-            if found.contains(where: { $0.index == index }) { continue }
+            if next < known, found[next].index == index { continue }
             found.append(Outlier(index: index, reason: .latencyOutlier, excess: time / limit))
         }
     }

@@ -74,7 +74,8 @@ public struct GroupTraffic: Sendable {
         let whole = TargetTraffic.wholeShare
         let new = max(1, min(whole, Int((share * Double(whole)).rounded())))
         // A change of weight costs each worker something; the whole is told in any case, so that nobody stops short of it.
-        if abs(new - targets[index].share) >= whole / 32 || new == whole { targets[index].share = new }
+        let old = targets[index].share
+        if abs(new - old) >= max(2, old / 16) || new == whole { targets[index].share = new }
         targets[index].cause = targets[index].share == whole ? .none : cause
     }
 }

@@ -100,7 +100,7 @@ public struct TargetTraffic: Sendable, Equatable {
     public internal(set) var isAnomalous = false
     var mitigatedShare = 1.0
 
-    /// What is left to it of its weight, 1...``wholeShare``, and why. Changes by less than a 32nd are not worth telling.
+    /// What is left to it of its weight, 1...``wholeShare``, and why. Changes by less than a 16th of it are not worth telling.
     public internal(set) var share = Self.wholeShare
     public internal(set) var cause = ShareCause.none
     public static let wholeShare = 256

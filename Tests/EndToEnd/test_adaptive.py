@@ -4,6 +4,7 @@ import pytest
 from admin import metrics, value, verb
 from behaviour import Behaviour, Load, factor, gauge, shares, targets_of, until
 from client import Client, request
+from deadline import Deadline
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -98,6 +99,18 @@ def test_reports_that_cannot_be_read_are_counted_and_do_no_harm(start):
     samples = metrics(poise)
     assert value(samples, "poise_target_bad_load_reports_total") == bad + 1
     assert value(samples, "poise_target_load_reports_total") == 0
+
+
+def test_reports_of_targets_that_speak_http2(start):
+    def tells(conn):
+        while True:
+            asked = conn.request(Deadline(600))
+            conn.respond(asked, body=b"x", fields=[("endpoint-load-metrics", "TEXT cpu_utilization=0.5"), ("x-other", "stays")])
+    poise = start.proxy(start.h2_origin(tells), group_algorithm="adaptive", group_version="http2")
+    with Client(poise.port) as client:
+        answers = [client.ask(request("/")) for _ in range(5)]
+    assert all(a.get("endpoint-load-metrics") is None and a.get("x-other") == "stays" for a in answers)
+    assert value(metrics(poise), "poise_target_load_reports_total") == 5
 
 
 def test_other_algorithms_leave_the_field_alone(start):

@@ -13,21 +13,21 @@ struct AdaptiveTests {
     func equalTargets(count: Int) {
         for seed in UInt64(1)...10 {
             var bench = TrafficBench(Array(repeating: Server(), count: count), rate: 40.0 * Double(count), seed: seed)
-            bench.noise = 0.4
+            bench.noise = 0.3
             bench.run(seconds: 120)
             #expect(bench.history.allSatisfy { $0.allSatisfy { $0 == 256 } }, "seed \(seed)")
         }
     }
 
     @Test(
-        "one that is ten times slower is down within 10 s, steady, and back within 30 s of its recovery",
+        "one that is ten times slower is down within 12 s, steady, and back within 30 s of its recovery",
         arguments: [2, 3, 10, 100])
     func tenTimesSlower(count: Int) {
         var bench = TrafficBench(Array(repeating: Server(), count: count), rate: 100.0 * Double(count))
         bench.run(seconds: 10)
         bench.servers[0].time = 100
-        bench.run(seconds: 10)
-        #expect((10...22).contains(bench.percent(0)), "\(bench.percent(0)) %")
+        bench.run(seconds: 12)
+        #expect((13...20).contains(bench.percent(0)), "\(bench.percent(0)) %")
         bench.run(seconds: 60)
         #expect((13...17).contains(bench.percent(0)), "1.5 / 10 of it: \(bench.percent(0)) %")
         #expect(bench.swing(0, last: 40) <= 3)
@@ -38,7 +38,7 @@ struct AdaptiveTests {
         #expect(bench.shares.allSatisfy { $0 == 256 })
         #expect(bench.group.targets[0].cause == .none)
         let risen = bench.history.suffix(30).map { $0[0] }
-        #expect(zip(risen, risen.dropFirst()).allSatisfy { $1 - $0 <= 256 / 10 }, "step by step")
+        #expect(zip(risen, risen.dropFirst()).allSatisfy { $1 - $0 <= 2 * 13 }, "5 points a second")
     }
 
     @Test(
@@ -140,7 +140,7 @@ struct AdaptiveTests {
             let usable = (0..<count).filter { bench.servers[$0].isUsable }
             let whole = usable.reduce(0) { $0 + bench.servers[$1].weight * 256 }
             let left = usable.reduce(0) { $0 + bench.servers[$1].weight * bench.shares[$1] }
-            // A 32nd is not told.
+            // Small changes are not told.
             #expect(Double(left) >= Double(whole) * (0.5 - 1.0 / 32), "seed \(seed)")
         }
     }
@@ -165,7 +165,7 @@ struct LoadReportWeightTests {
     @Test("weights become what the targets can do, after the blackout and not before")
     func capacities() {
         var bench = TrafficBench(
-            [400.0, 400, 200, 100].map { Server(time: 5, capacity: $0, reports: true) }, rate: 400)
+            [400.0, 400, 200, 100].map { Server(time: 0.1, capacity: $0, reports: true) }, rate: 300)
         bench.run(seconds: 9)
         #expect(bench.shares == [256, 256, 256, 256], "nothing is believed yet")
         bench.run(seconds: 60)

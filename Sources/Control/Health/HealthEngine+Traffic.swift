@@ -80,7 +80,29 @@ extension HealthEngine {
         let isFirst = group.sweptAt == nil
         group.sweptAt = now
         guard !isFirst else { return }
-        for outlier in traffic.outliers { eject(group.targets[outlier.index], outlier.reason, at: now) }
+        ejectOutliers(of: group, at: now)
+    }
+
+    /// As many as may go of each tier, the worst first. Counts each tier once: in a large group many may be out.
+    private func ejectOutliers(of group: GroupRecord, at now: MonotonicTime) {
+        guard !traffic.outliers.isEmpty else { return }
+        for isBackup in [false, true] {
+            let tier = group.targets.filter { $0.isBackup == isBackup }
+            var usable = tier.count { $0.isUsable }
+            var ejected = tier.count { $0.passive.ejectedUntil != nil }
+            for outlier in traffic.outliers {
+                let target = group.targets[outlier.index]
+                guard target.isBackup == isBackup, target.passive.ejectedUntil == nil else { continue }
+                guard
+                    EjectionBudget.allows(
+                        targets: tier.count, usable: usable, ejected: ejected,
+                        percentMax: group.settings.passive.ejectedPercentMax)
+                else { break }
+                (usable, ejected) = (usable - 1, ejected + 1)
+                _ = target.passive.eject(for: outlier.reason, at: now)
+                note(target.health.ejected(outlier.reason, at: now), target, at: now)
+            }
+        }
     }
 
     private func take(_ new: TargetTraffic, of target: TargetRecord, _ rules: GroupTraffic.Rules) {

@@ -232,7 +232,7 @@ final class HealthEngine {
         eject(target, .consecutiveFailures, at: now)
     }
 
-    func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
+    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
         guard target.passive.ejectedUntil == nil else { return }
         let tier = target.group.targets.filter { $0.isBackup == target.isBackup }
         guard
