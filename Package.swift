@@ -66,7 +66,7 @@ let package = Package(
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
+        room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [

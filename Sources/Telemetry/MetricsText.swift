@@ -40,7 +40,9 @@ public struct MetricsText: Sendable {
 
     // MARK: What there is
 
-    static let families = process + listener + MetricFamily.http2 + rule + group + target + MetricFamily.http2OfTargets
+    static let families =
+        process + listener + MetricFamily.http2 + rule + group + target + MetricFamily.shares
+        + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [
         .process("poise_build_info", .gauge, "Always 1; the labels tell what runs.", by: "version") {
