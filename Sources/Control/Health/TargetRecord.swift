@@ -57,7 +57,7 @@ final class TargetRecord {
                 fullWeight, healthyFor: now - start, duration: duration,
                 aggressionPercent: group.settings.slowStartAggressionPercent)
         case .failOpen: return health.takesFailOpen ? fullWeight : 0
-        case .sorry, .none: return 0
+        case .backupGroup, .sorry, .none: return 0
         }
     }
 }
@@ -74,6 +74,8 @@ final class GroupRecord {
     var availability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
+    /// Which targets this Poise uses; empty where that is all.
+    var inUse: [Bool] = []
     /// Some rule leads here.
     var isUsed = true
     var isDirty = true
