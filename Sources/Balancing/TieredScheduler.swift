@@ -138,7 +138,7 @@ public struct TieredScheduler: Sendable {
         of part: Int, from targets: some TargetView, key: UInt64, random: UInt64, excluding excluded: Exclusions
     ) -> Int? {
         guard parts[part].usable > 0 else { return nil }
-        let share = zoneCount > 1 ? zones[part / zoneCount].shares[part % zoneCount] : ZoneShares.whole
+        let share = zoneCount > 1 ? zones[part / zoneCount].schedule.shares[part % zoneCount] : ZoneShares.whole
         let place = parts[part].scheduler.pick(
             from: Members(whole: targets, targets: parts[part].targets, share: share), key: key, random: random,
             excluding: translated(excluded, to: part))

@@ -38,7 +38,7 @@
     }
 
     /// Of ``whole``: what each zone takes; all 0 where no zone can take anything.
-    @usableFromInline var shares: [Int] { schedule.shares }
+    var shares: [Int] { schedule.shares }
 
     private mutating func divide() {
         let total = usable.reduce(0, +)

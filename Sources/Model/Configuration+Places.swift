@@ -81,8 +81,8 @@ extension Configuration {
             guard let further = targetGroups.first(where: { $0.name == here })?.backupGroup else { return [] }
             here = further
         }
-        // Whoever only leads to a cycle is not part of what is wrong.
-        guard here == group.id else { return [] }
+        // Told once, at the first in the file; whoever only leads to a circle is not part of what is wrong.
+        guard here == group.id, targetGroups.first(where: { chain.contains($0.id) })?.id == group.id else { return [] }
         let way = (chain + [here]).map { "'\($0)'" }.joined(separator: " -> ")
         return [
             ConfigError(

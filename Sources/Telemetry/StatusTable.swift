@@ -90,9 +90,10 @@ public struct StatusTable: Sendable {
 
     private func groups() -> String {
         var table = TextTable([
-            "GROUP / TARGET", "STATE", "REASON", "SINCE", "#WEIGHT", "IN USE", "ZONE", "#TIER", "#IN FLIGHT",
+            "GROUP / TARGET", "STATE", "REASON / ALGORITHM", "SINCE", "#WEIGHT", "IN USE", "ZONE", "#TIER",
+            "#IN FLIGHT",
             "#REQUESTS",
-            "#REQ/S", "#2XX", "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99", "CHECK / ALGORITHM",
+            "#REQ/S", "#2XX", "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99", "CHECK",
         ])
         for facts in overview.groups {
             let counters = facts.compiled.counters
@@ -102,15 +103,14 @@ public struct StatusTable: Sendable {
                 .init(
                     facts.isFailOpen ? "fail open" : "\(good)/\(facts.targets.count) healthy",
                     facts.isFailOpen ? .red : good == facts.targets.count ? .green : .yellow),
-                .init(""), .init(""), .init(""), .init(""), .init(""), .init(""),
-                Self.gauge(counters, GroupCounter.inFlight),
+                .init(Self.harmless(facts.compiled.settings.algorithmSummary)), .init(""), .init(""), .init(""),
+                .init(""), .init(""), Self.gauge(counters, GroupCounter.inFlight),
                 Self.count(counters, GroupCounter.requests), rate(counters),
             ]
             cells += classes(counters, GroupCounter.status2xx)
             cells.append(.init(""))
             cells += quantiles(facts.compiled.totalTime)
-            let check = facts.compiled.settings.healthCheck.map { Self.harmless($0.kind.summary) } ?? "-"
-            cells.append(.init("\(check), \(Self.harmless(facts.compiled.settings.algorithmSummary))"))
+            cells.append(.init(facts.compiled.settings.healthCheck.map { Self.harmless($0.kind.summary) } ?? "-"))
             table.add(cells)
             for target in facts.targets { table.add(row(target)) }
         }

@@ -8,7 +8,7 @@ import Testing
 @testable import PoiseControl
 
 /// An engine with probes that a test scripts, a clock that a test sets, and workers that only note their orders.
-private final class Bench: Probing {
+final class Bench: Probing {
     private(set) var running: [CheckRecord] = []
     private(set) var begun = 0
     private(set) var weights: [Int: [Int32]] = [:]
