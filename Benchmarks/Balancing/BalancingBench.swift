@@ -52,6 +52,16 @@ import PoiseModel
         wide.choices = 16
         row(.p2c, "16 choices", options: wide) { _ in 256 }
         for algorithm in Algorithm.allCases { row(algorithm, "backups", isBackup: { $0 % 10 == 9 }) { _ in 256 } }
+        // The own zone is small, so that flows leave it.
+        for algorithm in Algorithm.allCases { row(algorithm, "3 zones", zones: 3) { _ in 256 } }
+        for table in HashTable.allCases {
+            var options = AlgorithmOptions()
+            options.table = table
+            row(.hash, "\(table) zones", options: options, zones: 3) { _ in 256 }
+        }
+        row(.roundRobin, "32 zones", zones: 32) { _ in 256 }
+        row(.p2c, "32 zones", zones: 32) { _ in 256 }
+        row(.hash, "32 zones", zones: 32) { _ in 256 }
 
         print("\nbuilding                    1,000 groups of 10 (µs)    one group of 10,000 (µs)")
         for algorithm in Algorithm.allCases where !algorithm.isKeyed { built(algorithm, algorithm.rawValue) }
@@ -71,7 +81,7 @@ import PoiseModel
     static func row(
         _ algorithm: Algorithm, _ name: String, options: AlgorithmOptions = AlgorithmOptions(),
         usable: (Int) -> Bool = { _ in true },
-        isBackup: (Int) -> Bool = { _ in false }, weight: (Int) -> Int
+        isBackup: (Int) -> Bool = { _ in false }, zones: Int = 1, weight: (Int) -> Int
     ) {
         var line = padded(algorithm.rawValue, 28) + padded(name, 12)
         var change = 0.0
@@ -79,7 +89,8 @@ import PoiseModel
             let weights = (0..<count).map(weight)
             var scheduler = TieredScheduler(
                 algorithm: algorithm, options: options, identities: (0..<count).map { mix64(UInt64($0)) },
-                weights: weights, flowsMax: 20, start: 12_345)
+                weights: weights, isBackup: (0..<count).map(isBackup), preference: preference(zones, count),
+                flowsMax: 20, start: 12_345)
             var view = View(weights: weights.map { Int32($0) }, loads: Array(repeating: 0, count: count))
             for index in 0..<count where !usable(index) {
                 view.weights[index] = 0
@@ -89,6 +100,14 @@ import PoiseModel
             change = best { changes(&scheduler, weights) }
         }
         print(line + column(change))
+    }
+
+    /// One target of twenty is in the own zone.
+    static func preference(_ zones: Int, _ count: Int) -> ZonePreference? {
+        guard zones > 1 else { return nil }
+        return ZonePreference(
+            zones: (0..<count).map { $0 % 20 == 0 ? 0 : 1 + $0 % (zones - 1) }, seeds: (0..<zones).map { UInt64($0) },
+            overloadPercent: 120)
     }
 
     /// As a worker's schedulers are built for an apply.

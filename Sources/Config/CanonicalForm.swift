@@ -179,7 +179,8 @@ struct CanonicalWriter {
             let itemPath = "\(path).targets[\(index)]"
             let isMapping = origins.reference(of: "\(itemPath).address") != nil
             let address = scalar(target.address.description, isMapping ? "\(itemPath).address" : itemPath)
-            guard target.weight != base.weight || target.isBackup || target.tier != base.tier else {
+            guard target.weight != base.weight || target.isBackup || target.tier != base.tier || target.zone != nil
+            else {
                 line(indent, "- \(address)", at: itemPath)
                 continue
             }

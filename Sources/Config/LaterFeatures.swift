@@ -59,12 +59,11 @@ enum LaterFeatures {
     static let forward: Set<String> = ["stickiness", "timeouts", "fallback", "mirror"]
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling",
-        "cross_zone",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
+        "preserve_client_ip", "proxy_protocol", "connection_termination", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
-    static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
+    static let target: Set<String> = ["max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.
     static let listenerElsewhere = [
@@ -83,12 +82,16 @@ enum LaterFeatures {
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
         "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
-        "tiers": "targets[].tier", "outlier_detection": "passive_checks",
+        "tiers": "targets[].tier", "outlier_detection": "passive_checks", "cross_zone": "zone_preference", "zones": "targets[].zone",
+        "zone_aware": "zone_preference", "locality": "zone_preference", "subset_size": "subset",
+        "fallback": "backup_group", "backup": "backup_group",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",
         "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
     ]
-    static let targetElsewhere = ["priority": "tier"]
+    static let targetElsewhere = [
+        "priority": "tier", "locality": "zone", "availability_zone": "zone", "availabilityzone": "zone",
+    ]
     static let topElsewhere = ["tls": "listeners[].tls"]
 }

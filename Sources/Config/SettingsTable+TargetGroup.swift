@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration"],
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "zone_preference": "mode"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -68,6 +68,7 @@ extension SettingsTable {
                 "overprovisioning", at: \.overprovisioningPercent, in: 100...10_000,
                 "Tiers: percent of its healthy weight that a tier can take. 140: all traffic until 28 % of it are gone."
             ),
+        ] + placesOfTargetGroup + [
             anomalyMitigation,
             .choice(
                 "fail_open", at: \.failOpen,
@@ -368,5 +369,8 @@ extension SettingsTable {
             .integer(
                 "tier", at: \.tier, in: 0...15,
                 "Lower tiers take the traffic; what they are not healthy enough for spills over to the next."),
+            .text(
+                "zone", at: \.zone, form: "a zone such as eu-1a", attribute: "AvailabilityZone",
+                "Where it stands, for zone_preference.", check: TextForm.placeName),
         ])
 }

@@ -15,6 +15,15 @@ enum SettingsTable {
                 "shutdown_deadline", at: \.shutdownDeadline, in: .zero ... .seconds(86_400),
                 "How long TERM waits for exchanges in flight."),
             .text(
+                "zone", at: \.zone, form: "a zone such as eu-1a", unset: "none",
+                "Where this Poise stands: groups with zone_preference send to targets of the same zone first.",
+                check: TextForm.placeName),
+            .text(
+                "node", at: \.node, form: "a name such as lb-1", unset: "auto",
+                "What tells this Poise from others in front of the same targets, for subset; auto is the host's name. "
+                    + "It must outlive restarts.",
+                check: TextForm.placeName),
+            .text(
                 "user", at: \.user, form: "a user's name", unset: "none",
                 "The user, and its group, to become once the listeners are bound; needs root.",
                 check: TextForm.userName),

@@ -11,7 +11,9 @@ enum TextForm {
     }
 
     static func groupName(_ text: String) throws(ConfigError) {
-        try require(Identity.isName(text), "'\(text)' is not a name", fix: "write the name of a target group, or off")
+        try require(
+            Identity.isName(text), "'\(text)' is not the name of a target group",
+            fix: "names have 1 to 32 of a-z, 0-9 and '-'")
     }
 
     static func socketPath(_ text: String) throws(ConfigError) {
@@ -256,14 +258,14 @@ enum TextForm {
         known.reduce(text) { $0.substituting("#{\($1)}", with: "") }
     }
 
-    private static func require(_ condition: Bool, _ problem: @autoclosure () -> String, fix: @autoclosure () -> String)
+    static func require(_ condition: Bool, _ problem: @autoclosure () -> String, fix: @autoclosure () -> String)
         throws(ConfigError)
     {
         guard condition else { throw ConfigError(code: .invalid, problem: problem(), fix: fix()) }
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         isDigit(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
     private static func isToken(_ text: String) -> Bool {

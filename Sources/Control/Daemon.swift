@@ -209,6 +209,9 @@ public final class Daemon {
                 log(OperationalEvent(.error, "no target is usable: fail-open sends to all", [("group", group)]))
             case .none, .sorry:
                 log(OperationalEvent(.error, "no target is usable", [("group", group), ("answers", "\(to)")]))
+            case .backupGroup:
+                let by = engine.groups[group].flatMap { engine.standIn(for: $0) }?.id ?? ""
+                log(OperationalEvent(.warning, "a backup group takes over", [("group", group), ("by", by)]))
             case .backup: log(OperationalEvent(.warning, "backup targets take over", [("group", group)]))
             case .ordinary:
                 log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))

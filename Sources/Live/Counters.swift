@@ -54,6 +54,8 @@ public enum GroupCounter {
     public static let failOpen = 12
     public static let noTarget = 13
     public static let sorry = 14
+    /// Requests that a backup group went on with.
+    public static let handedOn = 15
     public static let width = 16
 }
 

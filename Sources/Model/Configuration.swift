@@ -40,6 +40,10 @@ public struct ProcessSettings: Sendable, Equatable {
     public var user: String?
     /// How long TERM waits for exchanges in flight.
     public var shutdownDeadline: Nanoseconds = .seconds(30)
+    /// Where this Poise stands, for groups that prefer targets near to it.
+    public var zone: String?
+    /// What tells this Poise from others in front of the same targets, for subsets; `nil` means the host's name.
+    public var node: String?
 
     public init() {}
 }

@@ -21,6 +21,11 @@ public struct TargetGroup: Sendable, Equatable {
     public var mitigatesAnomalies = false
     /// A tier of targets takes all traffic until less than 100 of this many parts of its weight are usable; 100 or more.
     public var overprovisioningPercent = 140
+    public var zonePreference = ZonePreferencePolicy()
+    /// Targets in use per tier, chosen by the node's name; `nil`: all.
+    public var subsetSize: Int?
+    /// Answers when no target is usable and no backup target is left: the name of another group.
+    public var backupGroup: String?
     public var failOpen = FailOpen.whenNoneUsable
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
@@ -65,6 +70,8 @@ public struct Target: Sendable, Hashable {
     public var isBackup: Bool
     /// 0...15: lower ones take the traffic as long as they are healthy enough. Of no account for backups.
     public var tier = 0
+    /// Where it stands; `nil` where nobody said.
+    public var zone: String?
     public init(address: TargetAddress, weight: Int = 1, isBackup: Bool = false) {
         (self.address, self.weight, self.isBackup) = (address, weight, isBackup)
     }

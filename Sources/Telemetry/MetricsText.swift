@@ -187,6 +187,12 @@ public struct MetricsText: Sendable {
         .group(
             "poise_target_group_fail_open", .gauge, "1 while no target is known to be good and all take traffic."
         ) { .number($0.isFailOpen ? 1 : 0) },
+        .counter(
+            "poise_target_group_handed_on_total", .group, GroupCounter.handedOn,
+            "Requests that a backup group went on with; they count as requests of that group, too."),
+        .group(
+            "poise_target_group_backup_group_active", .gauge, "1 while a backup group answers for this one."
+        ) { .number($0.answeredBy == nil ? 0 : 1) },
         .group(
             "poise_target_group_health_transitions_total", .counter, "Changes of state of the group's targets."
         ) { .number($0.transitions) },
@@ -228,6 +234,9 @@ public struct MetricsText: Sendable {
         },
         .target("poise_target_weight", .gauge, "Configured weight, or the one that an operator set.") {
             .number($0.weight)
+        },
+        .target("poise_target_in_use", .gauge, "0 where the subset of this Poise leaves the target out.") {
+            .number($0.isInUse ? 1 : 0)
         },
         .target("poise_target_health_transitions_total", .counter, "Changes of its state.") {
             .number($0.transitions)

@@ -72,6 +72,8 @@ public struct Overview: Sendable {
         /// Changes of state of all its targets so far.
         public var transitions: Int
         public var targets: [TargetFacts]
+        /// The backup group that answers for it; `nil` while it does so itself.
+        public var answeredBy: String?
 
         public init(_ compiled: CompiledGroup, isFailOpen: Bool, transitions: Int, targets: [TargetFacts]) {
             (self.compiled, self.isFailOpen) = (compiled, isFailOpen)
@@ -96,6 +98,14 @@ public struct Overview: Sendable {
         /// What its last probe saw; `nil` before the first one, and without an active check.
         public var lastProbe: String?
         public var share: ShareFacts
+        /// `nil` where nobody said.
+        public var zone: String?
+        /// 0...15; of no account for backups.
+        public var tier = 0
+        /// False where this Poise's subset leaves it out.
+        public var isInUse = true
+        /// In force at the workers, in 256ths: less in slow start, 0 for who takes no new requests.
+        public var effectiveWeight = 0
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,

@@ -42,7 +42,7 @@ enum CheckCommand {
         for group in configuration.targetGroups {
             lines.append(
                 "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
-                    + "\(wire(of: group))\(group.algorithm.rawValue), \(health(of: group))")
+                    + "\(wire(of: group))\(group.algorithmSummary), \(health(of: group))")
         }
         return lines.joined(separator: "\n")
     }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import PoiseControl
 
-private typealias Bench = HealthBench
+typealias Bench = HealthBench
 
 /// Two failures make unhealthy, two successes healthy.
 private func quick(_ group: inout TargetGroup) {

@@ -49,6 +49,9 @@ GROUP = {
     "http2": "http2",
     "targets": "targets",
     "algorithm": "algorithm",
+    "zone_preference": "zone_preference",
+    "subset": "subset",
+    "backup_group": "backup_group",
     "health_check": "health_check",
     "passive": "passive_checks",
     "anomaly_mitigation": "anomaly_mitigation",
@@ -84,6 +87,8 @@ GROUP = {
 }
 PROCESS = {
     "workers": "process.workers",
+    "zone": "process.zone",
+    "node": "process.node",
     "user": "process.user",
     "admin_socket": "process.admin.socket",
     "max_connections": "process.limits.max_connections",

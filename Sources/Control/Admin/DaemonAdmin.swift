@@ -52,10 +52,10 @@ public final class DaemonAdmin: AdminSource {
                 certificates: daemon.shelf.facts(of: compiled.settings))
         }
         let groups = daemon.health.map { group in
-            Overview.GroupFacts(
+            var facts = Overview.GroupFacts(
                 group.compiled, isFailOpen: group.availability == .failOpen, transitions: group.transitions,
                 targets: group.targets.map { target in
-                    Overview.TargetFacts(
+                    var facts = Overview.TargetFacts(
                         label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
                         state: target.status.state, reason: target.status.reason, age: now - target.status.since,
                         weight: target.weight, transitions: target.transitions,
@@ -63,7 +63,12 @@ public final class DaemonAdmin: AdminSource {
                         share: .init(
                             percent: target.weightPercent, cause: target.weightCause, isAnomalous: target.isAnomalous,
                             isMitigated: group.compiled.settings.mitigatesAnomalies))
+                    (facts.zone, facts.tier) = (target.compiled?.settings.zone, target.compiled?.settings.tier ?? 0)
+                    (facts.isInUse, facts.effectiveWeight) = (target.isInUse, Int(target.effectiveWeight))
+                    return facts
                 })
+            facts.answeredBy = group.answeredBy
+            return facts
         }
         return Overview(process: process, listeners: listeners, groups: groups)
     }

@@ -97,7 +97,7 @@ final class HealthEngine {
             for case .forward(let shares) in listener.actions { slots.formUnion(shares.map(\.groupSlot)) }
             if case .forward(let shares)? = listener.defaultAction { slots.formUnion(shares.map(\.groupSlot)) }
         }
-        return slots
+        return withBackups(slots, in: snapshot)
     }
 
     private func replace(_ record: GroupRecord, with compiled: CompiledGroup, at now: MonotonicTime) {
@@ -332,10 +332,13 @@ final class HealthEngine {
     func flush(at now: MonotonicTime) {
         guard !dirty.isEmpty else { return }
         var orders: [HealthOrder] = []
-        let groups = dirty
-        dirty.removeAll(keepingCapacity: true)
-        for group in groups where self.groups[group.id] === group {
-            if let change = evaluate(group, at: now) { orders.append(change) }
+        // Who is a backup for others makes these dirty in turn.
+        while !dirty.isEmpty {
+            let groups = dirty
+            dirty.removeAll(keepingCapacity: true)
+            for group in groups where self.groups[group.id] === group {
+                if let change = evaluate(group, at: now) { orders.append(change) }
+            }
         }
         if !orders.isEmpty { order(orders) }
     }
@@ -351,14 +354,17 @@ final class HealthEngine {
             if target.health.takesFailOpen { candidates += 1 }
         }
         let availability = Availability(
-            ordinaryUsable: ordinary, backupUsable: backup, failOpenCandidates: candidates,
-            failOpen: group.settings.failOpen, hasSorryResponse: group.settings.sorryResponse != nil)
-        let weights = group.targets.map { Int32($0.weightInForce(availability, at: now)) }
+            ordinaryUsable: ordinary, backupUsable: backup, backupGroupUsable: standIn(for: group) != nil,
+            failOpenCandidates: candidates, failOpen: group.settings.failOpen,
+            hasSorryResponse: group.settings.sorryResponse != nil)
+        let weights = weightsInForce(group, availability, at: now)
         let before = group.published
         group.published = GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
         if availability != group.availability {
             observe(.availability(group: group.id, from: group.availability, to: availability))
+            let wasServing = group.availability.isServing
             group.availability = availability
+            if availability.isServing != wasServing { for group in groupsBehind(group) { markDirty(group) } }
         }
         let slot = group.compiled.slot
         guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen else {

@@ -69,7 +69,7 @@ final class TargetRecord {
                 sharedWeight, healthyFor: now - start, duration: duration,
                 aggressionPercent: group.settings.slowStartAggressionPercent)
         case .failOpen: return health.takesFailOpen ? fullWeight : 0
-        case .sorry, .none: return 0
+        case .backupGroup, .sorry, .none: return 0
         }
     }
 }
@@ -88,6 +88,8 @@ final class GroupRecord {
     var published = GroupAvailability(weights: [])
     /// The running comparison for outliers began here.
     var sweptAt: MonotonicTime?
+    /// Which targets this Poise uses; empty where that is all.
+    var inUse: [Bool] = []
     /// Some rule leads here.
     var isUsed = true
     var isDirty = true

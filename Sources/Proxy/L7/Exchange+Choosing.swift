@@ -87,7 +87,10 @@ extension Exchange {
     /// - Parameter failed: where a try went wrong that this one follows.
     func attempt(after failed: TargetPool? = nil) {
         phase = .choosing
-        switch choose() {
+        var choice = choose(excluding: excluded)
+        while case .none = choice, changeToBackupGroup() { choice = choose(excluding: excluded) }
+        if case .none = choice { choice = choose() }
+        switch choice {
         case .target(let index):
             failed?.counters.add(TargetCounter.retries)
             connect(to: index)
