@@ -139,8 +139,8 @@ struct Setup {
         process.shutdownDeadline = scenario.deregistrationDelay
         (process.zone, process.node) = ("a", "simulated")
         var written = groups.map { write($0, scenario) }
-        // Some have a backup group, which may have one: always one further down.
-        for index in written.indices.dropLast() where groups[index].targets.count.isMultiple(of: 2) {
+        // A backup group is always one further down, and the last has none.
+        for index in written.indices.dropLast() {
             written[index].backupGroup = written[index + 1].name
         }
         return Configuration(process: process, listeners: listeners, targetGroups: written)
