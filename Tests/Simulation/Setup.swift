@@ -137,7 +137,24 @@ struct Setup {
         if hasSide { listeners.append(listener("side", Self.sideAddress, scenario)) }
         var process = ProcessSettings()
         process.shutdownDeadline = scenario.deregistrationDelay
-        return Configuration(process: process, listeners: listeners, targetGroups: groups.map { write($0, scenario) })
+        (process.zone, process.node) = ("a", "simulated")
+        var written = groups.map { write($0, scenario) }
+        // A backup group is always one further down, and the last has none.
+        for index in written.indices.dropLast() {
+            written[index].backupGroup = written[index + 1].name
+        }
+        return Configuration(process: process, listeners: listeners, targetGroups: written)
+    }
+
+    /// Zones in groups of three or five targets, a subset in groups of four or more.
+    private func place(_ settings: inout TargetGroup, _ group: Group) {
+        if group.targets.count % 2 == 1, group.targets.count > 1 {
+            settings.zonePreference.mode = .ownZone
+            for index in settings.targets.indices { settings.targets[index].zone = ["a", "b", "c"][index % 3] }
+        }
+        if group.targets.count > 3, !settings.algorithm.isKeyed, settings.algorithm != .first {
+            settings.subsetSize = 2
+        }
     }
 
     private func listener(_ name: String, _ address: SocketAddress, _ scenario: Scenario) -> Listener {
@@ -180,6 +197,7 @@ struct Setup {
         if group.targets.count > 3 {
             for index in settings.targets.indices { settings.targets[index].tier = index % 2 }
         }
+        place(&settings, group)
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax

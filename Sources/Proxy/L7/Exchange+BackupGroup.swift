@@ -13,7 +13,7 @@ extension Exchange {
         next.counters.add(GroupCounter.inFlight)
         next.retryBudget.value.requestBegan(at: now)
         // Indices and places in a queue are the other group's.
-        (targetIndex, excluded) = (-1, Exclusions())
+        (targetIndex, targetID, excluded) = (-1, 0, Exclusions())
         (keptPlace, queuedUntil) = (nil, .zero)
         return true
     }
