@@ -89,6 +89,12 @@ let package = Package(
             dependencies: ["PoiseModel", "PoiseBalancing"],
             path: "Benchmarks/Balancing",
             swiftSettings: house),
+        // Algorithms against slow, failing, cold and unequal targets: `make simulation`.
+        .executableTarget(
+            name: "balancing-simulation",
+            dependencies: ["PoiseModel", "PoiseBalancing", "PoiseHealth"],
+            path: "Benchmarks/Simulation",
+            swiftSettings: house),
         .executableTarget(
             name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
             swiftSettings: house),
@@ -126,6 +132,7 @@ let package = Package(
         tests("Bytes", ["PoiseBytes"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
         tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
+        tests("BalancingSimulation", ["PoiseModel", "balancing-simulation"]),
         tests("Health", ["PoiseModel", "PoiseHealth"]),
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
@@ -145,6 +152,7 @@ let package = Package(
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
                 "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseSimulation",
             ]),
         tests(
             "Telemetry",

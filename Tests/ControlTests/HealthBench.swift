@@ -10,6 +10,7 @@ import PoiseProxy
 final class HealthBench: Probing {
     private(set) var running: [CheckRecord] = []
     private(set) var begun = 0
+    private(set) var hurried: [CheckRecord] = []
     private(set) var weights: [Int: [Int32]] = [:]
     private(set) var failOpen: Set<Int> = []
     private(set) var cut: [CounterBlock] = []
@@ -54,6 +55,7 @@ final class HealthBench: Probing {
         begun += 1
         running.append(check)
     }
+    func hurry(_ check: CheckRecord) { hurried.append(check) }
     func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
 
     func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
@@ -68,8 +70,8 @@ final class HealthBench: Probing {
     /// One probe of every check of this address, with this result.
     func probe(_ last: Int, _ now: Double) { probe(last, nil, now) }
 
-    func probe(_ last: Int, _ reason: TargetReason?, _ now: Double) {
-        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
+    func probe(_ last: Int, _ reason: TargetReason?, _ now: Double, port: UInt16 = 80) {
+        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) {
             check.state.probeStarted(at: at(now))
             engine.probeEnded(
                 check,
