@@ -157,7 +157,7 @@ let package = Package(
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy",
                 "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
