@@ -66,7 +66,7 @@ let package = Package(
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
+        room("Telemetry", ["Model", "HTTP", "Routing", "Packets", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -143,13 +143,15 @@ let package = Package(
         tests(
             "Control",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoisePlatform",
+                "PoiseLoop",
+                "PoiseLive", "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+                "PoiseLoopSupport",
             ]),
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy",
+                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoisePackets", "PoiseLive", "PoisePlatform", "PoiseProxy",
                 "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),

@@ -59,7 +59,7 @@ enum LaterFeatures {
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling", "anomaly_mitigation",
         "cross_zone",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
+        "preserve_client_ip", "connection_termination", "zones", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
@@ -82,7 +82,8 @@ enum LaterFeatures {
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
         "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
-        "tiers": "targets[].tier",
+        "tiers": "targets[].tier", "proxy_protocol_v2": "proxy_protocol: v2", "send_proxy": "proxy_protocol: v1",
+        "send_proxy_v2": "proxy_protocol: v2", "proxy_protocol_tlvs": "proxy_protocol.tlvs",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",

@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration"],
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "proxy_protocol": "version"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -93,6 +93,7 @@ extension SettingsTable {
                         root.hostHeader = .fixed(text)
                     }
                 }),
+            proxyProtocolVersion, proxyProtocolFields,
             .duration(
                 "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
                 attribute: "slow_start.duration_seconds",

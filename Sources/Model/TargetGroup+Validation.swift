@@ -47,6 +47,7 @@ extension TargetGroup {
                     problem: "a check over TLS goes by the TLS settings of its group, and this group speaks HTTP",
                     fix: "write 'protocol: HTTPS' for the group, or check with HTTP or TCP"))
         }
+        errors += validateProxyProtocol()
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
         return errors
