@@ -189,7 +189,9 @@ struct ProxyProtocolFieldsTests {
             guard case .complete(let read, _) = parse(damaged) else { continue }
             // What hides the checksum: LOCAL or no transport, where nothing is read, and another type in its place.
             #expect(read.command == .local || bit / 8 == 13 || bit / 8 == type, "bit \(bit)")
-            if bit / 8 == type { #expect(read == header) }
+            guard bit / 8 == type else { continue }
+            #expect(read.endpoints == header.endpoints && read.fields.authority == header.fields.authority)
+            #expect(read.fields.uniqueID == header.fields.uniqueID && read.fields.tls == header.fields.tls)
         }
     }
 

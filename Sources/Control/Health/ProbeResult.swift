@@ -67,7 +67,8 @@ public struct ProbeResult: Sendable, Equatable {
         case .status(let status): status == 400
         case .system(let code): code == Errno.connectionReset || code == Errno.brokenPipe
         case .malformed, .closedEarly, .noAnswer, .tls, .noHandshake, .noHTTP2, .http2, .goAway, .onlyHTTP1: true
-        case .connected, .body, .noConnection, .handshake, .streamReset: false
+        // Anything else comes before the header is read, or from somebody who has read on behind it.
+        default: false
         }
     }
 
