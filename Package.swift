@@ -144,9 +144,8 @@ let package = Package(
             "Control",
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoisePlatform",
-                "PoiseLoop",
-                "PoiseLive", "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
-                "PoiseLoopSupport",
+                "PoiseLoop", "PoiseLive", "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+                "PoiseLoopSupport", "PoiseSimulation",
             ]),
         tests(
             "Telemetry",

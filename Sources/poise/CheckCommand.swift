@@ -60,11 +60,13 @@ enum CheckCommand {
     }
 
     private static func health(of group: TargetGroup) -> String {
-        guard let check = group.healthCheck else {
+        if let tracked = group.trackedGroup { return "as healthy as '\(tracked)' says" }
+        guard let summary = group.healthSummaryWithIntervals, let time = group.healthChecks.detectionTimeMax else {
             return group.passive.consecutiveFailures == 0
                 ? "no health check" : "no health check; traffic alone tells what is dead"
         }
-        return "\(check.kind.summary) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
+        let idle = group.healthChecks.idleDetectionTimeMax.map { ", \($0) without requests" } ?? ""
+        return "\(summary): a dead target is out within \(time)\(idle)"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

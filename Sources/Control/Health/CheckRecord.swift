@@ -22,8 +22,9 @@ struct ProbeSpec: Equatable {
         self.init(
             target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group),
             version: group.settings.version,
-            // What listens on a port of its own is as a rule made for checks, and not for clients behind proxies.
-            introduction: check.port == nil ? group.settings.proxyProtocol.headerVersion : nil)
+            // What is asked elsewhere is as a rule made for checks, and not for clients behind proxies.
+            introduction: check.port == nil && check.address == nil
+                ? group.settings.proxyProtocol.headerVersion : nil)
     }
 
     /// - Parameters:
@@ -34,9 +35,9 @@ struct ProbeSpec: Equatable {
         version: TargetGroup.HTTPVersion = .http1, introduction: ProxyProtocolHeader.Version? = nil
     ) {
         (self.check, self.tls, self.introduction) = (check, tls, introduction)
-        switch (address, check.port) {
-        case (.ip(let ip, _), let port?): self.address = .ip(ip, port: port)
-        default: self.address = address
+        switch address {
+        case .ip(let ip, let port): self.address = .ip(check.address ?? ip, port: check.port ?? port)
+        case .unix: self.address = address
         }
         switch check.kind {
         case .tcp, .tls: (host, usesHTTP2) = ("", false)
@@ -74,6 +75,8 @@ final class CheckRecord {
 protocol Probing: AnyObject {
     /// Probe from `check.state.nextProbe` on.
     func begin(_ check: CheckRecord)
+    /// `check.state.nextProbe` is earlier than it was. Means nothing to a probe under way.
+    func hurry(_ check: CheckRecord)
     /// Stop at once; a probe under way has no result.
     func end(_ check: CheckRecord)
 }
