@@ -66,7 +66,7 @@ let package = Package(
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
+        room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Packets", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -150,15 +150,15 @@ let package = Package(
         tests(
             "Control",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
-                "PoiseSimulation",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoisePlatform",
+                "PoiseLoop", "PoiseLive", "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+                "PoiseLoopSupport", "PoiseSimulation",
             ]),
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy",
-                "PoiseTelemetry",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoiseLive", "PoisePlatform",
+                "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         // The tests of Proxy: whole workers between simulated clients and targets.

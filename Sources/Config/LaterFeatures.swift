@@ -59,7 +59,7 @@ enum LaterFeatures {
     static let forward: Set<String> = ["stickiness", "timeouts", "fallback", "mirror"]
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "cache", "port",
+        "preserve_client_ip", "connection_termination", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
@@ -85,6 +85,8 @@ enum LaterFeatures {
         "tiers": "targets[].tier", "outlier_detection": "passive_checks", "cross_zone": "zone_preference", "zones": "targets[].zone",
         "zone_aware": "zone_preference", "locality": "zone_preference", "subset_size": "subset",
         "fallback": "backup_group", "backup": "backup_group",
+        "proxy_protocol_v2": "proxy_protocol: v2", "send_proxy": "proxy_protocol: v1",
+        "send_proxy_v2": "proxy_protocol: v2", "proxy_protocol_tlvs": "proxy_protocol.tlvs",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",

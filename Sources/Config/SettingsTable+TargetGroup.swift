@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "zone_preference": "mode"],
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "zone_preference": "mode", "proxy_protocol": "version"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -95,6 +95,7 @@ extension SettingsTable {
                         root.hostHeader = .fixed(text)
                     }
                 }),
+            proxyProtocolVersion, proxyProtocolFields,
             .duration(
                 "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
                 attribute: "slow_start.duration_seconds",

@@ -48,6 +48,7 @@ extension TargetGroup {
         }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
         errors += healthChecks.validate(targets: targets, isSecureGroup: tls != nil)
+        errors += validateProxyProtocol()
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
         return errors

@@ -36,6 +36,7 @@ public struct TargetGroup: Sendable, Equatable {
     public var limits = TargetLimits()
     public var retries = RetryPolicy()
     public var hostHeader = HostHeader.keep
+    public var proxyProtocol = TargetProxyProtocol()
     /// How long a removed or drained target may finish its flows.
     public var deregistrationDelay: Nanoseconds = .seconds(300)
     /// How often a target's name is resolved again.

@@ -69,6 +69,7 @@ GROUP = {
     "budget_percent": "retries.budget_percent",
     "budget_min": "retries.min_budget_per_second",
     "host_header": "host_header",
+    "proxy_protocol": "proxy_protocol",
     "slow_start": "slow_start",
     "deregistration_delay": "deregistration_delay",
     "resolve_interval": "resolve_interval",

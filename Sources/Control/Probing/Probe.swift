@@ -1,6 +1,7 @@
 import PoiseHealth
 import PoiseLoop
 import PoiseModel
+import PoisePackets
 import PoisePlatform
 import PoiseTLS
 
@@ -26,6 +27,9 @@ final class Probe: Channel {
     private let prober: Prober
     private let check: CheckRecord
     private let request: [UInt8]
+    /// The PROXY header that a connection begins with; empty without one, and where it is a part of the request.
+    private let introduction: [UInt8]
+    private var introduced = 0
     private let matcher: ProbeMatcher?
     private let method: String
     private var phase = Phase.waiting
@@ -48,10 +52,16 @@ final class Probe: Channel {
 
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
+        let header = check.spec.introduction.map(ProbeRequest.introduction) ?? []
         switch check.spec.check.kind {
-        case .tcp, .tls: (request, matcher, method) = ([], nil, "")
+        case .tcp, .tls:
+            (request, matcher, method) = ([], nil, "")
+            introduction = header
         case .http(let probe):
-            request = ProbeRequest.bytes(probe, host: check.spec.host)
+            let bytes = ProbeRequest.bytes(probe, host: check.spec.host)
+            let isSeparate = check.spec.tls != nil || check.spec.usesHTTP2
+            // In one send with it.
+            (introduction, request) = isSeparate ? (header, bytes) : ([], header + bytes)
             (matcher, method) = (ProbeMatcher(probe), probe.method)
         }
         super.init(loop: prober.loop)
@@ -84,6 +94,7 @@ final class Probe: Channel {
     /// Starts one probe; it may be over when this returns.
     func run() {
         startedAt = loop.now
+        introduced = 0
         (sent, filled, isLate, peerClosed, hasGreeted) = (0, 0, false, false, false)
         check.state.probeStarted(at: loop.now)
         let tls = check.spec.tls
@@ -113,7 +124,7 @@ final class Probe: Channel {
         case .connecting:
             let code = takeError()
             if code != 0 { return fail(code) }
-            if readiness.contains(.writable) { report(.succeeded, .connected) }
+            if readiness.contains(.writable), introduce() { report(.succeeded, .connected) }
         case .shaking: shake()
         case .asking:
             ask()
@@ -153,7 +164,7 @@ final class Probe: Channel {
     }
 
     private func shake() {
-        guard let session, let tls = check.spec.tls else { return }
+        guard let session, let tls = check.spec.tls, introduce() else { return }
         switch session.handshake(self) {
         case .blocked(let wantsWritable): hasGreeted = hasGreeted || !wantsWritable
         case .failed(let failure): fail(failure)
@@ -165,7 +176,25 @@ final class Probe: Channel {
         }
     }
 
+    /// In plain text, past any session.
+    ///
+    /// - Returns: whether all of it has left; where not, it goes on with the next event, or the probe has failed.
+    private func introduce() -> Bool {
+        let bytes = introduction
+        while introduced < bytes.count {
+            let result = send(bytes.span.extracting(droppingFirst: introduced))
+            if let code = result.failure {
+                fail(code)
+                return false
+            }
+            if result.isBlocked { return false }
+            introduced += result.count
+        }
+        return true
+    }
+
     private func ask() {
+        guard introduce() else { return }
         if check.spec.usesHTTP2, stream == nil {
             stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
         }
@@ -295,8 +324,9 @@ final class Probe: Channel {
     }
 
     private func report(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) {
-        prober.ended(
-            check, ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt), at: loop.now)
+        var result = ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt)
+        result.introduction = check.spec.introduction
+        prober.ended(check, result, at: loop.now)
         if phase != .ending, phase != .waiting { over() }
     }
 

@@ -178,7 +178,7 @@ extension Exchange {
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero
         if pool.group.settings.version == .http2 { return share(pool) }
-        if let pooled = pool.takeIdle() { return use(pooled) }
+        if let kept = takeKept(pool) { return use(kept) }
         guard pool.mayOpen() else { return waitForConnection(pool) }
         open(pool)
     }
@@ -217,6 +217,7 @@ extension Exchange {
             connection.start(socket, for: self)
             target = connection
             connection.armTimer(at: now + group!.compiled.settings.timeouts.connect)
+            if pool.introducesClients { introduce(connection) }
             forward(connection)
             if connection.isOpen { connection.watch([.readable, .writable]) }
         } catch {
