@@ -33,6 +33,7 @@ public enum SettingsDocument {
         page += settings("health_check", SettingsTable.healthCheck, HealthDraft())
         page += rows(SettingsTable.httpProbe, HTTPProbe())
         page += settings("passive_checks", SettingsTable.passiveChecks, PassiveChecks())
+        page += settings("notify[]", SettingsTable.notify, NotifyHook(), required: ["on"])
         return page
     }
 

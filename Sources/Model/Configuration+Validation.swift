@@ -36,6 +36,7 @@ extension Configuration {
         for (index, group) in targetGroups.enumerated() {
             errors += group.validate().map { $0.under("target_groups[\(index)]") }
         }
+        errors += validateHooks()
         return errors
     }
 

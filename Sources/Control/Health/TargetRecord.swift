@@ -17,7 +17,7 @@ final class TargetRecord {
     var passive: PassiveHealth
     var drain = DrainMachine()
     var check: CheckRecord?
-    var history = HistoryRing()
+    var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0
     /// Set by an operator; lasts until it is cleared or the target goes.
@@ -31,7 +31,7 @@ final class TargetRecord {
     init(group: GroupRecord, label: String, compiled: CompiledTarget?, health: TargetHealth) {
         (self.group, self.label, self.compiled, self.health) = (group, label, compiled, health)
         passive = PassiveHealth(policy: group.settings.passive)
-        history.append(health.status)
+        history.append(HistoryEntry(health.status))
         if let counters = compiled?.counters {
             seenSuccesses = counters.targetSuccesses
             seenFailures = counters.targetFailures
@@ -74,6 +74,8 @@ final class GroupRecord {
     var availability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
+    /// Fewer targets are usable than `min_healthy` asks for.
+    var isBelowMinimum = false
     /// Some rule leads here.
     var isUsed = true
     var isDirty = true
