@@ -101,7 +101,8 @@ extension TextForm {
         }
         do throws(ConfigError) { try field(name, value) } catch {
             throw ConfigError(
-                code: error.code, problem: error.problem.substituting("a probe", with: "a hook"), fix: error.fix)
+                code: error.code, problem: error.problem.substituting("a probe", with: "a hook"),
+                fix: name.lowercased() == "host" ? "remove it: the URL says it" : error.fix)
         }
     }
 }

@@ -145,6 +145,10 @@ public final class DaemonAdmin: AdminSource {
             weight: status.weight, inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
     }
 
+    public func details(target: String, group: String?) async throws(AdminRefusal) -> [TargetDetail] {
+        do { return try daemon.details(ofTarget: target, group: group) } catch { throw AdminRefusal(error) }
+    }
+
     /// Groups are called by name or, those written in place, by id.
     private func id(of group: String) -> String {
         daemon.configuration?.targetGroups.first { $0.displayName == group }?.id ?? group
