@@ -199,7 +199,7 @@ struct CanonicalWriter {
         if let tls = group.tls {
             writeTargetTLS(tls, base.tls ?? TargetTLS(), at: "\(path).tls", indent: indent)
         }
-        writeHealthCheck(group, base, at: "\(path).health_check", indent: indent, listsToo: listsToo)
+        writeHealthChecks(group, base, at: path, indent: indent, listsToo: listsToo)
         section(indent, "passive_checks") {
             $0.settings(SettingsTable.passiveChecks, group.passive, base.passive, indent + 1, "\(path).passive_checks")
         }
@@ -210,36 +210,6 @@ struct CanonicalWriter {
             settings(SettingsTable.fixedResponse, sorry, nil, indent + 1, sorryPath)
         } else if includingDefaults || base.sorryResponse != nil {
             line(indent, "sorry_response: off", at: sorryPath, isSetting: true)
-        }
-    }
-
-    private mutating func writeHealthCheck(
-        _ group: TargetGroup, _ baseGroup: TargetGroup, at path: String, indent: Int, listsToo: Bool
-    ) {
-        let base = baseGroup.healthCheck
-        guard let check = group.healthCheck else {
-            if includingDefaults || base != nil { line(indent, "health_check: off", at: path, isSetting: true) }
-            return
-        }
-        // A base that is off says nothing about the check that follows it.
-        let draft = HealthDraft(check)
-        let kind = draft.chosen ?? .tcp
-        var baseDraft = HealthDraft(base ?? HealthCheck())
-        // Where the base leaves it to the group, it follows this one's protocol.
-        if baseDraft.chosen == HealthDraft.unwritten(isSecureGroup: baseGroup.tls != nil) {
-            baseDraft.chosen = HealthDraft.unwritten(isSecureGroup: group.tls != nil)
-        }
-        section(indent, "health_check", always: base == nil) { writer in
-            if base == nil, !writer.includingDefaults {
-                // One key at least, or the section would be empty.
-                writer.line(indent + 1, "protocol: \(kind.rawValue)", at: "\(path).protocol")
-                writer.settings(
-                    SettingsTable.healthCheck, draft, baseDraft, indent + 1, path, without: ["protocol"])
-            } else {
-                writer.settings(SettingsTable.healthCheck, draft, baseDraft, indent + 1, path)
-            }
-            guard kind.asks else { return }
-            writer.settings(SettingsTable.httpProbe, draft.probe, baseDraft.probe, indent + 1, path, listsToo: listsToo)
         }
     }
 

@@ -203,9 +203,20 @@ public enum ConfigSchema {
         return properties(SettingsTable.targetGroup, TargetGroup(id: "", targets: []), inDefaults: inDefaults) + [
             ("tls", closed(ObjectKeys.targetTLS, tls + [("certificate", orOff(reference("certificate")))])),
             ("health_check", orOff(closed([], check + probe))),
+        ] + (inDefaults ? [] : [("health_checks", healthChecks(check + probe))]) + [
             ("passive_checks", object(SettingsTable.passiveChecks, PassiveChecks(), inDefaults: inDefaults)),
             ("sorry_response", orOff(object(SettingsTable.fixedResponse, FixedResponse(status: 503)))),
         ]
+    }
+
+    private static func healthChecks(_ check: [(key: String, value: JSON)]) -> JSON {
+        let part = properties(SettingsTable.healthChecksPart, HealthChecks.Part(HealthCheck()))
+        let list: JSON = .object([
+            ("type", .string("array")), ("items", closed([], check + part)), ("minItems", .integer(2)),
+        ])
+        return closed(
+            ObjectKeys.healthChecks, properties(SettingsTable.healthChecks, HealthChecks()) + [("checks", list)],
+            required: ["checks"])
     }
 
     // MARK: - Rows

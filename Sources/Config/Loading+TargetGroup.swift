@@ -5,6 +5,8 @@ import PoiseYAML
 struct GroupDraft: Sendable {
     var group = TargetGroup(id: "", targets: [])
     var health = HealthDraft()
+    /// What `health_checks` says, instead of `health`.
+    var several: SeveralDraft?
     /// What `tls` says; the group's own is there exactly where its protocol is HTTPS.
     var tls = TargetTLS()
 
@@ -16,8 +18,30 @@ struct GroupDraft: Sendable {
         if group.version == .http1 { group.http2 = HTTP2Settings() }
         if group.slowStart.count <= 0 { group.slowStartAggressionPercent = 100 }
         group.algorithmOptions = group.algorithmOptions.those(of: group.algorithm)
-        group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
+        if group.trackedGroup != nil {
+            group.healthChecks = HealthChecks()
+        } else if let several {
+            group.healthChecks = several.finished(isSecureGroup: group.tls != nil)
+        } else {
+            group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
+        }
         return group
+    }
+}
+
+/// `health_checks` while it is read.
+struct SeveralDraft: Sendable {
+    var checks = HealthChecks()
+    /// As long as `checks.parts`, which has their weights.
+    var drafts: [HealthDraft] = []
+
+    func finished(isSecureGroup: Bool) -> HealthChecks {
+        var checks = self.checks
+        for index in checks.parts.indices {
+            guard let check = drafts[index].finished(isSecureGroup: isSecureGroup) else { continue }
+            checks.parts[index].check = check
+        }
+        return checks
     }
 }
 
@@ -94,6 +118,9 @@ extension Loading {
         if let node = section["health_check"] {
             readHealthCheck(node, at: section.path("health_check"), into: &draft.health, inDefaults: inDefaults)
         }
+        if let node = section["health_checks"] {
+            readHealthChecks(node, at: section.path("health_checks"), into: &draft)
+        }
         if let node = section["passive_checks"],
             let checks = self.section(
                 node, at: section.path("passive_checks"), "'passive_checks'", keys: SettingsTable.passiveChecks.keys)
@@ -112,6 +139,19 @@ extension Loading {
                 .conflict, at: section.keyRange("tls"), path: section.path("tls"),
                 "a target group of protocol HTTP speaks no TLS", fix: "add 'protocol: HTTPS', or remove 'tls'")
         }
+        if section["health_check"] != nil, section["health_checks"] != nil {
+            error(
+                .conflict, at: section.keyRange("health_checks"), path: section.path("health_checks"),
+                "there is a 'health_check' besides", fix: "put that into the list too, or remove one of the two")
+        }
+        if section["track_health"] != nil, group.trackedGroup != nil {
+            for key in ["health_check", "health_checks"] where section[key] != nil {
+                error(
+                    .conflict, at: section.keyRange(key), path: section.path(key),
+                    "a group that goes by another one's health has no checks of its own",
+                    fix: "remove '\(key)', or 'track_health'")
+            }
+        }
         if section["http2"] != nil, group.version == .http1, !isRefused(section.path("version")) {
             error(
                 .conflict, at: section.keyRange("http2"), path: section.path("http2"),
@@ -119,8 +159,39 @@ extension Loading {
         }
     }
 
-    private func readHealthCheck(_ node: YAMLNode, at path: String, into draft: inout HealthDraft, inDefaults: Bool) {
-        if isOff(node) {
+    /// Several checks: each begins with what `defaults` says of one.
+    private func readHealthChecks(_ node: YAMLNode, at path: String, into draft: inout GroupDraft) {
+        let keys = ObjectKeys.healthChecks.names + SettingsTable.healthChecks.keys
+        guard let section = section(node, at: path, "'health_checks'", keys: keys) else { return }
+        var several = SeveralDraft()
+        read(SettingsTable.healthChecks, from: section, into: &several.checks)
+        let checksPath = section.path("checks")
+        let items = section["checks"].flatMap { list($0, at: checksPath, of: "checks") } ?? []
+        for (index, node) in items.enumerated() {
+            let itemPath = "\(checksPath)[\(index)]"
+            var check = groupDefaults.health
+            check.isOff = false
+            var part = HealthChecks.Part(HealthCheck())
+            readHealthCheck(node, at: itemPath, into: &check, inDefaults: false) { section in
+                self.read(SettingsTable.healthChecksPart, from: section, into: &part)
+            }
+            several.checks.parts.append(part)
+            several.drafts.append(check)
+        }
+        if items.count < 2, !isRefused(checksPath) {
+            error(
+                .missing, at: section["checks"]?.range ?? section.range, path: checksPath,
+                "several checks belong here, and there \(items.isEmpty ? "is none" : "is one")",
+                fix: "list two or more; a single one is written as 'health_check'")
+        }
+        draft.several = several
+    }
+
+    private func readHealthCheck(
+        _ node: YAMLNode, at path: String, into draft: inout HealthDraft, inDefaults: Bool,
+        furtherKeys: ((Section) -> Void)? = nil
+    ) {
+        if isOff(node), furtherKeys == nil {
             note(path, at: node.range)
             draft.isOff = true
             return
@@ -128,9 +199,12 @@ extension Loading {
         let probeKeys = SettingsTable.httpProbe.keys
         guard
             let section = section(
-                node, at: path, "a health check", keys: SettingsTable.healthCheck.keys + probeKeys,
+                node, at: path, "a health check",
+                keys: SettingsTable.healthCheck.keys + probeKeys
+                    + (furtherKeys == nil ? [] : SettingsTable.healthChecksPart.keys),
                 later: LaterFeatures.healthCheck)
         else { return }
+        furtherKeys?(section)
         draft.isOff = false
         let ownProbeKeys = section.written(probeKeys)
         if !ownProbeKeys.isEmpty {

@@ -90,6 +90,10 @@ final class Loading {
         where path.hasPrefix(list) {
             guard let close = path.firstIndex(of: "]") else { return nil }
             let rest = path[path.index(after: close)...]
+            // One of several checks begins with what is said of a single one.
+            if rest.hasPrefix(".health_checks.checks["), let end = rest.firstIndex(of: "]") {
+                return "\(prototype).health_check\(rest[rest.index(after: end)...])"
+            }
             return rest.isEmpty ? nil : prototype + rest
         }
         return nil

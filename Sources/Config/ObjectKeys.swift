@@ -105,10 +105,19 @@ enum ObjectKeys {
         .init(
             "health_check", "mapping or `off`", "HealthCheckEnabled",
             "Active checks: whether a connection is made, or an answer comes."),
+        .init(
+            "health_checks", "mapping",
+            "Several active checks that are taken together, instead of `health_check`."),
         .init("passive_checks", "mapping", "What real traffic tells about a target."),
         .init(
             "sorry_response", "mapping or `off`",
             "The answer when no target is usable; keys as in fixed_response, status 503."),
+    ]
+
+    static let healthChecks: [ObjectKey] = [
+        .init(
+            "checks", "list of mappings",
+            "Two checks or more: keys as in `health_check`, and `weight`. What one does not say, `defaults` does.")
     ]
 
     static let target: [ObjectKey] = [

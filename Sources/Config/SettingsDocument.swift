@@ -32,6 +32,9 @@ public enum SettingsDocument {
         page += rows(SettingsTable.target, Target(address: .unix(path: "")))
         page += settings("health_check", SettingsTable.healthCheck, HealthDraft())
         page += rows(SettingsTable.httpProbe, HTTPProbe())
+        page += objects("health_checks", ObjectKeys.healthChecks)
+        page += rows(SettingsTable.healthChecks, HealthChecks())
+        page += rows(SettingsTable.healthChecksPart, HealthChecks.Part(HealthCheck()))
         page += settings("passive_checks", SettingsTable.passiveChecks, PassiveChecks())
         page += settings("notify[]", SettingsTable.notify, NotifyHook(), required: ["on"])
         return page

@@ -108,6 +108,10 @@ extension SettingsTable {
                     if case .text(let text)? = value { root.slowStartAggressionPercent = try CurveText.parse(text) }
                 }
             ).only { $0.slowStart.count > 0 },
+            .text(
+                "track_health", at: \.trackedGroup, form: "the name of a target group", unset: "off",
+                "The group whose targets at the same addresses, else at the same hosts, tell how these are; instead of checks.",
+                check: TextForm.groupName),
             .duration(
                 "deregistration_delay", at: \.deregistrationDelay, in: .zero ... .seconds(86_400),
                 attribute: "deregistration_delay.timeout_seconds",
@@ -213,6 +217,34 @@ extension SettingsTable {
                     if case .duration(let edge)? = value { (root.check.edgeInterval, root.isEdgeSet) = (edge, true) }
                 }),
             .init(
+                keys: ["idle_interval"], type: .duration(.milliseconds(100) ... .seconds(86_400)), unset: "interval",
+                attribute: nil,
+                summary: "The interval of healthy targets while no request comes to their group; interval is no other.",
+                get: { $0.check.idleInterval.map { .duration($0) } },
+                set: { root, value in
+                    if case .duration(let interval)? = value {
+                        root.check.idleInterval = interval
+                    } else {
+                        root.check.idleInterval = nil
+                    }
+                }),
+            .init(
+                keys: ["address"], type: .text(form: "an IP address without a port"), unset: "target", attribute: nil,
+                summary: "The address to probe; target is the target's own.",
+                get: { $0.check.address.map { .text($0.description) } },
+                set: { (root: inout HealthDraft, value: SettingValue?) throws(ConfigError) in
+                    guard case .text(let text)? = value else {
+                        root.check.address = nil
+                        return
+                    }
+                    guard let address = IPAddress(text) else {
+                        throw ConfigError(
+                            code: .invalid, problem: "'\(text)' is not an IP address",
+                            fix: "write one such as 10.0.0.9; its port goes into 'port'")
+                    }
+                    root.check.address = address
+                }),
+            .init(
                 keys: ["port"], type: .integer(1...65_535), unset: "target", attribute: "HealthCheckPort",
                 summary: "The port to probe; target is the target's own.",
                 get: { $0.check.port.map { .integer(Int($0)) } },
@@ -224,6 +256,44 @@ extension SettingsTable {
                     }
                 }),
         ])
+
+    /// What `health_checks` says besides its list.
+    static let healthChecks = SettingsPlace<HealthChecks>(
+        "target_groups[].health_checks",
+        [
+            .init(
+                keys: ["need"], type: .text(form: "all, any, or what passing checks must weigh"), unset: nil,
+                attribute: nil,
+                summary:
+                    "all: every check must pass; any: one is enough; a number: what the weights of the passing ones "
+                    + "must add up to.",
+                get: {
+                    switch $0.need {
+                    case .all: .text("all")
+                    case .any: .text("any")
+                    case .weight(let weight): .text("\(weight)")
+                    }
+                },
+                set: { (root: inout HealthChecks, value: SettingValue?) throws(ConfigError) in
+                    guard case .text(let text)? = value else { return }
+                    switch text {
+                    case "all": root.need = .all
+                    case "any": root.need = .any
+                    default:
+                        guard let weight = Int(text), (1...1_000_000).contains(weight) else {
+                            throw ConfigError(
+                                code: .invalid, problem: "'\(text)' is not what checks can need",
+                                fix: "write all, any, or what passing checks must weigh: 1 to 1000000")
+                        }
+                        root.need = .weight(weight)
+                    }
+                })
+        ])
+
+    /// What only an item of `health_checks.checks` has.
+    static let healthChecksPart = SettingsPlace<HealthChecks.Part>(
+        "target_groups[].health_checks.checks[]",
+        [.integer("weight", at: \.weight, in: 1...1000, "What it counts for `need`.")])
 
     /// Rows of the same mapping as ``healthCheck``; each of them makes the check an HTTP check.
     static let httpProbe = SettingsPlace<HTTPProbe>(

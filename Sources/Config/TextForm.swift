@@ -10,6 +10,10 @@ enum TextForm {
             "'\(text)' is not a user's name", fix: "write the name of a user of this machine, or none")
     }
 
+    static func groupName(_ text: String) throws(ConfigError) {
+        try require(Identity.isName(text), "'\(text)' is not a name", fix: "write the name of a target group, or off")
+    }
+
     static func socketPath(_ text: String) throws(ConfigError) {
         try require(
             text.hasPrefix("/") && (2...107).contains(text.utf8.count) && isPrintable(text),

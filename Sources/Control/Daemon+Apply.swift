@@ -21,6 +21,7 @@ extension Daemon {
         } catch {
             throw ApplyRefusal(.invalid, error.render())
         }
+        try refuseForeignCommands(proposal)
         return try await apply(proposal, by: name)
     }
 

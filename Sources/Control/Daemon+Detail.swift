@@ -43,7 +43,7 @@ extension Daemon {
         detail.isBackup = target.isBackup
         detail.ejectedFor = target.passive.ejectedUntil.map { max(.zero, $0 - loop.now) }
         detail.drainsFor = target.drain.deadline.map { max(.zero, $0 - loop.now) }
-        if let check = target.check {
+        for check in target.checks {
             var facts = TargetDetail.Check(check.spec.check)
             facts.lastResult = check.lastResult?.evidence
             facts.lastAge = check.lastResult.map { loop.now - $0.startedAt }

@@ -142,22 +142,44 @@ public struct TargetStatus: Sendable {
     /// In force at the workers, in 256ths: lower during slow start, 0 when out.
     public var effectiveWeight: Int32
     public var isBackup: Bool
-    /// `nil` before the first one, and without an active check.
-    public var lastProbe: ProbeResult?
-    public var nextProbe: MonotonicTime?
+    /// In the order of the group's settings; empty without active checks.
+    public var checks: [CheckStatus]
     public var ejectedUntil: MonotonicTime?
     /// Flows that are left at this time are cut; `nil` unless draining.
     public var drainsUntil: MonotonicTime?
     /// `nil`: a name without an address.
     public var compiled: CompiledTarget?
 
+    /// What the last probe saw: of several checks, of the first that fails, else of the first.
+    public var lastProbe: String? {
+        let telling = checks.first { if case .unhealthy = $0.verdict { true } else { false } } ?? checks.first
+        guard let telling, let evidence = telling.lastProbe?.evidence else { return nil }
+        return checks.count > 1 ? "\(telling.check.summary): \(evidence)" : evidence
+    }
+
     init(_ record: TargetRecord, weight effective: Int32) {
         (label, status, isUsable) = (record.label, record.health.status, record.isUsable)
         transitions = record.transitions
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
-        (lastProbe, nextProbe) = (record.check?.lastResult, record.check?.state.nextProbe)
+        checks = record.checks.map { CheckStatus($0) }
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
+    }
+}
+
+/// An active check of a target as it is now.
+public struct CheckStatus: Sendable {
+    /// What is probed and how.
+    public var check: HealthCheck
+    public var verdict: ActiveCheck.Verdict
+    /// `nil` before the first one has ended.
+    public var lastProbe: ProbeResult?
+    /// `nil` while one is under way.
+    public var nextProbe: MonotonicTime?
+
+    init(_ record: CheckRecord) {
+        (check, verdict) = (record.spec.check, record.state.verdict)
+        (lastProbe, nextProbe) = (record.lastResult, record.state.nextProbe)
     }
 }
 

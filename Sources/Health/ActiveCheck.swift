@@ -37,6 +37,8 @@ public struct ActiveCheck: Sendable, Equatable {
     public private(set) var verdict: Verdict
     /// When the next probe shall start; `nil` while one is under way.
     public private(set) var nextProbe: MonotonicTime?
+    /// Nobody asks the target's groups for anything: while it is healthy, `idleInterval` is the interval.
+    public private(set) var isIdle = false
 
     private enum Streak: Equatable {
         case none
@@ -109,10 +111,29 @@ public struct ActiveCheck: Sendable, Equatable {
     /// Verdict and streak stay; new thresholds count from the next result on. The next probe comes within the new
     /// interval.
     public mutating func policyChanged(to policy: ProbePolicy, at now: MonotonicTime) {
-        if policy.interval != self.policy.interval { needsPhase = true }
+        let old = interval
         self.policy = policy
-        nextProbe = nextProbe.map { min($0, max(now, lastStart + policy.interval)) }
+        if interval != old { needsPhase = true }
+        nextProbe = nextProbe.map { min($0, max(now, lastStart + interval)) }
     }
+
+    /// Requests have stopped coming, or come again. Then the next probe is due within an interval, at a random moment of it:
+    /// ten thousand idle targets may hear of the first request at once.
+    ///
+    /// - Parameter random: 64 fresh random bits.
+    /// - Returns: whether the next probe is due earlier than it was.
+    public mutating func idleChanged(to isIdle: Bool, at now: MonotonicTime, random: UInt64) -> Bool {
+        guard isIdle != self.isIdle else { return false }
+        self.isIdle = isIdle
+        guard !isIdle, policy.idleInterval > policy.interval, let due = nextProbe, due > now + policy.interval else {
+            return false
+        }
+        let share = Int64(random >> 44)  // 0..<2^20
+        nextProbe = now + Nanoseconds(part(share, of: policy.interval.count))
+        return true
+    }
+
+    private var interval: Nanoseconds { isIdle && verdict == .healthy ? policy.idleInterval : policy.interval }
 
     private mutating func scheduleNext(at now: MonotonicTime, random: UInt64) {
         let differs =
@@ -124,11 +145,11 @@ public struct ActiveCheck: Sendable, Equatable {
             nextProbe = max(now, lastDue + policy.edgeInterval)
             return
         }
-        let due = lastDue + policy.interval
+        let due = lastDue + interval
         if needsPhase || due <= now {
             needsPhase = false
             let share = Int64(random >> 44) + 1  // 1...2^20
-            nextProbe = max(now, lastStart + Nanoseconds(part(share, of: policy.interval.count)))
+            nextProbe = max(now, lastStart + Nanoseconds(part(share, of: interval.count)))
         } else {
             nextProbe = due
         }

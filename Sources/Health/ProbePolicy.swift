@@ -4,6 +4,8 @@ import PoiseModel
 public struct ProbePolicy: Sendable, Equatable {
     /// From the start of a probe to the start of the next.
     public var interval: Nanoseconds
+    /// The same for a healthy target while nobody asks its groups for anything.
+    public var idleInterval: Nanoseconds
     /// The same after a result that differs from the target's state.
     public var edgeInterval: Nanoseconds
     /// Successes in a row that make an unhealthy target healthy, 1 or more.
@@ -13,6 +15,7 @@ public struct ProbePolicy: Sendable, Equatable {
 
     public init(_ check: HealthCheck) {
         (interval, edgeInterval) = (check.interval, min(check.edgeInterval, check.interval))
+        idleInterval = max(check.idleInterval ?? check.interval, check.interval)
         (healthyThreshold, unhealthyThreshold) = (max(1, check.healthyThreshold), max(1, check.unhealthyThreshold))
     }
 }

@@ -36,6 +36,7 @@ extension Configuration {
         for (index, group) in targetGroups.enumerated() {
             errors += group.validate().map { $0.under("target_groups[\(index)]") }
         }
+        errors += trackingErrors()
         errors += validateHooks()
         return errors
     }
@@ -51,6 +52,7 @@ extension Configuration {
                 used.formUnion(forward.shares.map(\.group))
             }
         }
+        used.formUnion(targetGroups.compactMap(\.trackedGroup))
         for (index, group) in targetGroups.enumerated() {
             if !used.contains(group.id) {
                 warnings.append(

@@ -39,44 +39,9 @@ extension TargetGroup {
                     fix: "say when the next one is due: limits: { max_connections: 100 }"))
         }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
-        errors += (healthCheck?.validate(targets: targets) ?? []).map { $0.under("health_check") }
-        if tls == nil, let check = healthCheck, check.kind.isSecure {
-            errors.append(
-                ConfigError(
-                    code: .conflict, path: "health_check.protocol",
-                    problem: "a check over TLS goes by the TLS settings of its group, and this group speaks HTTP",
-                    fix: "write 'protocol: HTTPS' for the group, or check with HTTP or TCP"))
-        }
+        errors += healthChecks.validate(targets: targets, isSecureGroup: tls != nil)
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
-        return errors
-    }
-}
-
-extension HealthCheck {
-    func validate(targets: [Target]) -> [ConfigError] {
-        var errors: [ConfigError] = []
-        if timeout > interval {
-            errors.append(
-                ConfigError(
-                    code: .conflict, path: "timeout",
-                    problem: "the timeout \(timeout) is longer than the interval \(interval)",
-                    fix: "lower timeout or raise interval", related: "interval"))
-        }
-        if edgeInterval > interval {
-            errors.append(
-                ConfigError(
-                    code: .conflict, path: "edge_interval",
-                    problem: "the edge interval \(edgeInterval) is longer than the interval \(interval)",
-                    fix: "lower edge_interval, or set it to \(interval)", related: "interval"))
-        }
-        if port != nil, let index = targets.firstIndex(where: \.address.isUnix) {
-            errors.append(
-                ConfigError(
-                    code: .conflict, path: "port",
-                    problem: "\(targets[index].address) has no port that could be probed instead",
-                    fix: "remove the port, or give the unix sockets a group of their own"))
-        }
         return errors
     }
 }

@@ -12,8 +12,10 @@ public struct TargetGroup: Sendable, Equatable {
     public var algorithm = Algorithm.roundRobin
     /// Those that `algorithm` has no use for keep their defaults.
     public var algorithmOptions = AlgorithmOptions()
-    /// `nil`: no active check; targets are healthy unless passive checks say otherwise.
-    public var healthCheck: HealthCheck? = HealthCheck()
+    /// Empty: no active check; targets are healthy unless passive checks say otherwise.
+    public var healthChecks = HealthChecks(HealthCheck())
+    /// The identity of a group whose targets at the same hosts tell how these are; this group has no checks of its own then.
+    public var trackedGroup: String?
     public var passive = PassiveChecks()
     /// A tier of targets takes all traffic until less than 100 of this many parts of its weight are usable; 100 or more.
     public var overprovisioningPercent = 140
@@ -100,78 +102,6 @@ public struct RetryPolicy: Sendable, Equatable {
     public var budgetPercent = 20
     /// The budget never falls below this many per second.
     public var budgetMinPerSecond = 10
-    public init() {}
-}
-
-/// An active check: how often and how patiently each target is probed.
-public struct HealthCheck: Sendable, Equatable {
-    public enum Kind: Sendable, Hashable {
-        case tcp
-        /// A TLS handshake with the group's settings, and nothing behind it.
-        case tls
-        case http(HTTPProbe)
-
-        /// Over TLS, with the group's settings.
-        public var isSecure: Bool {
-            switch self {
-            case .tcp: false
-            case .tls: true
-            case .http(let probe): probe.isSecure
-            }
-        }
-
-        /// `TCP`, `TLS`, `GET /health`, `HTTPS GET /health`.
-        public var summary: String {
-            switch self {
-            case .tcp: "TCP"
-            case .tls: "TLS"
-            case .http(let probe): "\(probe.isSecure ? "HTTPS " : "")\(probe.method) \(probe.path)"
-            }
-        }
-    }
-    public var kind: Kind = .tcp
-    public var interval: Nanoseconds = .seconds(5)
-    /// Shorter than `interval`, or the same.
-    public var timeout: Nanoseconds = .seconds(2)
-    /// Successes in a row that make a target healthy.
-    public var healthyThreshold = 2
-    /// Failures in a row that make it unhealthy.
-    public var unhealthyThreshold = 3
-    /// The interval after a result that differs from the target's state.
-    public var edgeInterval: Nanoseconds = .seconds(1)
-    /// Probed instead of the target's own port.
-    public var port: UInt16?
-
-    public init() {}
-
-    /// The longest time from a target's death to its being `unhealthy`: the figure that `poise check` prints.
-    /// One interval until the next probe, then `unhealthyThreshold` probes that each time out, the edge
-    /// interval between their starts.
-    public var detectionTimeMax: Nanoseconds {
-        let step = max(edgeInterval, timeout)
-        return interval + step * Int64(unhealthyThreshold - 1) + timeout
-    }
-}
-
-public struct HTTPProbe: Sendable, Hashable {
-    /// Over TLS, with the group's TLS settings; always HTTP/1.1, in groups of version http2 too.
-    public var isSecure = false
-    public var method = "GET"
-    public var path = "/"
-    /// `nil`: the target's own name or address.
-    public var host: String?
-    public var headers: [HeaderField] = []
-    /// Statuses that mean healthy, closed ranges in 100...599.
-    public var matcher: [ClosedRange<Int>] = [200...399]
-    /// The first 64 KiB of the body must contain this.
-    public var bodyContains: String?
-
-    public struct HeaderField: Sendable, Hashable {
-        public var name: String
-        public var value: String
-        public init(name: String, value: String) { (self.name, self.value) = (name, value) }
-    }
-
     public init() {}
 }
 

@@ -69,13 +69,13 @@ extension MetricFamily {
 
     static let detectionTime = MetricFamily(
         name: "poise_health_check_detection_seconds", kind: .gauge,
-        help: "The longest time from a target's death to its being unhealthy, by the settings of the check.",
+        help: "The longest time from a target's death to its being unhealthy, by the settings of its checks.",
         subject: .group
     ) { objects, index, writer in
-        guard let check = objects.group(index).compiled.settings.healthCheck else { return }
+        guard let time = objects.group(index).compiled.settings.healthChecks.detectionTimeMax else { return }
         writer.begin()
         objects.label(.group, index, &writer)
-        writer.value(.nanoseconds(check.detectionTimeMax.count))
+        writer.value(.nanoseconds(time.count))
     }
 
     private static func hooks(

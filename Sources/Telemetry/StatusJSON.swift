@@ -193,7 +193,7 @@ public struct StatusJSON: Sendable {
         json.member("name", compiled.settings.displayName)
         json.member("algorithm", compiled.settings.algorithm.rawValue)
         json.key("health_check")
-        if let check = compiled.settings.healthCheck { json.string(check.kind.summary) } else { json.null() }
+        if let check = compiled.settings.healthSummary { json.string(check) } else { json.null() }
         json.member("fail_open", facts.isFailOpen)
         json.member("health_transitions", facts.transitions)
         json.member("in_flight", counters.gauge(GroupCounter.inFlight), atLeast: 0)

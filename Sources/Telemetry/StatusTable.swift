@@ -101,7 +101,7 @@ public struct StatusTable: Sendable {
             cells += classes(counters, GroupCounter.status2xx)
             cells.append(.init(""))
             cells += quantiles(facts.compiled.totalTime)
-            cells.append(.init(facts.compiled.settings.healthCheck.map { Self.harmless($0.kind.summary) } ?? "-"))
+            cells.append(.init(facts.compiled.settings.healthSummary.map { Self.harmless($0) } ?? "-"))
             table.add(cells)
             for target in facts.targets { table.add(row(target)) }
         }

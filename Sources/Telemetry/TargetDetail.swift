@@ -21,7 +21,7 @@ public struct TargetDetail: Sendable, Equatable {
         public var nextIn: Nanoseconds?
 
         public init(_ check: HealthCheck) {
-            (summary, interval, timeout) = (check.kind.summary, check.interval, check.timeout)
+            (summary, interval, timeout) = (check.summary, check.interval, check.timeout)
             (healthyThreshold, unhealthyThreshold) = (check.healthyThreshold, check.unhealthyThreshold)
             detectionTimeMax = check.detectionTimeMax
         }

@@ -44,6 +44,12 @@ enum CheckCommand {
                 "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
                     + "\(wire(of: group))\(group.algorithm.rawValue), \(health(of: group))")
         }
+        for (index, hook) in configuration.notify.enumerated() {
+            // Not where a webhook is: its URL may be a secret.
+            lines.append(
+                "  hook \(hook.displayName(at: index)): \(hook.command.first ?? "a webhook") on "
+                    + hook.events.map(\.rawValue).joined(separator: ", "))
+        }
         return lines.joined(separator: "\n")
     }
 
@@ -60,11 +66,13 @@ enum CheckCommand {
     }
 
     private static func health(of group: TargetGroup) -> String {
-        guard let check = group.healthCheck else {
+        if let tracked = group.trackedGroup { return "as healthy as '\(tracked)' says" }
+        guard let summary = group.healthSummaryWithIntervals, let time = group.healthChecks.detectionTimeMax else {
             return group.passive.consecutiveFailures == 0
                 ? "no health check" : "no health check; traffic alone tells what is dead"
         }
-        return "\(check.kind.summary) every \(check.interval): a dead target is out within \(check.detectionTimeMax)"
+        let idle = group.healthChecks.idleDetectionTimeMax.map { ", \($0) without requests" } ?? ""
+        return "\(summary): a dead target is out within \(time)\(idle)"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

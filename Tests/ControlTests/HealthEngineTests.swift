@@ -11,6 +11,7 @@ import Testing
 private final class Bench: Probing {
     private(set) var running: [CheckRecord] = []
     private(set) var begun = 0
+    private(set) var hurried: [CheckRecord] = []
     private(set) var weights: [Int: [Int32]] = [:]
     private(set) var failOpen: Set<Int> = []
     private(set) var cut: [CounterBlock] = []
@@ -55,6 +56,7 @@ private final class Bench: Probing {
         begun += 1
         running.append(check)
     }
+    func hurry(_ check: CheckRecord) { hurried.append(check) }
     func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
 
     func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
@@ -69,8 +71,8 @@ private final class Bench: Probing {
     /// One probe of every check of this address, with this result.
     func probe(_ last: Int, _ now: Double) { probe(last, nil, now) }
 
-    func probe(_ last: Int, _ reason: TargetReason?, _ now: Double) {
-        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
+    func probe(_ last: Int, _ reason: TargetReason?, _ now: Double, port: UInt16 = 80) {
+        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) {
             check.state.probeStarted(at: at(now))
             engine.probeEnded(
                 check,
@@ -152,6 +154,114 @@ struct HealthEngineTests {
         #expect(bench.minimum == [false, true, false])
         try bench.apply(configuration([group("a", targets, quick)]), 8)
         #expect(bench.minimum == [false, true, false, true])
+    }
+
+    /// Two checks of each target: at its own port, and at 9000.
+    private func two(_ need: HealthChecks.Need) -> (inout TargetGroup) -> Void {
+        { group in
+            quick(&group)
+            var other = group.healthCheck!
+            other.port = 9000
+            group.healthChecks = HealthChecks([.init(group.healthCheck!), .init(other, weight: 2)], need: need)
+        }
+    }
+
+    @Test("several checks: all must pass, or one is enough; the one that tips it is the evidence")
+    func severalChecks() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([group("a", [target(1)], two(.all)), group("b", [target(1), target(2)], two(.any))]))
+        #expect(bench.running.count == 4, "groups share their checks")
+        for now in [1.0, 2] {
+            for target in 1...2 { for port in [80, 9000] { bench.probe(target, nil, now, port: UInt16(port)) } }
+        }
+        #expect(bench.state(1)?.state == .healthy && bench.state(1, in: "b")?.state == .healthy)
+        for now in [3.0, 4] { bench.probe(1, .timeout, now, port: 9000) }
+        #expect(bench.state(1) == .init(state: .unhealthy, reason: .timeout, since: at(4)))
+        #expect(bench.transitions.last?.evidence == "TCP at port 9000: status 503 after 3 ms")
+        #expect(bench.state(1, in: "b")?.state == .healthy)
+        for now in [5.0, 6] { bench.probe(1, .connectionRefused, now) }
+        #expect(bench.state(1, in: "b") == .init(state: .unhealthy, reason: .connectionRefused, since: at(6)))
+        for now in [7.0, 8] { bench.probe(1, nil, now, port: 9000) }
+        #expect(bench.state(1, in: "b")?.state == .healthy)
+        #expect(bench.state(1) == .init(state: .unhealthy, reason: .connectionRefused, since: at(6)))
+    }
+
+    @Test("a check that is added does not vouch for a dead target; one that goes is stopped; the rule may change alone")
+    func changedChecks() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2)], quick)]))
+        for now in [1.0, 2] { bench.probe(1, .timeout, now) }
+        for now in [1.0, 2] { bench.probe(2, now) }
+        try bench.apply(configuration([group("a", [target(1), target(2)], two(.any))]), 3)
+        #expect(bench.state(1)?.state != .healthy, "nobody has seen it alive")
+        #expect(bench.state(2)?.state == .healthy)
+        #expect(bench.running.count == 4)
+        bench.probe(1, nil, 4, port: 9000)
+        #expect(bench.state(1)?.state == .healthy)
+        try bench.apply(configuration([group("a", [target(1), target(2)], two(.all))]), 5)
+        #expect(bench.state(1) == .init(state: .unhealthy, reason: .timeout, since: at(5)))
+        try bench.apply(configuration([group("a", [target(1), target(2)], quick)]), 6)
+        #expect(bench.running.count == 2 && bench.running.allSatisfy { $0.spec.check.port == nil })
+    }
+
+    @Test("a group goes by another one's health, ejections and maintenance included, along a chain and over applies")
+    func tracking() throws {
+        let bench = Bench()
+        func groups(_ order: [Int]) -> Configuration {
+            configuration([
+                group("c", order.map { target($0) }) { ($0.healthCheck, $0.trackedGroup) = (nil, "b") },
+                group("a", order.map { target($0) }, quick),
+                group("b", order.map { target($0, port: 443) }) { ($0.healthCheck, $0.trackedGroup) = (nil, "a") },
+            ])
+        }
+        func state(_ last: Int, _ group: String) -> TargetHealth.Status? {
+            bench.engine.target("127.0.0.\(last):\(group == "b" ? 443 : 80)", in: group)?.health.status
+        }
+        try bench.apply(groups([1, 2]))
+        #expect(bench.running.count == 2, "only one group probes")
+        for group in ["a", "b", "c"] { #expect(state(1, group)?.state == .initial) }
+        bench.probe(1, 1)
+        bench.probe(2, 1)
+        for group in ["a", "b", "c"] { #expect(state(1, group)?.state == .healthy, "\(group)") }
+        for now in [2.0, 3] { bench.probe(1, .responseMismatch, now) }
+        for group in ["a", "b", "c"] {
+            #expect(state(1, group) == .init(state: .unhealthy, reason: .responseMismatch, since: at(3)))
+            #expect(bench.weights(of: group) == [0, 256])
+        }
+        #expect(bench.transitions.count { $0.to.reason == .responseMismatch && $0.evidence != nil } == 3)
+        try bench.apply(groups([2, 1]), 4)
+        for group in ["a", "b", "c"] { #expect(bench.weights(of: group) == [256, 0]) }
+        for now in [5.0, 6] { bench.probe(1, now) }
+        #expect(state(1, "c")?.state == .healthy)
+        bench.engine.drain(bench.engine.target(label(2), in: "a")!, at: at(7))
+        #expect(state(2, "b") == .init(state: .unhealthy, reason: .drainedByOperator, since: at(7)))
+        bench.engine.undrain(bench.engine.target(label(2), in: "a")!, at: at(8))
+        #expect(state(2, "b")?.state == .healthy && state(2, "c")?.state == .healthy)
+    }
+
+    @Test("a group without requests is probed less often, and at once again when they come")
+    func idle() throws {
+        let bench = Bench()
+        try bench.apply(
+            configuration([
+                group("a", [target(1)]) {
+                    $0.healthCheck?.interval = .seconds(5)
+                    $0.healthCheck?.idleInterval = .seconds(60)
+                }
+            ]))
+        let check = try #require(bench.running.first)
+        bench.probe(1, 1)
+        bench.engine.tick(at: at(4))
+        #expect(!check.state.isIdle)
+        bench.engine.tick(at: at(5))
+        #expect(check.state.isIdle)
+        bench.probe(1, 6)
+        #expect(check.state.nextProbe! > at(6))
+        bench.engine.groups["a"]!.compiled.counters.row(0).add(GroupCounter.requests, 1)
+        bench.probe(1, 6)
+        bench.engine.tick(at: at(7))
+        #expect(!check.state.isIdle)
     }
 
     @Test("groups with the same address and policy share one check; another policy is another check")

@@ -9,8 +9,8 @@ import PoiseProxy
 /// A moment, in seconds since the clock's start.
 func at(_ seconds: Double) -> MonotonicTime { MonotonicTime(nanoseconds: Int64(seconds * 1e9)) }
 
-func target(_ last: Int, weight: Int = 1, backup: Bool = false) -> Target {
-    Target(address: .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80), weight: weight, isBackup: backup)
+func target(_ last: Int, port: UInt16 = 80, weight: Int = 1, backup: Bool = false) -> Target {
+    Target(address: .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port), weight: weight, isBackup: backup)
 }
 
 /// `127.0.0.5:80` for 5.

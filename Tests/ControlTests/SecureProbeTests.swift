@@ -199,7 +199,7 @@ struct SecureProbeTests {
                 targetTime: Histogram(workers: 1), queue: nil)
             _ = engine.adopt(ProxySnapshot(generation: 1, listeners: [], groups: [compiled]), at: .zero)
         }
-        func tls() -> ProbeTLS? { engine.target("a", in: "a")?.check?.spec.tls }
+        func tls() -> ProbeTLS? { engine.target("a", in: "a")?.checks.first?.spec.tls }
         let (first, second) = (try Self.tls(.authority).context, try Self.tls(.authority).context)
         adopt(first, .tls, .http1)
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http11))
@@ -209,10 +209,10 @@ struct SecureProbeTests {
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http11))
         adopt(first, Self.https(), .http2)
         #expect(tls() == ProbeTLS(first, Self.name("target.test"), offer: .http2))
-        #expect(engine.target("a", in: "a")?.check?.spec.usesHTTP2 == true)
-        let record = engine.target("a", in: "a")?.check
+        #expect(engine.target("a", in: "a")?.checks.first?.spec.usesHTTP2 == true)
+        let record = engine.target("a", in: "a")?.checks.first
         adopt(second, Self.https(), .http2)
-        #expect(tls()?.context === second && engine.target("a", in: "a")?.check !== record)
+        #expect(tls()?.context === second && engine.target("a", in: "a")?.checks.first !== record)
         adopt(second, .tcp, .http2)
         #expect(tls() == nil)
     }
@@ -221,6 +221,7 @@ struct SecureProbeTests {
 
     private final class NotingProber: Probing {
         func begin(_ check: CheckRecord) {}
+        func hurry(_ check: CheckRecord) {}
         func end(_ check: CheckRecord) {}
     }
 

@@ -16,7 +16,8 @@ from test_health_and_apply import Target, reload
 from tls import Authority
 
 EVENTS = ["target_up", "target_down", "group_down", "group_up", "group_below_minimum", "group_minimum_met"]
-CHECK = {"path": "/", "interval": "100ms", "edge_interval": "20ms", "timeout": "90ms", "healthy": 1, "unhealthy": 1}
+# Seldom enough that a slow machine does not fail a probe which a test has not meant to fail.
+CHECK = {"path": "/", "interval": "300ms", "edge_interval": "20ms", "timeout": "290ms", "healthy": 1, "unhealthy": 1}
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_a_start_with_healthy_targets_tells_nobody_and_a_dead_one_is_told_once(s
     program = Program(start.folder, sys.executable)
     poise = start.poise(text(switches, [{"on": EVENTS, "command": [str(program.path)]}]))
     delivered(poise, 1)
-    eventually("more probes", lambda: one.probes > 5 and two.probes > 5)
+    eventually("more probes", lambda: one.probes > 3 and two.probes > 3)
     # The next event in order: whatever else there had been would stand before it.
     settle(poise, one, 500)
     delivered(poise, 3)

@@ -250,4 +250,45 @@ struct ActiveCheckTests {
         #expect(check.nextProbe == at(5))
         #expect(run("FFF", &check) == "hhu")
     }
+
+    @Test("without requests a healthy target is probed at the longer interval, and within the short one when they come")
+    func idle() {
+        var settings = HealthCheck()
+        (settings.interval, settings.idleInterval) = (.seconds(5), .seconds(60))
+        (settings.edgeInterval, settings.unhealthyThreshold) = (.seconds(1), 2)
+        var check = ActiveCheck(policy: ProbePolicy(settings), arrival: .withGroup, at: at(0))
+        func probe(_ now: Double, good: Bool = true) {
+            check.probeStarted(at: at(now))
+            _ =
+                good
+                ? check.probeSucceeded(at: at(now), random: .max)
+                : check.probeFailed(.timeout, at: at(now), random: .max)
+        }
+        probe(0)
+        #expect(check.nextProbe == at(5))
+        var isHurried = check.idleChanged(to: true, at: at(4), random: 0)
+        #expect(!isHurried, "what is due stays")
+        probe(5)
+        #expect(check.nextProbe == at(65))
+        // A failure is followed at once, idle or not.
+        probe(65, good: false)
+        #expect(check.nextProbe == at(66))
+        probe(66)
+        #expect(check.nextProbe == at(126))
+        let half = UInt64(1) << 63
+        isHurried = check.idleChanged(to: false, at: at(70), random: half)
+        #expect(isHurried)
+        #expect(check.nextProbe == at(72.5))
+        isHurried = check.idleChanged(to: false, at: at(71), random: half)
+        #expect(!isHurried, "it is told once")
+        probe(72.5)
+        #expect(check.nextProbe == at(77.5))
+        // Nobody is spared because nobody asks: an unhealthy target is looked at as often as ever.
+        probe(77.5, good: false)
+        probe(78.5, good: false)
+        #expect(check.verdict == .unhealthy(.timeout))
+        _ = check.idleChanged(to: true, at: at(79), random: 0)
+        probe(83.5, good: false)
+        #expect(check.nextProbe == at(88.5))
+    }
 }

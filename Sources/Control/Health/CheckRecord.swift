@@ -29,9 +29,9 @@ struct ProbeSpec: Equatable {
         version: TargetGroup.HTTPVersion = .http1
     ) {
         (self.check, self.tls) = (check, tls)
-        switch (address, check.port) {
-        case (.ip(let ip, _), let port?): self.address = .ip(ip, port: port)
-        default: self.address = address
+        switch address {
+        case .ip(let ip, let port): self.address = .ip(check.address ?? ip, port: check.port ?? port)
+        case .unix: self.address = address
         }
         switch check.kind {
         case .tcp, .tls: (host, usesHTTP2) = ("", false)
@@ -46,6 +46,8 @@ final class CheckRecord {
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// Shared by what histories remember of this check.
+    private(set) lazy var name = Evidence.CheckName(spec.check.summary)
     /// Whether the prober has it.
     var isRunning = false
     /// The prober's own object.
@@ -58,6 +60,8 @@ final class CheckRecord {
 protocol Probing: AnyObject {
     /// Probe from `check.state.nextProbe` on.
     func begin(_ check: CheckRecord)
+    /// `check.state.nextProbe` is earlier than it was. Means nothing to a probe under way.
+    func hurry(_ check: CheckRecord)
     /// Stop at once; a probe under way has no result.
     func end(_ check: CheckRecord)
 }

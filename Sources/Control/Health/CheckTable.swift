@@ -18,15 +18,18 @@ final class CheckTable {
         return check
     }
 
-    func use(_ check: CheckRecord, by target: TargetRecord) {
-        target.check = check
-        check.users.append(target)
-        updateProbing(check)
+    /// From now on `target` goes by these checks, in the order of its group's settings.
+    func use(_ checks: [CheckRecord], by target: TargetRecord) {
+        let old = target.checks
+        target.checks = checks
+        for check in old where !checks.contains(where: { $0 === check }) { leave(check, target) }
+        for check in checks where !old.contains(where: { $0 === check }) { check.users.append(target) }
+        for check in checks { updateProbing(check) }
     }
 
-    func release(_ target: TargetRecord) {
-        guard let check = target.check else { return }
-        target.check = nil
+    func release(_ target: TargetRecord) { use([], by: target) }
+
+    private func leave(_ check: CheckRecord, _ target: TargetRecord) {
         check.users.removeAll { $0 === target }
         updateProbing(check)
         guard check.users.isEmpty else { return }
@@ -35,7 +38,10 @@ final class CheckTable {
     }
 
     /// What `target` wants may have changed.
-    func updateProbing(_ target: TargetRecord) { if let check = target.check { updateProbing(check) } }
+    func updateProbing(_ target: TargetRecord) { for check in target.checks { updateProbing(check) } }
+
+    /// The next probe is due earlier than the prober knows.
+    func hurry(_ check: CheckRecord) { if check.isRunning { prober.hurry(check) } }
 
     private func updateProbing(_ check: CheckRecord) {
         let isWanted = check.users.contains { $0.health.wantsProbes }

@@ -6,8 +6,8 @@ import PoiseModel
 public enum Evidence: Sendable, Equatable {
     /// Nobody looked: it follows from the configuration, or from time alone.
     case none
-    /// What a probe saw, and after how long.
-    case probe(ProbeResult.Detail, milliseconds: UInt32)
+    /// What a probe saw, and after how long; of which check, where a target has several.
+    case probe(ProbeResult.Detail, milliseconds: UInt32, of: CheckName?)
     /// Failures in a row that a worker saw.
     case failuresInRow(UInt32)
     /// Exchanges since they were last looked at.
@@ -23,16 +23,25 @@ public enum Evidence: Sendable, Equatable {
     /// Flows that were cut at the end of a drain.
     case flowsCut(UInt32)
 
-    init(_ result: ProbeResult) {
-        self = .probe(result.detail, milliseconds: UInt32(clamping: result.duration.milliseconds))
+    /// What a check is called, once for all entries that name it: it may be gone from the configuration by then.
+    public final class CheckName: Sendable, Equatable {
+        public let text: String
+        init(_ text: String) { self.text = text }
+        public static func == (a: CheckName, b: CheckName) -> Bool { a.text == b.text }
+    }
+
+    init(_ result: ProbeResult, of check: CheckName? = nil) {
+        self = .probe(result.detail, milliseconds: UInt32(clamping: result.duration.milliseconds), of: check)
     }
 
     /// `status 503 after 2 ms`, `5 failures in a row`; `nil` where nobody looked.
     public var text: String? {
         switch self {
         case .none: nil
-        case .probe(let detail, let milliseconds):
-            ProbeResult(.abandoned, detail, startedAt: .zero, duration: .milliseconds(Int64(milliseconds))).evidence
+        case .probe(let detail, let milliseconds, let check):
+            (check.map { "\($0.text): " } ?? "")
+                + ProbeResult(.abandoned, detail, startedAt: .zero, duration: .milliseconds(Int64(milliseconds)))
+                .evidence
         case .failuresInRow(let count): "\(count) failures in a row"
         case .failures(let failed, let total): "\(failed) of \(total) exchanges failed"
         case .operatorAction: "asked for over the admin API"

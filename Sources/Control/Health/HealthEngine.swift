@@ -19,12 +19,14 @@ final class HealthEngine {
     private(set) var groups: [String: GroupRecord] = [:]
     /// Removed from their group, with flows in progress.
     private(set) var leaving: [TargetRecord] = []
-    private let checks: CheckTable
+    let checks: CheckTable
     private var dirty: [GroupRecord] = []
     private var groupsBySlot: [Int: GroupRecord] = [:]
+    /// Some group goes by the health of another one.
+    var hasFollowers = false
     private let order: ([HealthOrder]) -> Void
     let observe: (HealthEvent) -> Void
-    private let random: () -> UInt64
+    let random: () -> UInt64
 
     /// - Parameters:
     ///   - order: takes what the workers must do, in order.
@@ -49,6 +51,7 @@ final class HealthEngine {
     ) -> [Int: GroupAvailability] {
         flush(at: now)
         let used = Self.slotsInUse(of: snapshot)
+        let tracked = Set(snapshot.groups.compactMap(\.settings.trackedGroup))
         var changed: [GroupRecord] = []
         var kept: [String: GroupRecord] = [:]
         kept.reserveCapacity(snapshot.groups.count)
@@ -64,12 +67,12 @@ final class HealthEngine {
                     changed.append(known)
                 }
             } else {
-                record = GroupRecord(compiled)
+                record = GroupRecord(compiled, at: now)
                 record.targets = compiled.targets.map { newTarget($0, in: record, arrival: .withGroup, at: now) }
                 changed.append(record)
             }
             setUnresolved(names, of: record, at: now)
-            setUsed(used.contains(compiled.slot), record, at: now)
+            setUsed(used.contains(compiled.slot) || tracked.contains(id), record, at: now)
             kept[id] = record
             groupsBySlot[compiled.slot] = record
         }
@@ -77,6 +80,7 @@ final class HealthEngine {
             for target in record.targets { remove(target, at: now) }
         }
         groups = kept
+        if !tracked.isEmpty || hasFollowers { linkFollowers(at: now) }
         var availability: [Int: GroupAvailability] = [:]
         for record in changed {
             _ = evaluate(record, at: now)
@@ -121,14 +125,11 @@ final class HealthEngine {
     private func newTarget(
         _ compiled: CompiledTarget, in group: GroupRecord, arrival: ActiveCheck.Arrival, at now: MonotonicTime
     ) -> TargetRecord {
-        let check = group.settings.healthCheck.map { healthCheck in
-            let spec = ProbeSpec(healthCheck, of: compiled, in: group.compiled)
-            return checks.check(spec) { ActiveCheck(policy: ProbePolicy(healthCheck), arrival: arrival, at: now) }
-        }
+        let own = newChecks(of: compiled, in: group, arrival: arrival, at: now)
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
-            health: TargetHealth(verdict: check?.state.verdict, at: now))
-        if let check { checks.use(check, by: record) }
+            health: TargetHealth(verdict: Self.verdict(of: own, in: group), at: now))
+        checks.use(own, by: record)
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
         return record
     }
@@ -168,53 +169,6 @@ final class HealthEngine {
         case .none, .startTimer, .cancelTimer:
             target.formerGroup = target.group
             leaving.append(target)
-        }
-    }
-
-    // MARK: Checks
-
-    /// The group's check may have changed: what is known of the target is kept, the next results are of the new one.
-    private func recheck(_ target: TargetRecord, at now: MonotonicTime) {
-        guard let compiled = target.compiled else { return }
-        guard let healthCheck = target.group.settings.healthCheck else {
-            checks.release(target)
-            note(target.health.checked(nil, at: now), target, at: now, evidence: .configuration)
-            return
-        }
-        let spec = ProbeSpec(healthCheck, of: compiled, in: target.group.compiled)
-        guard target.check?.spec != spec else { return }
-        let old = target.check
-        let policy = ProbePolicy(healthCheck)
-        let check = checks.check(spec) {
-            guard var state = old?.state else { return ActiveCheck(healthyWith: policy, at: now) }
-            if state.nextProbe == nil { state.probeAbandoned(at: now) }
-            state.policyChanged(to: policy, at: now)
-            return state
-        }
-        checks.release(target)
-        checks.use(check, by: target)
-        note(target.health.checked(check.state.verdict, at: now), target, at: now, evidence: .configuration)
-    }
-
-    /// A probe has a result. The next one is due at `check.state.nextProbe` then.
-    func probeEnded(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) {
-        let changed: Bool
-        switch result.outcome {
-        case .succeeded: changed = check.state.probeSucceeded(at: now, random: random())
-        case .failed(let reason): changed = check.state.probeFailed(reason, at: now, random: random())
-        case .abandoned:
-            check.state.probeAbandoned(at: now)
-            return
-        }
-        check.lastResult = result
-        let threshold = check.state.policy.healthyThreshold
-        for target in check.users
-        where target.passive.probed(succeeded: result.outcome == .succeeded, threshold: threshold, at: now) {
-            note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
-        }
-        guard changed else { return }
-        for target in check.users {
-            note(target.health.checked(check.state.verdict, at: now), target, at: now, evidence: Evidence(result))
         }
     }
 
@@ -305,6 +259,7 @@ final class HealthEngine {
                 if target.isDraining { watchDrain(target, at: now) }
                 if target.rampsSince != nil { ramps = true }
             }
+            if group.watchesForIdleness { watchForIdleness(group, at: now) }
             if ramps {
                 markDirty(group)
                 let step = max(group.settings.slowStart / 64, .milliseconds(50))
@@ -342,11 +297,12 @@ final class HealthEngine {
 
     // MARK: What follows
 
-    private func note(
+    func note(
         _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none
     ) {
         guard let change else { return }
         markDirty(target.group)
+        if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: evidence) }
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
         guard change.from != change.to else { return }

@@ -16,7 +16,10 @@ final class TargetRecord {
     var health: TargetHealth
     var passive: PassiveHealth
     var drain = DrainMachine()
-    var check: CheckRecord?
+    /// In the order of the group's settings.
+    var checks: [CheckRecord] = []
+    /// Targets of groups that go by the health of this one's group.
+    var followers: [TargetRecord] = []
     var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0
@@ -81,9 +84,15 @@ final class GroupRecord {
     var isDirty = true
     /// State changes of all its targets since it exists.
     var transitions = 0
+    /// Some check of its targets is rarer while no request comes.
+    var watchesForIdleness: Bool { settings.healthChecks.parts.contains { $0.check.idleInterval != nil } }
+    /// When its requests were last seen to grow, and how many there were.
+    var lastRequestAt: MonotonicTime
+    var seenRequests: UInt64
 
-    init(_ compiled: CompiledGroup) {
+    init(_ compiled: CompiledGroup, at now: MonotonicTime) {
         (id, settings, self.compiled) = (compiled.settings.id, compiled.settings, compiled)
+        (lastRequestAt, seenRequests) = (now, compiled.counters.sum(GroupCounter.requests))
     }
 }
 

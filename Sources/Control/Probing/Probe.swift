@@ -67,6 +67,9 @@ final class Probe: Channel {
         armTimer(at: prober.start(of: check))
     }
 
+    /// The next start is earlier than it was.
+    func hurry() { if phase == .waiting { schedule() } }
+
     /// No more probes; one that is under way is dropped.
     func stop() {
         let wasRunning = phase != .waiting && phase != .queued

@@ -30,6 +30,8 @@ final class Prober: Probing {
         probe.schedule()
     }
 
+    func hurry(_ check: CheckRecord) { (check.runner as? Probe)?.hurry() }
+
     func end(_ check: CheckRecord) {
         (check.runner as? Probe)?.stop()
         check.runner = nil

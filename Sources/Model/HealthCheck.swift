@@ -1,0 +1,90 @@
+/// An active check: how often and how patiently each target is probed.
+public struct HealthCheck: Sendable, Equatable {
+    public enum Kind: Sendable, Hashable {
+        case tcp
+        /// A TLS handshake with the group's settings, and nothing behind it.
+        case tls
+        case http(HTTPProbe)
+
+        /// Over TLS, with the group's settings.
+        public var isSecure: Bool {
+            switch self {
+            case .tcp: false
+            case .tls: true
+            case .http(let probe): probe.isSecure
+            }
+        }
+
+        /// `TCP`, `TLS`, `GET /health`, `HTTPS GET /health`.
+        public var summary: String {
+            switch self {
+            case .tcp: "TCP"
+            case .tls: "TLS"
+            case .http(let probe): "\(probe.isSecure ? "HTTPS " : "")\(probe.method) \(probe.path)"
+            }
+        }
+    }
+    public var kind: Kind = .tcp
+    public var interval: Nanoseconds = .seconds(5)
+    /// Shorter than `interval`, or the same.
+    public var timeout: Nanoseconds = .seconds(2)
+    /// Successes in a row that make a target healthy.
+    public var healthyThreshold = 2
+    /// Failures in a row that make it unhealthy.
+    public var unhealthyThreshold = 3
+    /// The interval after a result that differs from the target's state.
+    public var edgeInterval: Nanoseconds = .seconds(1)
+    /// The interval while no request comes to the groups of a healthy target; `nil`: the same, `interval`.
+    public var idleInterval: Nanoseconds?
+    /// Probed instead of the target's own address.
+    public var address: IPAddress?
+    /// Probed instead of the target's own port.
+    public var port: UInt16?
+
+    public init() {}
+
+    /// What is asked, and of whom where that is not the target itself: `GET /health`, `TCP at port 9000`.
+    public var summary: String {
+        switch (address, port) {
+        case (nil, nil): kind.summary
+        case (nil, let port?): "\(kind.summary) at port \(port)"
+        case (let address?, nil): "\(kind.summary) at \(address)"
+        case (let address?, let port?): "\(kind.summary) at \(TargetAddress.ip(address, port: port))"
+        }
+    }
+
+    /// The longest time from a target's death to its being `unhealthy`: the figure that `poise check` prints.
+    /// One interval until the next probe, then `unhealthyThreshold` probes that each time out, the edge
+    /// interval between their starts.
+    public var detectionTimeMax: Nanoseconds { detectionTime(after: interval) }
+
+    /// The same while no request comes; `nil` where that makes no difference.
+    public var idleDetectionTimeMax: Nanoseconds? { idleInterval.map { detectionTime(after: $0) } }
+
+    private func detectionTime(after interval: Nanoseconds) -> Nanoseconds {
+        let step = max(edgeInterval, timeout)
+        return interval + step * Int64(unhealthyThreshold - 1) + timeout
+    }
+}
+
+public struct HTTPProbe: Sendable, Hashable {
+    /// Over TLS, with the group's TLS settings; always HTTP/1.1, in groups of version http2 too.
+    public var isSecure = false
+    public var method = "GET"
+    public var path = "/"
+    /// `nil`: the target's own name or address.
+    public var host: String?
+    public var headers: [HeaderField] = []
+    /// Statuses that mean healthy, closed ranges in 100...599.
+    public var matcher: [ClosedRange<Int>] = [200...399]
+    /// The first 64 KiB of the body must contain this.
+    public var bodyContains: String?
+
+    public struct HeaderField: Sendable, Hashable {
+        public var name: String
+        public var value: String
+        public init(name: String, value: String) { (self.name, self.value) = (name, value) }
+    }
+
+    public init() {}
+}
