@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from admin import admin, metrics, value, verb
+from admin import AdminConnection, admin, metrics, value, verb
 from deadline import eventually
 from hooks import Switch, told
 from settings import configuration, group, listener
@@ -101,6 +101,23 @@ def test_a_target_is_shown_in_all_of_its_groups_and_what_there_is_not_is_refused
         assert admin(poise, "GET", f"/targets/{switch.address}?format=xml")[0] == 400
     finally:
         other.close()
+
+
+def test_it_is_shown_again_and_again_while_somebody_watches(start, switch):
+    poise = start.proxy(switch.address, group_health_check=CHECK)
+    told(poise, "to=healthy")
+    connection = AdminConnection(poise.admin)
+    try:
+        connection.request("GET", f"/targets/pool/{switch.address}?watch=100")
+        response = connection.getresponse()
+
+        def state():
+            return json.loads(response.readline())["targets"][0]["state"]
+        assert state() == "healthy"
+        switch.status = 500
+        eventually("the change is seen", lambda: state() == "unhealthy")
+    finally:
+        connection.close()
 
 
 def test_ejections_by_traffic_say_how_many_failures_there_were(start):

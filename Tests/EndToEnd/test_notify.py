@@ -156,6 +156,8 @@ def test_only_what_was_asked_for_is_told(start, switches):
     delivered(poise, 1, "up")
     assert program.events() == [("target_up", one.address)]
     assert other.runs() == []
+    checked = verb("check", poise.file).stdout
+    assert f"hook up: {program.path} on target_up\n" in checked and "hook notify-2: " in checked
     assert value(metrics(poise), "poise_notify_delivered_total", hook="notify-2") == 0
 
 
