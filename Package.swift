@@ -66,7 +66,7 @@ let package = Package(
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML"]),
-        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
+        room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -88,6 +88,12 @@ let package = Package(
             name: "balancing-bench",
             dependencies: ["PoiseModel", "PoiseBalancing"],
             path: "Benchmarks/Balancing",
+            swiftSettings: house),
+        // Algorithms against slow, failing, cold and unequal targets: `make simulation`.
+        .executableTarget(
+            name: "balancing-simulation",
+            dependencies: ["PoiseModel", "PoiseBalancing", "PoiseHealth"],
+            path: "Benchmarks/Simulation",
             swiftSettings: house),
         .executableTarget(
             name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
@@ -126,6 +132,7 @@ let package = Package(
         tests("Bytes", ["PoiseBytes"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
         tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
+        tests("BalancingSimulation", ["PoiseModel", "balancing-simulation"]),
         tests("Health", ["PoiseModel", "PoiseHealth"]),
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),

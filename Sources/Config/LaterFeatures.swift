@@ -6,13 +6,14 @@ enum LaterFeatures {
     ]
     static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
-    static let algorithms = ["adaptive", "lblc", "lblcr", "dh", "fo", "ovf", "sticky"]
+    static let algorithms = ["lblc", "lblcr", "dh", "fo", "ovf", "sticky"]
     /// Names of other products for algorithms that Poise has.
     static let algorithmsElsewhere = [
         "rr": "round_robin", "wrr": "round_robin", "roundrobin": "round_robin", "static-rr": "round_robin",
         "leastconn": "least_connections", "least_conn": "least_connections", "lc": "least_connections",
         "wlc": "least_connections", "least_request": "least_connections", "twos": "p2c", "random_choose": "p2c",
-        "ewma": "least_time", "peak_ewma": "least_time", "leasttime": "least_time", "ip_hash": "source_hash",
+        "ewma": "least_time", "peak_ewma": "least_time", "leasttime": "least_time",
+        "client_side_weighted_round_robin": "adaptive", "ip_hash": "source_hash",
         "source": "source_hash", "sh": "source_hash", "mh": "source_hash",
         "maglev": "{ type: source_hash, table: maglev }", "ring_hash": "{ type: source_hash, table: ring }",
         "consistent_hash": "{ type: source_hash, table: ring }", "hrw": "{ type: source_hash, table: rendezvous }",
@@ -57,7 +58,7 @@ enum LaterFeatures {
     ]
     static let forward: Set<String> = ["stickiness", "timeouts", "fallback", "mirror"]
     static let targetGroup: Set<String> = [
-        "stickiness", "discovery", "scaling", "anomaly_mitigation",
+        "stickiness", "discovery", "scaling",
         "cross_zone",
         "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold",
@@ -82,7 +83,7 @@ enum LaterFeatures {
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
         "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
-        "tiers": "targets[].tier",
+        "tiers": "targets[].tier", "outlier_detection": "passive_checks",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",

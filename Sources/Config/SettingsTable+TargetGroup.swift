@@ -68,6 +68,7 @@ extension SettingsTable {
                 "overprovisioning", at: \.overprovisioningPercent, in: 100...10_000,
                 "Tiers: percent of its healthy weight that a tier can take. 140: all traffic until 28 % of it are gone."
             ),
+            anomalyMitigation,
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
@@ -345,7 +346,8 @@ extension SettingsTable {
                 "min_requests", at: \.failurePercentMinRequests, in: 1...1_000_000,
                 "Fewer exchanges than this within the window prove nothing."),
             .duration(
-                "window", at: \.window, in: .seconds(1) ... .seconds(3600), "The time that failure_percent looks back."),
+                "window", at: \.window, in: .seconds(1) ... .seconds(3600),
+                "The time that failure_percent looks back; at its end outliers are looked for."),
             .duration(
                 "ejection_time", at: \.ejectionTime, in: .milliseconds(100) ... .seconds(86_400),
                 "The first ejection; the n-th in a row lasts n times as long. Probes that pass again end one for failures in a row."
@@ -356,7 +358,7 @@ extension SettingsTable {
             .integer(
                 "max_ejected_percent", at: \.ejectedPercentMax, in: 0...100,
                 "At most this share of a group is ejected at once; one of two targets always may be."),
-        ])
+        ] + outliers)
 
     static let target = SettingsPlace<Target>(
         "target_groups[].targets[]",

@@ -144,6 +144,11 @@ public struct TargetStatus: Sendable {
     public var isBackup: Bool
     /// In the order of the group's settings; empty without active checks.
     public var checks: [CheckStatus]
+    /// What reports and traffic leave of the weight, in percent, and why.
+    public var weightPercent: Int
+    public var weightCause: ShareCause
+    /// Its errors are unlike the others'; `nil` in a group that cannot tell.
+    public var isAnomalous: Bool?
     public var ejectedUntil: MonotonicTime?
     /// Flows that are left at this time are cut; `nil` unless draining.
     public var drainsUntil: MonotonicTime?
@@ -163,6 +168,8 @@ public struct TargetStatus: Sendable {
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         checks = record.checks.map { CheckStatus($0) }
+        (weightPercent, weightCause) = (record.weightPercent, record.weightCause)
+        isAnomalous = record.group.targets.count >= GroupTraffic.targetsMin ? record.traffic.isAnomalous : nil
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
     }
 }

@@ -244,6 +244,7 @@ public final class Daemon {
             case .ordinary:
                 log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))
             }
+        case .weight(let event): log(event.report)
         }
     }
 

@@ -17,6 +17,8 @@ public struct TargetGroup: Sendable, Equatable {
     /// The identity of a group whose targets at the same hosts tell how these are; this group has no checks of its own then.
     public var trackedGroup: String?
     public var passive = PassiveChecks()
+    /// Targets with more errors than the others get less, and recover.
+    public var mitigatesAnomalies = false
     /// A tier of targets takes all traffic until less than 100 of this many parts of its weight are usable; 100 or more.
     public var overprovisioningPercent = 140
     public var failOpen = FailOpen.whenNoneUsable
@@ -119,5 +121,7 @@ public struct PassiveChecks: Sendable, Equatable {
     public var ejectionTimeMax: Nanoseconds = .seconds(300)
     /// At most this share of a group is ejected at once. One of two targets can always be.
     public var ejectedPercentMax = 50
+    /// How targets are compared with each other; by default they are not.
+    public var outliers = OutlierChecks()
     public init() {}
 }

@@ -100,11 +100,13 @@ public struct Overview: Sendable {
         public var transitions: Int
         /// What its last probe saw; `nil` before the first one, and without an active check.
         public var lastProbe: String?
+        public var share: ShareFacts
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil
+            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil, share: ShareFacts = ShareFacts()
         ) {
+            self.share = share
             self.lastProbe = lastProbe
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)

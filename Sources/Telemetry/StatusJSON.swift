@@ -226,6 +226,7 @@ public struct StatusJSON: Sendable {
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
         json.member("health_transitions", facts.transitions)
+        facts.share.write(to: &json)
         guard let counters = facts.counters else {
             json.endObject()
             return json.sink

@@ -113,7 +113,7 @@ public struct StatusTable: Sendable {
         let state: [TextTable.Cell] = [
             .init(name), .init(facts.state.name, Self.color(of: facts.state)),
             .init(facts.reason == .none ? "-" : facts.reason.name), .init(Self.span(facts.age)),
-            .init("\(facts.weight)"),
+            .init("\(facts.weight)\(facts.share.suffix)"),
         ]
         guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 11) }
         let errors = counters.sum(TargetCounter.failures) + counters.sum(TargetCounter.connectFailures)

@@ -51,6 +51,7 @@ GROUP = {
     "algorithm": "algorithm",
     "health_check": "health_check",
     "passive": "passive_checks",
+    "anomaly_mitigation": "anomaly_mitigation",
     "fail_open": "fail_open",
     "sorry": "sorry_response",
     "connect": "timeouts.connect",

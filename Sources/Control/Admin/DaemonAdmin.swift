@@ -68,7 +68,10 @@ public final class DaemonAdmin: AdminSource {
                         label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
                         state: target.status.state, reason: target.status.reason, age: now - target.status.since,
                         weight: target.weight, transitions: target.transitions,
-                        lastProbe: target.lastProbe)
+                        lastProbe: target.lastProbe,
+                        share: .init(
+                            percent: target.weightPercent, cause: target.weightCause, isAnomalous: target.isAnomalous,
+                            isMitigated: group.compiled.settings.mitigatesAnomalies))
                 })
         }
         return Overview(process: process, listeners: listeners, groups: groups)

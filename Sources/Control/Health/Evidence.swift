@@ -12,6 +12,8 @@ public enum Evidence: Sendable, Equatable {
     case failuresInRow(UInt32)
     /// Exchanges since they were last looked at.
     case failures(UInt32, of: UInt32)
+    /// How far from the group's other targets, where 100 is as far as they may be.
+    case outlier(percentOfLimit: UInt32)
     /// Somebody asked for it over the admin API.
     case operatorAction
     /// A configuration came into force.
@@ -44,6 +46,7 @@ public enum Evidence: Sendable, Equatable {
                 .evidence
         case .failuresInRow(let count): "\(count) failures in a row"
         case .failures(let failed, let total): "\(failed) of \(total) exchanges failed"
+        case .outlier(let percent): "\(percent) % of what the group's settings allow"
         case .operatorAction: "asked for over the admin API"
         case .configuration: "configuration applied"
         case .timeIsOver: "its time is over"

@@ -21,6 +21,7 @@ final class HealthEngine {
     private(set) var leaving: [TargetRecord] = []
     let checks: CheckTable
     private var dirty: [GroupRecord] = []
+    var traffic = TrafficDesk()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
     var hasFollowers = false
@@ -247,6 +248,7 @@ final class HealthEngine {
     /// Looks at what changes by time alone: failure rates, ends of ejections, drains, slow start.
     func tick(at now: MonotonicTime) {
         tickInterval = .seconds(1)
+        traffic.begin(at: now)
         for group in groups.values {
             let passive = group.settings.passive
             let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
@@ -258,8 +260,10 @@ final class HealthEngine {
                 }
                 if target.isDraining { watchDrain(target, at: now) }
                 if target.rampsSince != nil { ramps = true }
+                if let agent = target.agent, agent.hasExpired(at: now) { endReports(of: target) }
             }
             if group.watchesForIdleness { watchForIdleness(group, at: now) }
+            watchTraffic(of: group, at: now)
             if ramps {
                 markDirty(group)
                 let step = max(group.settings.slowStart / 64, .milliseconds(50))
@@ -322,7 +326,7 @@ final class HealthEngine {
         tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
     }
 
-    private func markDirty(_ group: GroupRecord) {
+    func markDirty(_ group: GroupRecord) {
         guard !group.isDirty else { return }
         group.isDirty = true
         dirty.append(group)

@@ -18,6 +18,8 @@ public final class HealthLog {
         var json = JSONText([UInt8]())
         json.beginObject()
         switch event {
+        // Traffic takes some of a weight; the target is as healthy as before.
+        case .weight: return
         case .transition(let change):
             head("target", change.group, at: change.to.since, &json)
             json.member("target", change.target)

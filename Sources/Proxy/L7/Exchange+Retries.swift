@@ -136,6 +136,7 @@ extension Exchange {
         }
         if answerBegan, let offset = statusClassOffset(status) {
             pool.counters.add(TargetCounter.status2xx + offset)
+            pool.counters.add(TargetCounter.answerMicroseconds, UInt64(max(0, (answeredAt - chosenAt).microseconds)))
         }
     }
 

@@ -1,4 +1,5 @@
 import PoiseBalancing
+import PoiseHTTP
 import PoiseLive
 import PoiseLoop
 import PoiseModel
@@ -134,6 +135,16 @@ final class TargetPool {
             case .givenUp: before.observingWait(time, at: now)
             }
         counters.store(TargetCounter.answerTime, after.word)
+    }
+
+    /// - Parameter report: `nil` where it could not be read.
+    func reported(_ report: LoadReport?) {
+        guard let report else { return counters.add(TargetCounter.badLoadReports) }
+        guard report.utilization > 0 else { return }
+        counters.add(TargetCounter.loadReports)
+        counters.add(TargetCounter.loadUtilization, UInt64(report.utilization))
+        counters.add(TargetCounter.loadRequestRate, UInt64(report.requestRate))
+        counters.add(TargetCounter.loadErrorRate, UInt64(report.errorRate))
     }
 
     // MARK: Passive health
