@@ -29,10 +29,10 @@ enum LaterFeatures {
     static let top: Set<String> = [
         "certificates", "discovery", "dns", "vrrp", "failover", "scaling", "cluster", "store", "acme", "geoip",
         "waf",
-        "hooks", "traces", "nameserver",
+        "traces", "nameserver",
     ]
     static let process: Set<String> = ["cpu_affinity", "chroot", "upgrade"]
-    static let logs: Set<String> = ["error", "traces", "syslog", "health"]
+    static let logs: Set<String> = ["error", "traces", "syslog"]
     static let listener: Set<String> = [
         "mutual_authentication", "http3", "compression", "cache", "rate_limit", "transforms", "stickiness", "headers",
         "waf",
@@ -60,7 +60,7 @@ enum LaterFeatures {
     static let targetGroup: Set<String> = [
         "stickiness", "discovery", "scaling",
         "preserve_client_ip", "connection_termination", "cache", "port",
-        "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
+        "target_type", "hedging", "mirror", "panic_threshold",
     ]
     static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
     static let target: Set<String> = ["max_connections", "name", "tls", "slow_start"]
@@ -95,5 +95,5 @@ enum LaterFeatures {
     static let targetElsewhere = [
         "priority": "tier", "locality": "zone", "availability_zone": "zone", "availabilityzone": "zone",
     ]
-    static let topElsewhere = ["tls": "listeners[].tls"]
+    static let topElsewhere = ["tls": "listeners[].tls"].merging(notifyElsewhere) { $1 }
 }

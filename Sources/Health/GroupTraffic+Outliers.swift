@@ -17,7 +17,7 @@ extension GroupTraffic {
         public var index: Int
         public var reason: TargetReason
         /// How far out it is, in units of the limit; the worst goes first where not all may go.
-        var excess: Double
+        public var excess: Double
     }
 
     /// Ends a sweep.

@@ -41,7 +41,7 @@ public struct MetricsText: Sendable {
     // MARK: What there is
 
     static let families =
-        process + listener + MetricFamily.http2 + rule + group + target + MetricFamily.shares
+        process + MetricFamily.notify + listener + MetricFamily.http2 + rule + group + target + MetricFamily.shares
         + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [
@@ -193,6 +193,7 @@ public struct MetricsText: Sendable {
         .group(
             "poise_target_group_backup_group_active", .gauge, "1 while a backup group answers for this one."
         ) { .number($0.answeredBy == nil ? 0 : 1) },
+        MetricFamily.detectionTime,
         .group(
             "poise_target_group_health_transitions_total", .counter, "Changes of state of the group's targets."
         ) { .number($0.transitions) },

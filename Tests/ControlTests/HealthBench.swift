@@ -17,6 +17,7 @@ final class HealthBench: Probing {
     private(set) var orders = 0
     private(set) var transitions: [HealthTransition] = []
     private(set) var availability: [Availability] = []
+    private(set) var minimum: [Bool] = []
     private(set) var weightEvents: [WeightEvent] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
@@ -41,6 +42,7 @@ final class HealthBench: Probing {
                 switch event {
                 case .transition(let transition): transitions.append(transition)
                 case .availability(_, _, let to): availability.append(to)
+                case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
                 }
             })

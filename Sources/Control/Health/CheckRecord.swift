@@ -63,6 +63,8 @@ final class CheckRecord {
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// Shared by what histories remember of this check.
+    private(set) lazy var name = Evidence.CheckName(spec.check.summary)
     /// Whether the prober has it.
     var isRunning = false
     /// The prober's own object.
