@@ -256,7 +256,7 @@ enum TextForm {
         known.reduce(text) { $0.substituting("#{\($1)}", with: "") }
     }
 
-    private static func require(_ condition: Bool, _ problem: @autoclosure () -> String, fix: @autoclosure () -> String)
+    static func require(_ condition: Bool, _ problem: @autoclosure () -> String, fix: @autoclosure () -> String)
         throws(ConfigError)
     {
         guard condition else { throw ConfigError(code: .invalid, problem: problem(), fix: fix()) }

@@ -34,7 +34,7 @@ struct ProbeSpec: Equatable {
         case .unix: self.address = address
         }
         switch check.kind {
-        case .tcp, .tls: (host, usesHTTP2) = ("", false)
+        case .tcp, .tls, .script, .dns, .icmp: (host, usesHTTP2) = ("", false)
         case .http(let probe): (host, usesHTTP2) = (probe.host ?? hostHeader, version == .http2)
         }
     }
