@@ -45,8 +45,12 @@ let package = Package(
             name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         room("YAML", ["Model"], ["CYAML"]),
 
+        .systemLibrary(
+            name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        room("Regex", [], ["CPCRE2"]),
+
         room("Balancing", ["Model"]),
-        room("Health", ["Model"]),
+        room("Health", ["Model", "Regex"]),
         room("HTTP", ["Model", "Bytes"]),
         room("Routing", ["Model", "Balancing", "HTTP"]),
         room("Packets", ["Model"]),
@@ -65,12 +69,13 @@ let package = Package(
             "Proxy",
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
-        room("Config", ["Model", "YAML"]),
+        room("Config", ["Model", "YAML", "Regex"]),
         room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Packets", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [
-                "Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live",
+                "Model", "Regex", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS",
+                "Live",
                 "HTTPService", "Proxy", "Config", "Telemetry",
             ]),
         .executableTarget(
@@ -131,9 +136,10 @@ let package = Package(
         tests("Model", ["PoiseModel"]),
         tests("Bytes", ["PoiseBytes"]),
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
+        tests("Regex", ["PoiseRegex"]),
         tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
         tests("BalancingSimulation", ["PoiseModel", "balancing-simulation"]),
-        tests("Health", ["PoiseModel", "PoiseHealth"]),
+        tests("Health", ["PoiseModel", "PoiseRegex", "PoiseHealth"]),
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
         tests("Packets", ["PoiseModel", "PoisePackets"]),

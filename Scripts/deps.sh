@@ -5,16 +5,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# To build: gcc, libyaml and OpenSSL. To test: curl, nginx, HAProxy, nghttp2, promtool (prometheus), python3-venv. To measure:
-# the rest.
+# To build: gcc, libyaml, PCRE2 and OpenSSL. To test: curl, nginx, HAProxy, nghttp2, promtool (prometheus), Redis, MariaDB,
+# PostgreSQL, python3-venv. To measure: the rest.
 packages=(
-    libyaml-dev libssl-dev pkg-config gcc make
-    python3-venv curl nginx-light haproxy prometheus nghttp2-server nghttp2-client libnghttp2-14
+    libyaml-dev libpcre2-dev libssl-dev pkg-config gcc make
+    python3-venv curl nginx-light haproxy redis-server mariadb-server postgresql prometheus nghttp2-server nghttp2-client libnghttp2-14
     wrk apache2-utils strace valgrind binutils iproute2 util-linux openssl
 )
 if [ "${1:-}" = soak ]; then packages+=(testssl.sh chromium); fi
 # Services that come with them; tests start their own with their own files.
-services=(nginx haproxy prometheus prometheus-node-exporter apache-htcacheclean)
+services=(nginx haproxy redis-server mariadb postgresql prometheus prometheus-node-exporter apache-htcacheclean)
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\nhelp: %s\n' "$1" "$2" >&2; exit 1; }

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/errqueue.h>
+#include <linux/icmp.h>
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -176,6 +179,68 @@ int64_t poise_peer_user(int descriptor) {
 
 /* Not through recv() and send(): in a process with threads these are cancellation points, and switching cancellation
  * on and off costs 50 instructions a call. None of our threads is ever cancelled. */
+int poise_ping_socket(int family, bool *is_raw) {
+    int domain = family == 4 ? AF_INET : AF_INET6;
+    int protocol = family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    *is_raw = false;
+    int descriptor = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    if (descriptor < 0 && (errno == EACCES || errno == EPERM || errno == EPROTONOSUPPORT)) {
+        int first = errno;
+        descriptor = socket(domain, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+        if (descriptor < 0) return errno == EPERM ? -first : -errno;
+        *is_raw = true;
+        if (family == 4) {
+            struct icmp_filter filter = {.data = ~(1U << ICMP_ECHOREPLY)};
+            setsockopt(descriptor, SOL_RAW, ICMP_FILTER, &filter, sizeof filter);
+        } else {
+            struct icmp6_filter filter;
+            ICMP6_FILTER_SETBLOCKALL(&filter);
+            ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+            setsockopt(descriptor, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
+        }
+    }
+    if (descriptor < 0) return -errno;
+    if (family == 4) set_flag(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+    else set_flag(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    return descriptor;
+}
+int64_t poise_send_to(int descriptor, const void *bytes, size_t count, const struct poise_address *to) {
+    struct sockaddr_storage storage;
+    socklen_t size = to_system(to, &storage);
+    return result(sendto(descriptor, bytes, count, MSG_NOSIGNAL, (struct sockaddr *)&storage, size));
+}
+int64_t poise_receive_from(int descriptor, void *bytes, size_t count, struct poise_address *from) {
+    struct sockaddr_storage storage = {0};
+    socklen_t size = sizeof storage;
+    int64_t received = result(recvfrom(descriptor, bytes, count, 0, (struct sockaddr *)&storage, &size));
+    from_system(&storage, from);
+    return received;
+}
+int64_t poise_receive_error(int descriptor, void *bytes, size_t count, struct poise_address *to, int *code) {
+    struct sockaddr_storage storage = {0};
+    char control[512];
+    struct iovec part = {bytes, count};
+    struct msghdr message = {.msg_name = &storage,
+                             .msg_namelen = sizeof storage,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+    *code = 0;
+    int64_t received = result(recvmsg(descriptor, &message, MSG_ERRQUEUE));
+    if (received < 0) return received;
+    from_system(&storage, to);
+    for (struct cmsghdr *entry = CMSG_FIRSTHDR(&message); entry; entry = CMSG_NXTHDR(&message, entry)) {
+        bool v4 = entry->cmsg_level == IPPROTO_IP && entry->cmsg_type == IP_RECVERR;
+        bool v6 = entry->cmsg_level == IPPROTO_IPV6 && entry->cmsg_type == IPV6_RECVERR;
+        if (!v4 && !v6) continue;
+        struct sock_extended_err error;
+        memcpy(&error, CMSG_DATA(entry), sizeof error);
+        *code = (int)error.ee_errno;
+    }
+    return received;
+}
+
 int64_t poise_recv(int descriptor, void *bytes, size_t count) {
     return result(syscall(SYS_recvfrom, descriptor, bytes, count, 0, NULL, NULL));
 }

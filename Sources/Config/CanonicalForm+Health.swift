@@ -56,7 +56,9 @@ extension CanonicalWriter {
         listsToo: Bool = true
     ) {
         settings(SettingsTable.healthCheck, draft, base, indent, path, without: without)
-        guard draft.chosen?.asks == true else { return }
+        guard draft.chosen?.asks == true else {
+            return writeKindOptions(draft, base, path, indent, listsToo: listsToo)
+        }
         settings(SettingsTable.httpProbe, draft.probe, base.probe, indent, path, listsToo: listsToo)
     }
 }

@@ -198,7 +198,10 @@ public enum ConfigSchema {
 
     private static func groupSettings(inDefaults: Bool) -> [(key: String, value: JSON)] {
         let check = properties(SettingsTable.healthCheck, HealthDraft(), inDefaults: inDefaults)
-        let probe = properties(SettingsTable.httpProbe, HTTPProbe(), inDefaults: inDefaults)
+        let probe =
+            properties(SettingsTable.httpProbe, HTTPProbe(), inDefaults: inDefaults)
+            + properties(SettingsTable.checkKinds, KindOptions(), inDefaults: inDefaults)
+            + (inDefaults ? [] : [("script", script)])
         let tls = properties(SettingsTable.targetTLS, TargetTLS(), inDefaults: inDefaults)
         return properties(SettingsTable.targetGroup, TargetGroup(id: "", targets: []), inDefaults: inDefaults) + [
             ("tls", closed(ObjectKeys.targetTLS, tls + [("certificate", orOff(reference("certificate")))])),
@@ -207,6 +210,18 @@ public enum ConfigSchema {
             ("passive_checks", object(SettingsTable.passiveChecks, PassiveChecks(), inDefaults: inDefaults)),
             ("sorry_response", orOff(object(SettingsTable.fixedResponse, FixedResponse(status: 503)))),
         ]
+    }
+
+    private static var script: JSON {
+        let steps = ScriptStepKey.allCases.map { ($0.rawValue, JSON.object([("type", .string("string"))])) }
+        let step: JSON = .object([
+            ("type", .string("object")), ("additionalProperties", .boolean(false)), ("minProperties", .integer(1)),
+            ("maxProperties", .integer(1)), ("properties", .object(steps)),
+        ])
+        return .object([
+            ("description", .string(ObjectKeys.healthCheck[0].summary)), ("type", .string("array")), ("items", step),
+            ("minItems", .integer(1)),
+        ])
     }
 
     private static func healthChecks(_ check: [(key: String, value: JSON)]) -> JSON {

@@ -7,6 +7,17 @@ struct HealthDraft: Sendable {
         case tls = "TLS"
         case http = "HTTP"
         case https = "HTTPS"
+        case script = "SCRIPT"
+        case redis = "REDIS"
+        case smtp = "SMTP"
+        case mysql = "MYSQL"
+        case postgresql = "POSTGRESQL"
+        case memcached = "MEMCACHED"
+        case ftp = "FTP"
+        case imap = "IMAP"
+        case pop3 = "POP3"
+        case dns = "DNS"
+        case icmp = "ICMP"
 
         /// Whether a request is sent.
         var asks: Bool { self == .http || self == .https }
@@ -20,6 +31,8 @@ struct HealthDraft: Sendable {
     var isEdgeSet = false
     var check = HealthCheck()
     var probe = HTTPProbe()
+    /// What checks other than HTTP ask.
+    var options = KindOptions()
 
     init() {}
 
@@ -32,6 +45,9 @@ struct HealthDraft: Sendable {
         case .tcp: chosen = .tcp
         case .tls: chosen = .tls
         case .http(let probe): (chosen, self.probe) = (probe.isSecure ? .https : .http, probe)
+        case .script(let probe): (chosen, options) = (Kind(probe.dialogue), KindOptions(probe))
+        case .dns(let probe): (chosen, options) = (.dns, KindOptions(probe))
+        case .icmp: chosen = .icmp
         }
         (isTimeoutSet, isEdgeSet) = (true, true)
     }
@@ -49,6 +65,17 @@ struct HealthDraft: Sendable {
         case .tls: check.kind = .tls
         case .http: check.kind = .http(probe(isSecure: false))
         case .https: check.kind = .http(probe(isSecure: true))
+        case .script: check.kind = options.script(.steps(options.steps))
+        case .redis: check.kind = options.script(.redis(password: options.password))
+        case .smtp: check.kind = options.script(.smtp(helo: options.helo))
+        case .mysql: check.kind = options.script(.mysql(user: options.user), overTLS: false)
+        case .postgresql: check.kind = options.script(.postgresql(user: options.user), overTLS: false)
+        case .memcached: check.kind = options.script(.memcached)
+        case .ftp: check.kind = options.script(.ftp)
+        case .imap: check.kind = options.script(.imap)
+        case .pop3: check.kind = options.script(.pop3)
+        case .dns: check.kind = .dns(options.dns)
+        case .icmp: check.kind = .icmp
         }
         if !isTimeoutSet { check.timeout = min(check.timeout, check.interval) }
         if !isEdgeSet { check.edgeInterval = min(check.edgeInterval, check.interval) }

@@ -22,8 +22,11 @@ enum LaterFeatures {
         "cookie_hash": "{ type: hash, key: cookie:NAME }", "query_hash": "{ type: hash, key: query:NAME }",
     ]
     static let healthCheckProtocols = [
-        "HTTP2", "GRPC", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",
-        "LDAP", "AGENT",
+        "HTTP2", "GRPC", "UDP", "EXEC", "LDAP", "AGENT",
+    ]
+    /// Names of other products for checks that Poise has.
+    static let healthCheckProtocolsElsewhere = [
+        "ping": "ICMP", "pgsql": "POSTGRESQL", "postgres": "POSTGRESQL", "mariadb": "MYSQL", "tcp-check": "SCRIPT",
     ]
 
     static let top: Set<String> = [
@@ -62,7 +65,7 @@ enum LaterFeatures {
         "preserve_client_ip", "connection_termination", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold",
     ]
-    static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
+    static let healthCheck: Set<String> = ["exec", "agent", "grpc_service", "database"]
     static let target: Set<String> = ["max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.

@@ -200,7 +200,7 @@ extension Loading {
         guard
             let section = section(
                 node, at: path, "a health check",
-                keys: SettingsTable.healthCheck.keys + probeKeys
+                keys: SettingsTable.healthCheck.keys + probeKeys + KindOptions.keys
                     + (furtherKeys == nil ? [] : SettingsTable.healthChecksPart.keys),
                 later: LaterFeatures.healthCheck)
         else { return }
@@ -219,6 +219,7 @@ extension Loading {
                 fix: "remove '\(key)', or write 'protocol: \(kind == .tls ? "HTTPS" : "HTTP")'")
         }
         read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
+        readKindOptions(section, into: &draft, inDefaults: inDefaults)
     }
 
     private func readSorryResponse(_ node: YAMLNode, at path: String, into group: inout TargetGroup) {

@@ -114,6 +114,13 @@ enum ObjectKeys {
             "The answer when no target is usable; keys as in fixed_response, status 503."),
     ]
 
+    static let healthCheck: [ObjectKey] = [
+        .init(
+            "script", "list of steps",
+            "SCRIPT: mappings with one key each, `send`, `send_hex`, `expect`, `expect_hex` or `expect_regex`, done in order; "
+                + "up to 64 ([how](health.md#scripts)).")
+    ]
+
     static let healthChecks: [ObjectKey] = [
         .init(
             "checks", "list of mappings",

@@ -32,6 +32,8 @@ public enum SettingsDocument {
         page += rows(SettingsTable.target, Target(address: .unix(path: "")))
         page += settings("health_check", SettingsTable.healthCheck, HealthDraft())
         page += rows(SettingsTable.httpProbe, HTTPProbe())
+        page += rows(SettingsTable.checkKinds, KindOptions())
+        page += objects("script of health_check", ObjectKeys.healthCheck)
         page += objects("health_checks", ObjectKeys.healthChecks)
         page += rows(SettingsTable.healthChecks, HealthChecks())
         page += rows(SettingsTable.healthChecksPart, HealthChecks.Part(HealthCheck()))

@@ -180,11 +180,14 @@ extension SettingsTable {
         [
             .init(
                 keys: ["protocol"],
-                type: .choice(HealthDraft.Kind.allCases.map(\.rawValue), later: LaterFeatures.healthCheckProtocols),
+                type: .choice(
+                    HealthDraft.Kind.allCases.map(\.rawValue), later: LaterFeatures.healthCheckProtocols,
+                    elsewhere: LaterFeatures.healthCheckProtocolsElsewhere),
                 unset: nil,
                 attribute: "HealthCheckProtocol",
                 summary:
-                    "TCP connects, TLS shakes hands, HTTP and HTTPS send a request, in the group's version. Unset: the "
+                    "TCP connects, TLS shakes hands, HTTP and HTTPS send a request, in the group's version, the others hold a "
+                    + "[conversation](health.md). Unset: the "
                     + "group's protocol where a key of theirs is set, else TLS in groups of protocol HTTPS, and TCP.",
                 get: { .text($0.chosen?.rawValue ?? ($0.hasProbeKeys ? "HTTP" : "TCP")) },
                 set: { root, value in if case .text(let text)? = value { root.chosen = .init(rawValue: text) } }
@@ -333,6 +336,14 @@ extension SettingsTable {
             .text(
                 "body_contains", at: \.bodyContains, form: "a text",
                 "HTTP: the first 64 KiB of the answer's body must contain this.", check: TextForm.bodyContains),
+            .text(
+                "body_matches", at: \.bodyMatches, form: "a regular expression",
+                "HTTP: the first 64 KiB of the answer's body must match this regular expression (PCRE2).",
+                check: TextForm.pattern),
+            .boolean(
+                "reuse_connection", at: \.reusesConnection,
+                "HTTP: probe again on the connection of the probe before ([what that hides](health.md#reuse_connection))."
+            ),
         ])
 
     static let passiveChecks = SettingsPlace<PassiveChecks>(

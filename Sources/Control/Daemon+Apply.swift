@@ -35,6 +35,7 @@ extension Daemon {
         try refuseWhenStopping()
         let new = proposal.configuration
         try refuse(new.validate(), proposal.origins)
+        try refuse(pingRefusals(in: new), proposal.origins)
         let restarts = restartsNeeded(for: new).map { refusal(.needsRestart, $0, proposal.origins).description }
         guard restarts.isEmpty else { throw ApplyRefusal(.needsRestart, restarts.joined(separator: "\n")) }
         let certificates = await shelf.prepare(new, .apply)

@@ -4,11 +4,12 @@ extension HealthChecks {
         var errors: [ConfigError] = []
         for (index, part) in parts.enumerated() {
             let path = parts.count == 1 ? "health_check" : "health_checks.checks[\(index)]"
+            errors += part.check.validateKind(targets: targets).map { $0.under(path) }
             errors += part.check.validate(targets: targets).map { $0.under(path) }
             if part.check.kind.isSecure, !isSecureGroup {
                 errors.append(
                     ConfigError(
-                        code: .conflict, path: "\(path).protocol",
+                        code: .conflict, path: "\(path).\(part.check.kind.isScript ? "tls" : "protocol")",
                         problem: "a check over TLS goes by the TLS settings of its group, and this group speaks HTTP",
                         fix: "write 'protocol: HTTPS' for the group, or check with HTTP or TCP"))
             }

@@ -5,6 +5,11 @@ public struct HealthCheck: Sendable, Equatable {
         /// A TLS handshake with the group's settings, and nothing behind it.
         case tls
         case http(HTTPProbe)
+        /// What is said and answered, by a script or by a protocol that Poise knows.
+        case script(ScriptProbe)
+        case dns(DNSProbe)
+        /// An echo request.
+        case icmp
 
         /// Over TLS, with the group's settings.
         public var isSecure: Bool {
@@ -12,6 +17,8 @@ public struct HealthCheck: Sendable, Equatable {
             case .tcp: false
             case .tls: true
             case .http(let probe): probe.isSecure
+            case .script(let probe): probe.isSecure
+            case .dns, .icmp: false
             }
         }
 
@@ -21,6 +28,9 @@ public struct HealthCheck: Sendable, Equatable {
             case .tcp: "TCP"
             case .tls: "TLS"
             case .http(let probe): "\(probe.isSecure ? "HTTPS " : "")\(probe.method) \(probe.path)"
+            case .script(let probe): probe.summary
+            case .dns(let probe): probe.summary
+            case .icmp: "ICMP"
             }
         }
     }
@@ -79,6 +89,10 @@ public struct HTTPProbe: Sendable, Hashable {
     public var matcher: [ClosedRange<Int>] = [200...399]
     /// The first 64 KiB of the body must contain this.
     public var bodyContains: String?
+    /// The first 64 KiB of the body must match this regular expression.
+    public var bodyMatches: String?
+    /// The connection is kept for the next probe.
+    public var reusesConnection = false
 
     public struct HeaderField: Sendable, Hashable {
         public var name: String

@@ -24,8 +24,10 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
     /// The probe's answer had a status outside the matcher.
     case responseMismatch
     case bodyMismatch
-    /// The probe's answer was not HTTP.
+    /// The probe's answer was not HTTP, or not DNS.
     case malformedResponse
+    /// Something else came than the check waited for: in a conversation, or as an answer of a nameserver.
+    case unexpectedAnswer
     /// The target did not prove who it is.
     case certificateExpired, certificateNotYetValid, certificateUnknownAuthority, certificateSelfSigned
     case certificateNameMismatch, certificateRevoked, certificateInvalid
@@ -52,6 +54,7 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
         case .responseMismatch: "response_mismatch"
         case .bodyMismatch: "body_mismatch"
         case .malformedResponse: "malformed_response"
+        case .unexpectedAnswer: "unexpected_answer"
         case .certificateExpired: "certificate_expired"
         case .certificateNotYetValid: "certificate_not_yet_valid"
         case .certificateUnknownAuthority: "certificate_unknown_authority"

@@ -83,6 +83,19 @@ public enum Sockets {
         return socket
     }
 
+    /// A datagram socket that sends to one address, and receives from there alone. Errors that come back by ICMP are those
+    /// of the next call: ECONNREFUSED where nobody listens.
+    public static func connectDatagram(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+        guard case .ip(let ip, let port) = address else {
+            throw SystemError(call: "connect", code: Errno.addressFamilyNotSupported)
+        }
+        let socket = FileDescriptor(adopting: try checked(poise_socket(CInt(ip.family.rawValue), 1), "socket"))
+        var target = poise_address(ip, port: port)
+        // SAFETY: the pointer is used during the call only.
+        _ = try checked(unsafe poise_connect(socket.number, &target), "connect")
+        return socket
+    }
+
     /// The user who listens at the other end of a connected unix socket, as of then; `nil` for other sockets.
     public static func peerUserID(of descriptor: CInt) -> Int? {
         let user = poise_peer_user(descriptor)
@@ -104,6 +117,7 @@ public enum Sockets {
 /// The few errnos that code decides on, so that rooms above need not import Glibc.
 public enum Errno {
     public static let again: CInt = 11
+    public static let notPermitted: CInt = 1
     public static let interrupted: CInt = 4
     public static let inProgress: CInt = 115
     public static let connectionRefused: CInt = 111

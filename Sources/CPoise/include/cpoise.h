@@ -56,6 +56,14 @@ int poise_accept(int descriptor, struct poise_address *peer); /* family 0: not a
 int64_t poise_peer_user(int descriptor); /* of a connected unix socket */
 int poise_local_address(int descriptor, struct poise_address *local);
 
+/* Sends and receives echo messages of ICMP: a ping socket, else a raw one that lets in nothing but replies. The errors that
+ * routers answer with go into its error queue. */
+int poise_ping_socket(int family, bool *is_raw);
+int64_t poise_send_to(int descriptor, const void *bytes, size_t count, const struct poise_address *to);
+int64_t poise_receive_from(int descriptor, void *bytes, size_t count, struct poise_address *from);
+/* Takes one entry of the error queue: what was sent, to where, and the errno that became of it. */
+int64_t poise_receive_error(int descriptor, void *bytes, size_t count, struct poise_address *to, int *code);
+
 int64_t poise_recv(int descriptor, void *bytes, size_t count);
 int64_t poise_send(int descriptor, const void *bytes, size_t count);
 int64_t poise_send2(int descriptor, const void *a, size_t a_count, const void *b, size_t b_count);

@@ -23,7 +23,7 @@ struct ProbeSpec: Equatable {
             target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group),
             version: group.settings.version,
             // What is asked elsewhere is as a rule made for checks, and not for clients behind proxies.
-            introduction: check.port == nil && check.address == nil
+            introduction: check.port == nil && check.address == nil && check.kind.isConnection
                 ? group.settings.proxyProtocol.headerVersion : nil)
     }
 
@@ -40,8 +40,18 @@ struct ProbeSpec: Equatable {
         case .unix: self.address = address
         }
         switch check.kind {
-        case .tcp, .tls: (host, usesHTTP2) = ("", false)
+        case .tcp, .tls, .script, .dns, .icmp: (host, usesHTTP2) = ("", false)
         case .http(let probe): (host, usesHTTP2) = (probe.host ?? hostHeader, version == .http2)
+        }
+    }
+}
+
+extension HealthCheck.Kind {
+    /// Talks over a TCP connection, as clients of the target do.
+    fileprivate var isConnection: Bool {
+        switch self {
+        case .tcp, .tls, .http, .script: true
+        case .dns, .icmp: false
         }
     }
 }

@@ -1,4 +1,5 @@
 import PoiseHTTP
+import PoiseHealth
 import PoiseModel
 import PoisePackets
 import PoisePlatform
@@ -19,6 +20,8 @@ public struct ProbeResult: Sendable, Equatable {
         case status(Int)
         /// The status fitted, the body did not.
         case body(status: Int)
+        /// The status fitted, and the search in the body was given up.
+        case bodyTooCostly(status: Int)
         /// A positive errno.
         case system(CInt)
         case malformed(Refusal.Reason)
@@ -40,6 +43,13 @@ public struct ProbeResult: Sendable, Equatable {
         case streamReset(HTTP2ErrorCode)
         /// The target takes no requests on this connection.
         case goAway(HTTP2ErrorCode)
+        /// A conversation, where there is something to tell of it.
+        indirect case script(ScriptFinding)
+        /// All that a script waits for was heard.
+        case answered
+        indirect case dns(DNSFinding)
+        /// An echo came back, after this time.
+        case echo(Nanoseconds)
     }
 
     public var outcome: Outcome
@@ -54,7 +64,10 @@ public struct ProbeResult: Sendable, Equatable {
     }
 
     /// `status 503 after 2 ms`, `Connection refused after 0 ms`.
-    public var evidence: String { "\(what) after \(duration.milliseconds) ms\(hint)" }
+    public var evidence: String {
+        if case .echo(let roundTrip) = detail { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
+        return "\(what) after \(duration.milliseconds) ms\(hint)"
+    }
 
     /// A target that does not expect the header takes it for a bad request, or for the end of its patience.
     private var hint: String {
@@ -78,6 +91,8 @@ public struct ProbeResult: Sendable, Equatable {
         case .status(let status): "status \(status)"
         case .body(let status): "status \(status), body without the expected text"
         case .system(let code): SystemError(call: "", code: code).reason
+        case .bodyTooCostly(let status):
+            "status \(status), and the search in the body was given up after too many steps"
         case .malformed(let reason): "not HTTP: \(reason.name)"
         case .closedEarly: "closed before the answer was complete"
         case .noConnection: "no connection"
@@ -92,8 +107,16 @@ public struct ProbeResult: Sendable, Equatable {
         case .http2(let fault): "HTTP/2: \(fault.name)"
         case .streamReset(let code): "HTTP/2: the target reset the stream: \(code.name)"
         case .goAway(let code): "HTTP/2: the target sent GOAWAY: \(code.name)"
+        case .script(let finding): finding.text
+        case .answered: "answered"
+        case .dns(let finding): finding.text
+        case .echo(let roundTrip): "echo reply in \(roundTrip)"
         }
     }
+}
+
+extension Nanoseconds {
+    fileprivate var roundedToMicroseconds: Nanoseconds { Nanoseconds((count + 500) / 1000 * 1000) }
 }
 
 extension TargetReason {

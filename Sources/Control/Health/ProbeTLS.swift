@@ -7,7 +7,7 @@ import PoiseTLS
 struct ProbeTLS: Equatable {
     let context: TLSClientContext
     let name: TLSName
-    /// What ALPN offers.
+    /// What ALPN offers; `none`: there is no ALPN.
     let offer: TLSSession.ApplicationProtocol
 
     init(_ context: TLSClientContext, _ name: TLSName, offer: TLSSession.ApplicationProtocol) {
@@ -17,10 +17,12 @@ struct ProbeTLS: Equatable {
     /// - Returns: `nil` for a check in plain text.
     init?(_ kind: HealthCheck.Kind, of target: CompiledTarget, in group: CompiledGroup) {
         guard kind.isSecure, let context = group.tls, let name = target.tlsName else { return nil }
-        self.init(context, name, offer: group.settings.version == .http2 ? .http2 : .http11)
+        // Whatever a script speaks, it is no HTTP.
+        let isScript = if case .script = kind { true } else { false }
+        self.init(context, name, offer: isScript ? .none : group.settings.version == .http2 ? .http2 : .http11)
     }
 
-    var peer: TLSPeer { name.peer(offers: [offer]) }
+    var peer: TLSPeer { name.peer(offers: offer == .none ? [] : [offer]) }
 
     /// Whether what ALPN chose is what was asked for. A target without ALPN speaks HTTP/1.1, and never HTTP/2: RFC 9113 §3.3.
     func accepts(_ chosen: TLSSession.ApplicationProtocol) -> Bool {

@@ -13,6 +13,9 @@ import PoiseTLS
 ///        │                                     └─> asking (HTTP, HTTPS) ──sent──> reading ──verdict──> ending
 ///        └──────────────────────────── the answer is over, or its time is ────────────────────────────────┘
 ///
+/// A script (`Probe+Script.swift`) goes between asking and reading as often as its steps say. A connection that is kept for the
+/// next probe (`Probe+Reuse.swift`) stays open while the machine waits, and the next probe begins by asking.
+///
 /// A handshake goes on as far as the target's bytes reach and returns: its longest step verifies a chain, a fraction
 /// of a millisecond.
 ///
@@ -22,22 +25,24 @@ import PoiseTLS
 /// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
 final class Probe: Channel {
-    private enum Phase { case waiting, queued, connecting, shaking, asking, reading, ending }
+    enum Phase { case waiting, queued, connecting, shaking, asking, reading, ending }
 
-    private let prober: Prober
-    private let check: CheckRecord
+    let prober: Prober
+    let check: CheckRecord
     private let request: [UInt8]
     /// The PROXY header that a connection begins with; empty without one, and where it is a part of the request.
     private let introduction: [UInt8]
     private var introduced = 0
     private let matcher: ProbeMatcher?
     private let method: String
-    private var phase = Phase.waiting
-    private var sent = 0
+    /// Of a check by script; while a probe runs it is somewhere in its steps.
+    var script: ScriptMatcher?
+    var phase = Phase.waiting
+    var sent = 0
     private var answer: ProbeAnswer?
     private var buffer: Buffer?
-    /// Of a check over TLS, while a probe runs.
-    private var session: TLSSession?
+    /// Of a check over TLS, while a probe runs or its connection is kept.
+    var session: TLSSession?
     /// Of a check over HTTP/2, from its request on.
     private var stream: ProbeStream?
     /// The kernel has taken our hello: there is a connection.
@@ -48,7 +53,13 @@ final class Probe: Channel {
     /// The deadline has passed once; what had arrived by then is still looked at.
     private var isLate = false
     /// FIN was announced: behind a short read comes the end.
-    private var peerClosed = false
+    var peerClosed = false
+    /// There was a connection, whatever came of it.
+    var hasConnected = false
+    /// The connection is one of an earlier probe, and nothing has come on it since: where it fails, it proves nothing.
+    var isKeptConnection = false
+    /// Neither side has more to say.
+    var isSaidAndDone = false
 
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
@@ -59,10 +70,16 @@ final class Probe: Channel {
             introduction = header
         case .http(let probe):
             let bytes = ProbeRequest.bytes(probe, host: check.spec.host)
-            let isSeparate = check.spec.tls != nil || check.spec.usesHTTP2
+            let isSeparate = check.spec.tls != nil || check.spec.usesHTTP2 || probe.reusesConnection
             // In one send with it.
             (introduction, request) = isSeparate ? (header, bytes) : ([], header + bytes)
-            (matcher, method) = (ProbeMatcher(probe), probe.method)
+            let pattern = probe.bodyMatches.flatMap(prober.shelf.pattern)
+            (matcher, method) = (ProbeMatcher(probe, pattern: pattern), probe.method)
+        case .script(let probe):
+            (request, matcher, method) = ([], nil, "")
+            introduction = header
+            script = prober.shelf.dialogue(probe).map { ScriptMatcher($0) }
+        case .dns, .icmp: preconditionFailure("no conversation over a connection")
         }
         super.init(loop: prober.loop)
     }
@@ -83,6 +100,8 @@ final class Probe: Channel {
     /// No more probes; one that is under way is dropped.
     func stop() {
         let wasRunning = phase != .waiting && phase != .queued
+        // Neither side has more to say on a connection that was kept.
+        if !wasRunning { reset() }
         phase = .waiting
         release()
         releaseTimer()
@@ -94,19 +113,28 @@ final class Probe: Channel {
     /// Starts one probe; it may be over when this returns.
     func run() {
         startedAt = loop.now
-        introduced = 0
-        (sent, filled, isLate, peerClosed, hasGreeted) = (0, 0, false, false, false)
+        isLate = false
         check.state.probeStarted(at: loop.now)
+        if isOpen { return askAgain() }
+        begin()
+    }
+
+    /// From a new connection on.
+    func begin() {
+        (introduced, sent, filled, peerClosed, hasGreeted) = (0, 0, 0, false, false)
+        (hasConnected, isSaidAndDone) = (false, false)
         let tls = check.spec.tls
-        phase = tls != nil ? .shaking : matcher == nil ? .connecting : .asking
+        let first = script?.begin()
+        phase =
+            tls != nil ? .shaking : first == .hear ? .reading : matcher == nil && first == nil ? .connecting : .asking
         // Plain text is no answer to the question whether a target speaks TLS.
         guard tls != nil || !check.spec.check.kind.isSecure else { return fail(Errno.protocolNotSupported) }
         do {
-            open(try loop.connect(to: check.spec.address, forOneRequest: phase != .connecting))
+            open(try loop.connect(to: check.spec.address, forOneRequest: phase == .asking || phase == .shaking))
         } catch {
             return fail(error.code)
         }
-        armTimer(at: loop.now + check.spec.check.timeout)
+        armTimer(at: startedAt + check.spec.check.timeout)
         if let tls {
             session = TLSSession(client: tls.context, peer: tls.peer, engine: prober.engine)
             shake()
@@ -114,13 +142,16 @@ final class Probe: Channel {
             ask()
         }
         // Over HTTP/2 there is more to say than the request.
-        if isOpen { watch(phase == .reading && stream == nil ? [.readable] : [.readable, .writable]) }
+        if isOpen, phase != .waiting {
+            watch(phase == .reading && stream == nil && script == nil ? [.readable] : [.readable, .writable])
+        }
     }
 
     override func ready(_ readiness: Readiness) {
         if !readiness.isDisjoint(with: [.peerClosed, .hungUp]) { peerClosed = true }
+        if readiness == .writable { hasConnected = true }
         switch phase {
-        case .waiting, .queued: break
+        case .waiting, .queued: lookAtKeptConnection()
         case .connecting:
             let code = takeError()
             if code != 0 { return fail(code) }
@@ -131,6 +162,8 @@ final class Probe: Channel {
             // It came before our request had left, and is told of once.
             if phase == .reading, !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp]) { read() }
         case .reading, .ending:
+            // A script that begins by listening.
+            guard introduce() else { return }
             if stream != nil { reply() }
             read()
         }
@@ -148,13 +181,14 @@ final class Probe: Channel {
                 isLate = true
                 return armTimer(at: loop.now)
             }
+            if let (reason, detail) = lateScript { return report(.failed(reason), detail) }
             report(.failed(.timeout), missing)
         case .ending: over()
         }
     }
 
     /// What did not come in time.
-    private var missing: ProbeResult.Detail {
+    var missing: ProbeResult.Detail {
         switch phase {
         case .shaking where hasGreeted: .noHandshake
         case .asking where session != nil: .noAnswer
@@ -170,6 +204,8 @@ final class Probe: Channel {
         case .failed(let failure): fail(failure)
         case .done:
             guard tls.accepts(session.applicationProtocol) else { return report(.failed(.tlsFailed), .noHTTP2) }
+            hasConnected = true
+            if let first = script?.begin() { return follow(first) }
             guard matcher != nil else { return report(.succeeded, .handshake) }
             phase = .asking
             ask()
@@ -193,7 +229,7 @@ final class Probe: Channel {
         return true
     }
 
-    private func ask() {
+    func ask() {
         guard introduce() else { return }
         if check.spec.usesHTTP2, stream == nil {
             stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
@@ -203,6 +239,7 @@ final class Probe: Channel {
         case .failed(let failure, let code): return fail(failure, code)
         case .done: phase = .reading
         }
+        if let next = script?.said() { return follow(next) }
         // What came along with the end of the handshake raises no event: a refusal of our certificate, or a FIN.
         if let session, session.mayHaveMore || peerClosed { read() }
     }
@@ -213,14 +250,14 @@ final class Probe: Channel {
         if case .failed = flush() { stream.output = [] }
     }
 
-    private enum Flush {
+    enum Flush {
         case done, blocked
         case failed(TLSFailure?, CInt)
     }
 
     /// Sends what has not left yet: the request, and over HTTP/2 whatever else there is.
-    private func flush() -> Flush {
-        let bytes = stream?.output ?? request
+    func flush() -> Flush {
+        let bytes = stream?.output ?? script?.words ?? request
         if let session {
             // The request leaves with the client's last word of the handshake, in one send.
             let buffer = loop.buffers.takeStandard()
@@ -254,7 +291,8 @@ final class Probe: Channel {
         return .done
     }
 
-    private func read() {
+    func read() {
+        if script != nil { return listen() }
         while isOpen {
             // Goes on when the kernel has taken some.
             if let stream, stream.output.count - sent > ProbeStream.outputBytesMax { return }
@@ -278,6 +316,7 @@ final class Probe: Channel {
                 return report(.failed(.connectionFailed), .goAway(code))
             }
             let progress = take(buffer, result, answer)
+            if result.count > 0 { isKeptConnection = false }
             if phase == .reading, case .decided(let outcome, let detail) = progress {
                 phase = .ending
                 report(outcome, detail)
@@ -303,14 +342,8 @@ final class Probe: Channel {
     // MARK: Ending
 
     private func fail(_ code: CInt) {
-        switch code {
-        case Errno.connectionRefused: report(.failed(.connectionRefused), .system(code))
-        case Errno.timedOut: report(.failed(.timeout), .system(code))
-        case Errno.tooManyFiles, Errno.tooManyFilesInSystem, Errno.noBuffers, Errno.noMemory,
-            Errno.addressNotAvailable:
-            report(.abandoned, .system(code))
-        default: report(.failed(.connectionFailed), .system(code))
-        }
+        let (outcome, detail) = ProbeResult.failure(code)
+        report(outcome, detail)
     }
 
     private func fail(_ failure: TLSFailure) {
@@ -319,34 +352,44 @@ final class Probe: Channel {
     }
 
     /// A failure of the session, or of the socket under it.
-    private func fail(_ failure: TLSFailure?, _ code: CInt) {
+    func fail(_ failure: TLSFailure?, _ code: CInt) {
         if let failure { fail(failure) } else { fail(code) }
     }
 
-    private func report(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) {
+    func report(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) {
+        if isKeptConnection, case .failed(let reason) = outcome, reason != .timeout { return startOver() }
         var result = ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt)
         result.introduction = check.spec.introduction
         prober.ended(check, result, at: loop.now)
         if phase != .ending, phase != .waiting { over() }
     }
 
-    private func over() {
+    func over() {
         guard phase != .waiting else { return }
+        if answer?.leavesConnection == true, keepConnection() { return }
         if let stream {
             stream.close()
             reply()
         }
-        if answer?.isWhole == true { reset() } else { session?.sendCloseNotify(self) }
+        if answer?.isWhole == true || isSaidAndDone { reset() } else { session?.sendCloseNotify(self) }
         release()
         schedule()
         prober.left()
     }
 
-    private func release() {
+    /// Closes, and gives everything back.
+    func release() {
+        giveBackBuffers()
+        session?.free()
+        (session, stream) = (nil, nil)
+        isKeptConnection = false
+        script?.end()
+        close()
+    }
+
+    func giveBackBuffers() {
         if let buffer { loop.buffers.release(buffer) }
         if let answer { prober.giveBack(answer) }
-        session?.free()
-        (buffer, answer, session, stream) = (nil, nil, nil, nil)
-        close()
+        (buffer, answer, filled) = (nil, nil, 0)
     }
 }

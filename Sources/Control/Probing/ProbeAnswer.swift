@@ -26,6 +26,10 @@ final class ProbeAnswer {
     private(set) var isComplete = false
     /// The answer is over as its framing says: neither refused, nor cut, nor given up.
     private(set) var isWhole = false
+    /// The connection can carry another request: the answer is over, ended by its own framing, and nothing follows it.
+    var leavesConnection: Bool { isWhole && !head.wantsClose && !hasMore }
+    /// Bytes came behind the end.
+    private var hasMore = false
     /// Unread bytes at the front of the buffer, as the last call left them.
     private(set) var kept = 0
 
@@ -39,7 +43,7 @@ final class ProbeAnswer {
         head.reset()
         chunks.reset()
         (headIsComplete, remaining, dropped, kept) = (false, 0, 0, 0)
-        (decision, isComplete, isWhole) = (nil, false, false)
+        (decision, isComplete, isWhole, hasMore) = (nil, false, false, false)
     }
 
     /// Takes the bytes `0..<end` of `buffer`; ``kept`` of them are moved to the front and must be there again next time.
@@ -133,18 +137,22 @@ final class ProbeAnswer {
         case .undecided: break
         case .succeeded: decide(.succeeded, .status(head.status))
         case .failed(let reason): decide(.failed(reason), .status(head.status))
+        case .tooCostly: break
         }
     }
 
     private func readContent(_ buffer: Buffer, _ start: Int, _ end: Int) {
         kept = 0
         switch head.framing {
-        case .none: endOfContent()
+        case .none:
+            hasMore = start < end
+            endOfContent()
         case .untilClose: take(buffer, start, end)
         case .length:
             let count = min(remaining, end - start)
             take(buffer, start, start + count)
             remaining -= count
+            hasMore = start + count < end
             if remaining == 0 { endOfContent() }
         case .chunked:
             readChunks(buffer, start, end)
@@ -160,7 +168,9 @@ final class ProbeAnswer {
                 kept = end - position
                 if kept > 0, position > 0 { buffer.move(position, end, to: buffer, at: 0) }
                 return
-            case .end: return endOfContent()
+            case .end:
+                hasMore = position < end
+                return endOfContent()
             case .refused(let refusal):
                 isComplete = true
                 if decision == nil { decide(.failed(.malformedResponse), .malformed(refusal.reason)) }
@@ -189,6 +199,7 @@ final class ProbeAnswer {
         case .undecided: break
         case .succeeded: decide(.succeeded, .status(head.status))
         case .failed(let reason): decide(.failed(reason), .body(status: head.status))
+        case .tooCostly: decide(.failed(.bodyMismatch), .bodyTooCostly(status: head.status))
         }
     }
 

@@ -2,6 +2,7 @@ import PoiseHTTP
 import PoiseHealth
 import PoiseLoop
 import PoiseModel
+import PoisePlatform
 import PoiseTLS
 
 /// Probes on the control loop, without a task per probe: a machine each, and a bound on how many run at once.
@@ -10,7 +11,7 @@ final class Prober: Probing {
     /// Probes under way at once; the others wait for a place, first come first served.
     private let runningMax: Int
     private(set) var running = 0
-    private var queue: [Probe] = []
+    private var queue: [any ProbeRunner] = []
     private var queueHead = 0
     private var isStarting = false
     private var idleAnswers: [ProbeAnswer] = []
@@ -18,6 +19,10 @@ final class Prober: Probing {
     private(set) lazy var engine = TLSEngine(loop: loop)
     /// What the connections of all probes over HTTP/2 share, about 40 KiB; made with the first of them.
     private(set) lazy var http2 = RawCell(HTTP2Workspace())
+    /// What checks with the same words share.
+    let shelf = ProbeShelf()
+    /// By family; each is there from the first check that needs it on.
+    private(set) var pings: [IPAddress.Family: PingChannel] = [:]
     /// Takes the results.
     var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
 
@@ -25,15 +30,20 @@ final class Prober: Probing {
     init(loop: EventLoop, runningMax: Int = 512) { (self.loop, self.runningMax) = (loop, max(1, runningMax)) }
 
     func begin(_ check: CheckRecord) {
-        let probe = Probe(check, prober: self)
+        let probe: any ProbeRunner =
+            switch check.spec.check.kind {
+            case .tcp, .tls, .http, .script: Probe(check, prober: self)
+            case .dns(let probe): DNSRunner(check, probe, prober: self)
+            case .icmp: PingRunner(check, prober: self)
+            }
         check.runner = probe
         probe.schedule()
     }
 
-    func hurry(_ check: CheckRecord) { (check.runner as? Probe)?.hurry() }
+    func hurry(_ check: CheckRecord) { (check.runner as? any ProbeRunner)?.hurry() }
 
     func end(_ check: CheckRecord) {
-        (check.runner as? Probe)?.stop()
+        (check.runner as? any ProbeRunner)?.stop()
         check.runner = nil
         // A probe that was under way has no result: whoever takes the check up again begins with a new one.
         if check.state.nextProbe == nil { check.state.probeAbandoned(at: loop.now) }
@@ -54,7 +64,7 @@ final class Prober: Probing {
     /// 64 of 10,000 checks every 5 s: what they send is no burst, and control is at it for 4 ms.
     private static var gatheredMax: Nanoseconds { .milliseconds(32) }
 
-    func due(_ probe: Probe) {
+    func due(_ probe: any ProbeRunner) {
         probe.enqueue()
         queue.append(probe)
         startQueued()
@@ -75,6 +85,20 @@ final class Prober: Probing {
     }
 
     func giveBack(_ answer: ProbeAnswer) { idleAnswers.append(answer) }
+
+    /// The socket of all echo requests to addresses of `family`; opened with the first of them and kept.
+    func ping(_ family: IPAddress.Family) throws(SystemError) -> PingChannel {
+        if let known = pings[family] { return known }
+        let channel = try PingChannel(family, loop: loop)
+        pings[family] = channel
+        return channel
+    }
+
+    /// Before the loop goes.
+    func closePings() {
+        for channel in pings.values { channel.close() }
+        pings = [:]
+    }
 
     /// One at a time: a probe that ends at once comes back here through ``left()``.
     private func startQueued() {

@@ -1,0 +1,3 @@
+/* One code unit is one byte. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>

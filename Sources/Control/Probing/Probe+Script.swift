@@ -1,0 +1,100 @@
+import PoiseHealth
+import PoiseLoop
+import PoiseModel
+
+/// Checks by script: the steps are ``ScriptMatcher``'s, and this moves their bytes.
+extension Probe {
+    /// Behind a farewell, bytes that are read and dropped at most until the target hangs up.
+    private static var droppedMax: Int { 65_536 }
+
+    /// Does what the script says next.
+    func follow(_ first: ScriptMatcher.Action) {
+        switch first {
+        case .say:
+            (phase, sent) = (.asking, 0)
+            ask()
+        case .hear:
+            phase = .reading
+            // What came along with the end of the handshake raises no event.
+            if let session, session.mayHaveMore || peerClosed { listen() }
+        case .passed: pass()
+        case .failed(let finding): report(.failed(Self.reason(finding)), .script(finding))
+        }
+    }
+
+    /// Why the script has not come to its end in time; `nil` where it never began, or there is none.
+    var lateScript: (TargetReason, ProbeResult.Detail)? {
+        guard let script, phase == .reading, hasConnected else { return nil }
+        return (script.hasAnswer ? .unexpectedAnswer : .timeout, .script(script.timedOut()))
+    }
+
+    func listen() {
+        let buffer = loop.buffers.takeStandard()
+        defer { loop.buffers.release(buffer) }
+        var dropped = 0
+        while isOpen, phase == .reading || phase == .ending {
+            let result =
+                session?.receive(self, into: buffer, 0, buffer.capacity) ?? receive(into: buffer, 0, buffer.capacity)
+            if result.isBlocked {
+                guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
+                continue
+            }
+            if phase == .ending {
+                dropped += result.count
+                if result.failure != nil || result.isEndOfStream || dropped > Self.droppedMax { return over() }
+                continue
+            }
+            if let code = result.failure { return fail(session?.failure, code) }
+            hasConnected = true
+            if result.isEndOfStream {
+                guard let finding = script?.closed() else { return }
+                return report(.failed(.connectionFailed), .script(finding))
+            }
+            if let next = script?.heard(buffer.bytes(0, result.count)) { follow(next) }
+        }
+    }
+
+    /// All was heard. The result counts from here on; the farewell is courtesy.
+    private func pass() {
+        guard let script else { return }
+        let detail: ProbeResult.Detail =
+            script.note.isEmpty
+            ? .answered
+            : .script(ScriptFinding(.passed, expected: "", answer: Array(script.note.utf8)))
+        phase = .ending
+        report(.succeeded, detail)
+        // Whoever took the result may have ended the check.
+        guard phase == .ending else { return }
+        switch script.farewell {
+        case .close: over()
+        case .reset:
+            isSaidAndDone = true
+            over()
+        case .say(let words): takeLeave(words)
+        }
+    }
+
+    /// The target closes first then, and keeps the remains of the connection.
+    private func takeLeave(_ words: [UInt8]) {
+        let sent: Bool
+        if let session {
+            let buffer = loop.buffers.takeStandard()
+            defer { loop.buffers.release(buffer) }
+            buffer.write(words.span, at: 0)
+            sent = session.send(self, buffer, 0, words.count).count == words.count
+            if case .failed = session.flush(self) { return over() }
+        } else {
+            sent = send(words.span).count == words.count
+        }
+        // It reads nothing: then it does not read this either.
+        guard sent else { return over() }
+    }
+
+    private static func reason(_ finding: ScriptFinding) -> TargetReason {
+        switch finding.cause {
+        case .late: .timeout
+        case .closed: .connectionFailed
+        case .passed, .differs, .tooLong, .tooCostly: .unexpectedAnswer
+        }
+    }
+}

@@ -1,0 +1,101 @@
+extension HealthCheck.Kind {
+    var isScript: Bool { if case .script = self { true } else { false } }
+}
+
+extension HealthCheck {
+    /// What its kind asks of its own settings and of the targets.
+    ///
+    /// - Returns: errors with paths relative to the check.
+    func validateKind(targets: [Target]) -> [ConfigError] {
+        switch kind {
+        case .tcp, .tls: []
+        case .http(let probe): probe.validate()
+        case .script(let probe): probe.validate()
+        case .dns(let probe): probe.validate(targets: targets)
+        case .icmp: validatePing(targets: targets)
+        }
+    }
+
+    private func validatePing(targets: [Target]) -> [ConfigError] {
+        var errors: [ConfigError] = []
+        if let target = targets.first(where: \.address.isUnix) {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "protocol", problem: "\(target.address) has no address that could be pinged",
+                    fix: "check with TCP, or give the unix sockets a group of their own"))
+        }
+        if port != nil {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "port", problem: "an ICMP check goes to an address, which has no ports",
+                    fix: "remove the port, or check with TCP"))
+        }
+        return errors
+    }
+}
+
+extension HTTPProbe {
+    fileprivate func validate() -> [ConfigError] {
+        guard bodyContains != nil, bodyMatches != nil else { return [] }
+        return [
+            ConfigError(
+                code: .conflict, path: "body_matches", problem: "the body is to contain a text and to match a pattern",
+                fix: "keep one of the two: a pattern can say both", related: "body_contains")
+        ]
+    }
+}
+
+extension ScriptProbe {
+    /// Of a script.
+    public static let stepsMax = 64
+    /// That one step sends or waits for.
+    public static let stepBytesMax = 4096
+
+    fileprivate func validate() -> [ConfigError] {
+        guard case .steps(let steps) = dialogue else { return [] }
+        guard steps.contains(where: { !$0.isSend }) else {
+            return [
+                ConfigError(
+                    code: .missing, path: "script",
+                    problem: steps.isEmpty
+                        ? "a SCRIPT check has no steps"
+                        : "no step of the script waits for an answer, so it shows nothing",
+                    fix: "add a step such as '- expect: OK'")
+            ]
+        }
+        guard steps.count <= Self.stepsMax else {
+            return [
+                ConfigError(
+                    code: .tooLarge, path: "script", problem: "the script has \(steps.count) steps",
+                    fix: "use \(Self.stepsMax) or fewer")
+            ]
+        }
+        return []
+    }
+}
+
+extension DNSProbe {
+    fileprivate func validate(targets: [Target]) -> [ConfigError] {
+        var errors: [ConfigError] = []
+        if query.isEmpty {
+            errors.append(
+                ConfigError(
+                    code: .missing, path: "query", problem: "a DNS check has no question",
+                    fix: "add 'query: www.example.com', a name that the nameserver must know"))
+        }
+        if let answer, record != (answer.family == .v4 ? .a : .aaaa) {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "answer",
+                    problem: "\(answer) is no answer to a question for \(record.rawValue) records",
+                    fix: answer.family == .v4 ? "write 'record: A'" : "write 'record: AAAA'", related: "record"))
+        }
+        if let target = targets.first(where: \.address.isUnix) {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "protocol", problem: "\(target.address) is no address of a nameserver",
+                    fix: "check with TCP, or give the unix sockets a group of their own"))
+        }
+        return errors
+    }
+}
