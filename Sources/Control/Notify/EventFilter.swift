@@ -39,7 +39,8 @@ struct EventFilter: Sendable {
     mutating func event(_ availability: Availability, of group: String, isUsed: Bool) -> NotifyEvent? {
         switch availability {
         case .ordinary, .backup: downGroups.remove(group) == nil ? nil : .groupUp
-        case .sorry, .failOpen, .none: isUsed && downGroups.insert(group).inserted ? .groupDown : nil
+        // Its own targets are down, whoever answers instead.
+        case .backupGroup, .sorry, .failOpen, .none: isUsed && downGroups.insert(group).inserted ? .groupDown : nil
         }
     }
 
@@ -64,6 +65,7 @@ extension Availability {
         switch self {
         case .ordinary: "ordinary"
         case .backup: "backup"
+        case .backupGroup: "backup_group"
         case .sorry: "sorry"
         case .failOpen: "fail_open"
         case .none: "none"
