@@ -163,7 +163,8 @@ let package = Package(
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoiseLive", "PoisePlatform",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoiseLive",
+                "PoisePlatform",
                 "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),

@@ -85,7 +85,8 @@ enum LaterFeatures {
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
         "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
-        "tiers": "targets[].tier", "outlier_detection": "passive_checks", "cross_zone": "zone_preference", "zones": "targets[].zone",
+        "tiers": "targets[].tier", "outlier_detection": "passive_checks", "cross_zone": "zone_preference",
+        "zones": "targets[].zone",
         "zone_aware": "zone_preference", "locality": "zone_preference", "subset_size": "subset",
         "fallback": "backup_group", "backup": "backup_group",
         "proxy_protocol_v2": "proxy_protocol: v2", "send_proxy": "proxy_protocol: v1",

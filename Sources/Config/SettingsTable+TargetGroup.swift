@@ -2,7 +2,10 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "zone_preference": "mode", "proxy_protocol": "version"],
+        "target_groups[]",
+        shorthands: [
+            "algorithm": "type", "slow_start": "duration", "zone_preference": "mode", "proxy_protocol": "version",
+        ],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,

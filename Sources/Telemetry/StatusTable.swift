@@ -122,7 +122,8 @@ public struct StatusTable: Sendable {
         let state: [TextTable.Cell] = [
             .init(name), .init(facts.state.name, Self.color(of: facts.state)),
             .init(facts.reason == .none ? "-" : facts.reason.name), .init(Self.span(facts.age)),
-            .init(Self.weight(facts) + facts.share.suffix), .init(facts.isInUse ? "yes" : "no"), .init(facts.zone.map(Self.harmless) ?? "-"),
+            .init(Self.weight(facts) + facts.share.suffix), .init(facts.isInUse ? "yes" : "no"),
+            .init(facts.zone.map(Self.harmless) ?? "-"),
             .init(facts.isBackup ? "-" : "\(facts.tier)"),
         ]
         guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 11) }
