@@ -17,10 +17,11 @@ BENCH_ARGS ?=
 
 BINARY := .build/release/poise
 PYTHON := .venv/bin/python
-RELEASE := -c release --static-swift-stdlib --product poise
+RELEASE_OF = -c release --static-swift-stdlib --product $(1)
+RELEASE := $(call RELEASE_OF,poise)
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Fuzz)
 
-.PHONY: help deps deps-soak build run test test-swift test-e2e test-differential test-schema bench fuzz sanitize soak lint install clean toolchain
+.PHONY: help deps deps-soak build run test test-swift test-e2e test-differential test-schema bench simulation fuzz sanitize soak lint install clean toolchain
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; \
@@ -50,6 +51,8 @@ test-swift: toolchain deps
 	swift test
 
 test-e2e: build
+	swift build $(call RELEASE_OF,balancing-simulation)
+	swift build $(call RELEASE_OF,balancing-bench)
 	POISE_BIN="$$PWD/$(BINARY)" "$$PWD/$(PYTHON)" -m pytest Tests/Scripts Tests/EndToEnd $(PYTEST_ARGS)
 
 test-differential: toolchain deps
@@ -62,6 +65,10 @@ test-schema: build
 
 bench: build ## side by side with HAProxy and nginx on this machine; writes docs/benchmarks.md
 	"$$PWD/$(PYTHON)" Benchmarks/bench.py --poise "$$PWD/$(BINARY)" --write docs/benchmarks.md $(BENCH_ARGS)
+
+simulation: toolchain ## every algorithm against slow, failing, cold and unequal targets; writes docs/algorithms.md
+	swift build $(call RELEASE_OF,balancing-simulation)
+	.build/release/balancing-simulation | python3 Benchmarks/algorithm_tables.py docs
 
 fuzz: toolchain deps ## every fuzz target for SECONDS=60 each
 	Fuzz/run.sh all "$(FUZZ_SECONDS)"

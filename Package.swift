@@ -70,7 +70,7 @@ let package = Package(
             ["Model", "Balancing", "Health", "HTTP", "Routing", "Packets", "Platform", "Loop", "TLS", "Live"]),
 
         room("Config", ["Model", "YAML", "Regex"]),
-        room("Telemetry", ["Model", "HTTP", "Routing", "Platform", "TLS", "Live", "Proxy"]),
+        room("Telemetry", ["Model", "Health", "HTTP", "Routing", "Packets", "Platform", "TLS", "Live", "Proxy"]),
         room(
             "Control",
             [
@@ -93,6 +93,12 @@ let package = Package(
             name: "balancing-bench",
             dependencies: ["PoiseModel", "PoiseBalancing"],
             path: "Benchmarks/Balancing",
+            swiftSettings: house),
+        // Algorithms against slow, failing, cold and unequal targets: `make simulation`.
+        .executableTarget(
+            name: "balancing-simulation",
+            dependencies: ["PoiseModel", "PoiseBalancing", "PoiseHealth"],
+            path: "Benchmarks/Simulation",
             swiftSettings: house),
         .executableTarget(
             name: "routing-bench", dependencies: ["PoiseModel", "PoiseRouting"], path: "Benchmarks/Routing",
@@ -132,6 +138,7 @@ let package = Package(
         tests("YAML", ["PoiseModel", "PoiseYAML"]),
         tests("Regex", ["PoiseRegex"]),
         tests("Balancing", ["PoiseModel", "PoiseBalancing"]),
+        tests("BalancingSimulation", ["PoiseModel", "balancing-simulation"]),
         tests("Health", ["PoiseModel", "PoiseRegex", "PoiseHealth"]),
         tests("HTTP", ["PoiseModel", "PoiseHTTP"]),
         tests("Routing", ["PoiseModel", "PoiseHTTP", "PoiseRouting"]),
@@ -149,14 +156,15 @@ let package = Package(
         tests(
             "Control",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
-                "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoisePlatform",
+                "PoiseLoop", "PoiseLive", "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl",
+                "PoiseLoopSupport", "PoiseSimulation",
             ]),
         tests(
             "Telemetry",
             [
-                "PoiseModel", "PoiseBalancing", "PoiseHTTP", "PoiseLive", "PoisePlatform", "PoiseProxy",
-                "PoiseTelemetry",
+                "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePackets", "PoiseLive", "PoisePlatform",
+                "PoiseProxy", "PoiseTelemetry",
             ]),
         tests("Config", ["PoiseModel", "PoiseYAML", "PoiseConfig"], resources: ["Fixtures"]),
         // The tests of Proxy: whole workers between simulated clients and targets.

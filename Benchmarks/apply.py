@@ -46,9 +46,10 @@ def configuration(groups, targets, port, check, timeout=60, extra=0):
 
 
 class Pings:
-    """Asks over all connections at once, every 2 ms; remembers each answer's time."""
+    """Asks over all connections at once, every `pause` seconds; remembers each answer's time."""
 
-    def __init__(self, port):
+    def __init__(self, port, pause=PAUSE):
+        self.pause = pause
         self.sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
         for sock in self.sockets:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,7 +77,7 @@ class Pings:
                         if number not in asked:
                             asked[number] = time.monotonic()
                             sock.sendall(ASK)
-                    due = now + PAUSE
+                    due = now + self.pause
                 for number, _ in poll.poll(max(0.0, due - time.monotonic())):
                     answer = by_number[number].recv(65536)
                     assert answer.startswith(b"HTTP/1.1 200"), answer

@@ -24,6 +24,7 @@ import time
 
 import abuse
 import apply
+import failing
 import report
 from lab import PAGES, Lab, ask, conditions, enter_namespace, family, proportional_set, run_time, secure_context
 from programs import HAProxy, Nginx, Poise
@@ -252,6 +253,13 @@ def big_apply(bench):
     return {"kind": "apply", "rows": {"poise": apply.measure(bench.poise.binary, rounds=bench.count)}}
 
 
+def dying(bench):
+    """10,000 targets, 5 % of them dead at any moment: what is missed, what it costs, how long a worker stands still."""
+    if not bench.poise or os.environ.get("POISE_BENCH") != "namespace":
+        return None
+    return {"kind": "failing", "rows": {"poise": failing.measure(bench.poise.binary)}}
+
+
 def abused(bench):
     """What a fresh connection every 50 ms feels while four others attack for 3 s, and what memory that takes."""
     return {"kind": "abuse", "rows": abuse.run(bench.lab, bench.programs, 3)}
@@ -298,6 +306,8 @@ CASES = [
     Case("reload", "a changed configuration under load", {"errors": 0}, reload),
     Case("groups", "1,000 groups of 10 targets, load spread", {"ratio": 1.10}, groups),
     Case("probing", "probing 10,000 targets by HTTP every 5 s", {"most": 0.15}, probing),
+    Case("failing", "the same in 200 groups for a minute, 5 % of them dead at any moment",
+         {"most": 0.15, "stall": 20.0}, dying),
     Case("apply", "10,000 targets in 1,000 groups applied, two workers", {"seconds": 1.0, "stall": 20.0}, big_apply),
     Case("abuse", "four connections abuse HTTP/2 for 3 s, each attack by itself", {"p99": 30.0, "growth": 50e6}, abused),
     Case("log", "access log on", {"more": 1.0}, access_log),

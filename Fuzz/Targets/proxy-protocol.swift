@@ -29,6 +29,7 @@ public func proxyProtocol(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt 
                 preconditionFailure("refuses what it wrote")
             }
             precondition(again.endpoints == header.endpoints && again.command == header.command)
+            precondition(again.fields == header.fields && again.unixPath == header.unixPath)
         }
     }
     return 0

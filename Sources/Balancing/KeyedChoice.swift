@@ -10,7 +10,7 @@ import PoiseModel
 /// | | moves when a target joins or leaves | shares | memory | weights |
 /// |---|---|---|---|---|
 /// | ``Maglev`` | its keys, and 1 to 3 % of the others | right to 1 % up to 256 targets | 3 to 128 KB | configured |
-/// | ``HashRing`` | its keys | right to 20 % | 6 KB per target | configured |
+/// | ``HashRing`` | its keys | right to 20 % | 2 to 4 KB per target | configured |
 /// | ``Rendezvous`` | its keys | exact up to 128 targets | 8 bytes per target; 72 above | in force |
 ///
 /// All are made of identities with fixed seeds: the same on every worker, machine and restart, in whatever order the

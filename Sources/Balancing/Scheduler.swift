@@ -31,7 +31,8 @@ public struct Scheduler: Sendable {
         roundRobin = SmoothWeightedRoundRobin(weights: algorithm == .roundRobin ? weights : [], start: start)
         leastLoad =
             switch algorithm {
-            case .leastConnections, .leastOutstandingRequests: LeastLoad(.flows, weights: weights, start: start)
+            case .leastConnections, .leastOutstandingRequests, .adaptive:
+                LeastLoad(.flows, weights: weights, start: start)
             case .sed: LeastLoad(.expectedDelay, weights: weights, start: start)
             case .nq: LeastLoad(.neverQueue, weights: weights, start: start)
             case .leastTime: LeastLoad(.answerTime, weights: weights, start: start)
@@ -42,7 +43,8 @@ public struct Scheduler: Sendable {
             case .random: RandomChoices(alike: weights)
             case .weightedRandom: RandomChoices(weights: weights, choices: 1)
             case .p2c: RandomChoices(weights: weights, choices: options.choices)
-            case .roundRobin, .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime, .first, .hash,
+            case .roundRobin, .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime, .first,
+                .hash,
                 .sourceHash:
                 RandomChoices(weights: [], choices: 1)
             }
@@ -66,7 +68,7 @@ public struct Scheduler: Sendable {
     ) -> Int? {
         switch algorithm {
         case .roundRobin: roundRobin.pick(from: targets, excluding: excluded)
-        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
+        case .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime:
             leastLoad.pick(from: targets, random: random, excluding: excluded)
         case .first: firstFree.pick(from: targets, excluding: excluded)
         case .random, .weightedRandom, .p2c: randomChoices.pick(from: targets, random: random, excluding: excluded)
@@ -81,7 +83,7 @@ public struct Scheduler: Sendable {
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)
-        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
+        case .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime:
             leastLoad.weightChanged(at: index, to: weight)
         case .first: break  // The view tells who is closed.
         case .random, .weightedRandom, .p2c: randomChoices.weightChanged(at: index, to: weight)

@@ -46,6 +46,9 @@ struct CanonicalWriter {
                 writer.write(group, at: "target_groups[\(index)]")
             }
         }
+        section(0, "notify") { writer in
+            for (index, hook) in configuration.notify.enumerated() { writer.write(hook, at: "notify[\(index)]") }
+        }
     }
 
     // MARK: - Listeners
@@ -179,7 +182,8 @@ struct CanonicalWriter {
             let itemPath = "\(path).targets[\(index)]"
             let isMapping = origins.reference(of: "\(itemPath).address") != nil
             let address = scalar(target.address.description, isMapping ? "\(itemPath).address" : itemPath)
-            guard target.weight != base.weight || target.isBackup || target.tier != base.tier else {
+            guard target.weight != base.weight || target.isBackup || target.tier != base.tier || target.zone != nil
+            else {
                 line(indent, "- \(address)", at: itemPath)
                 continue
             }

@@ -6,13 +6,14 @@ enum LaterFeatures {
     ]
     static let targetProtocols = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE", "GRPC", "FCGI"]
     static let loadBalancerTypes = ["network", "gateway", "classic"]
-    static let algorithms = ["adaptive", "lblc", "lblcr", "dh", "fo", "ovf", "sticky"]
+    static let algorithms = ["lblc", "lblcr", "dh", "fo", "ovf", "sticky"]
     /// Names of other products for algorithms that Poise has.
     static let algorithmsElsewhere = [
         "rr": "round_robin", "wrr": "round_robin", "roundrobin": "round_robin", "static-rr": "round_robin",
         "leastconn": "least_connections", "least_conn": "least_connections", "lc": "least_connections",
         "wlc": "least_connections", "least_request": "least_connections", "twos": "p2c", "random_choose": "p2c",
-        "ewma": "least_time", "peak_ewma": "least_time", "leasttime": "least_time", "ip_hash": "source_hash",
+        "ewma": "least_time", "peak_ewma": "least_time", "leasttime": "least_time",
+        "client_side_weighted_round_robin": "adaptive", "ip_hash": "source_hash",
         "source": "source_hash", "sh": "source_hash", "mh": "source_hash",
         "maglev": "{ type: source_hash, table: maglev }", "ring_hash": "{ type: source_hash, table: ring }",
         "consistent_hash": "{ type: source_hash, table: ring }", "hrw": "{ type: source_hash, table: rendezvous }",
@@ -31,10 +32,10 @@ enum LaterFeatures {
     static let top: Set<String> = [
         "certificates", "discovery", "dns", "vrrp", "failover", "scaling", "cluster", "store", "acme", "geoip",
         "waf",
-        "hooks", "traces", "nameserver",
+        "traces", "nameserver",
     ]
     static let process: Set<String> = ["cpu_affinity", "chroot", "upgrade"]
-    static let logs: Set<String> = ["error", "traces", "syslog", "health"]
+    static let logs: Set<String> = ["error", "traces", "syslog"]
     static let listener: Set<String> = [
         "mutual_authentication", "http3", "compression", "cache", "rate_limit", "transforms", "stickiness", "headers",
         "waf",
@@ -60,13 +61,12 @@ enum LaterFeatures {
     ]
     static let forward: Set<String> = ["stickiness", "timeouts", "fallback", "mirror"]
     static let targetGroup: Set<String> = [
-        "stickiness", "discovery", "scaling", "anomaly_mitigation",
-        "cross_zone",
-        "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
-        "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
+        "stickiness", "discovery", "scaling",
+        "preserve_client_ip", "connection_termination", "cache", "port",
+        "target_type", "hedging", "mirror", "panic_threshold",
     ]
     static let healthCheck: Set<String> = ["exec", "agent", "grpc_service", "database"]
-    static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
+    static let target: Set<String> = ["max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.
     static let listenerElsewhere = [
@@ -85,12 +85,18 @@ enum LaterFeatures {
     static let targetGroupElsewhere = [
         "protocol_version": "version", "ssl": "protocol: HTTPS", "verify": "tls.verify", "ca_file": "tls.ca_file",
         "server_name": "tls.server_name", "sni": "tls.server_name", "hash_key": "algorithm.key",
-        "tiers": "targets[].tier",
+        "tiers": "targets[].tier", "outlier_detection": "passive_checks", "cross_zone": "zone_preference", "zones": "targets[].zone",
+        "zone_aware": "zone_preference", "locality": "zone_preference", "subset_size": "subset",
+        "fallback": "backup_group", "backup": "backup_group",
+        "proxy_protocol_v2": "proxy_protocol: v2", "send_proxy": "proxy_protocol: v1",
+        "send_proxy_v2": "proxy_protocol: v2", "proxy_protocol_tlvs": "proxy_protocol.tlvs",
     ]
     static let targetTLSElsewhere = [
         "sni": "server_name", "ca": "ca_file", "certificates": "certificate", "cert": "certificate",
         "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
     ]
-    static let targetElsewhere = ["priority": "tier"]
-    static let topElsewhere = ["tls": "listeners[].tls"]
+    static let targetElsewhere = [
+        "priority": "tier", "locality": "zone", "availability_zone": "zone", "availabilityzone": "zone",
+    ]
+    static let topElsewhere = ["tls": "listeners[].tls"].merging(notifyElsewhere) { $1 }
 }

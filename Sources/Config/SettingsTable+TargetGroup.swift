@@ -2,7 +2,7 @@ import PoiseModel
 
 extension SettingsTable {
     static let targetGroup = SettingsPlace<TargetGroup>(
-        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration"],
+        "target_groups[]", shorthands: ["algorithm": "type", "slow_start": "duration", "zone_preference": "mode", "proxy_protocol": "version"],
         [
             .init(
                 keys: ["protocol"], type: .choice(["HTTP", "HTTPS"], later: LaterFeatures.targetProtocols), unset: nil,
@@ -68,10 +68,13 @@ extension SettingsTable {
                 "overprovisioning", at: \.overprovisioningPercent, in: 100...10_000,
                 "Tiers: percent of its healthy weight that a tier can take. 140: all traffic until 28 % of it are gone."
             ),
+        ] + placesOfTargetGroup + [
+            anomalyMitigation,
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
                 "Whether all targets are tried when none is usable and nothing else can answer."),
+            minHealthy,
             .init(
                 keys: ["host_header"], type: .text(form: "keep, target or a host name"), unset: nil,
                 attribute: "routing.http.preserve_host_header.enabled",
@@ -93,6 +96,7 @@ extension SettingsTable {
                         root.hostHeader = .fixed(text)
                     }
                 }),
+            proxyProtocolVersion, proxyProtocolFields,
             .duration(
                 "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
                 attribute: "slow_start.duration_seconds",
@@ -355,7 +359,8 @@ extension SettingsTable {
                 "min_requests", at: \.failurePercentMinRequests, in: 1...1_000_000,
                 "Fewer exchanges than this within the window prove nothing."),
             .duration(
-                "window", at: \.window, in: .seconds(1) ... .seconds(3600), "The time that failure_percent looks back."),
+                "window", at: \.window, in: .seconds(1) ... .seconds(3600),
+                "The time that failure_percent looks back; at its end outliers are looked for."),
             .duration(
                 "ejection_time", at: \.ejectionTime, in: .milliseconds(100) ... .seconds(86_400),
                 "The first ejection; the n-th in a row lasts n times as long. Probes that pass again end one for failures in a row."
@@ -366,7 +371,7 @@ extension SettingsTable {
             .integer(
                 "max_ejected_percent", at: \.ejectedPercentMax, in: 0...100,
                 "At most this share of a group is ejected at once; one of two targets always may be."),
-        ])
+        ] + outliers)
 
     static let target = SettingsPlace<Target>(
         "target_groups[].targets[]",
@@ -377,5 +382,8 @@ extension SettingsTable {
             .integer(
                 "tier", at: \.tier, in: 0...15,
                 "Lower tiers take the traffic; what they are not healthy enough for spills over to the next."),
+            .text(
+                "zone", at: \.zone, form: "a zone such as eu-1a", attribute: "AvailabilityZone",
+                "Where it stands, for zone_preference.", check: TextForm.placeName),
         ])
 }

@@ -11,7 +11,9 @@ enum TextForm {
     }
 
     static func groupName(_ text: String) throws(ConfigError) {
-        try require(Identity.isName(text), "'\(text)' is not a name", fix: "write the name of a target group, or off")
+        try require(
+            Identity.isName(text), "'\(text)' is not the name of a target group",
+            fix: "names have 1 to 32 of a-z, 0-9 and '-'")
     }
 
     static func socketPath(_ text: String) throws(ConfigError) {
@@ -263,7 +265,7 @@ enum TextForm {
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         isDigit(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
     private static func isToken(_ text: String) -> Bool {

@@ -21,6 +21,7 @@ extension Daemon {
         } catch {
             throw ApplyRefusal(.invalid, error.render())
         }
+        try refuseForeignCommands(proposal)
         return try await apply(proposal, by: name)
     }
 
@@ -40,16 +41,18 @@ extension Daemon {
         let certificates = await shelf.prepare(new, .apply)
         try refuse(certificates.errors, proposal.origins)
         await names.learn(Self.names(in: new), deadline: loop.now + Self.nameWait)
+        let plan = ListenerPlan(from: bound, to: new)
+        let compiled = await compile(
+            new,
+            by: SnapshotBuilder(
+                live: live, addresses: names.addresses, moved: plan.moved, contexts: certificates.contexts))
         // The end may have begun meanwhile. From here to the commit nothing waits.
         try refuseWhenStopping()
-
-        let plan = ListenerPlan(from: bound, to: new)
-        var builder = SnapshotBuilder(
-            live: live, addresses: names.addresses, moved: plan.moved, contexts: certificates.contexts)
+        let builder = compiled.builder
         let snapshot: ProxySnapshot
         let sockets: [String: [ListenerBinder.Bound]]
         do throws(ConfigError) {
-            snapshot = try builder.build(new, generation: generation + 1)
+            snapshot = try compiled.result.get()
             sockets = try bind(plan.fresh)
         } catch {
             throw refusal(.system, error, proposal.origins)
@@ -64,6 +67,9 @@ extension Daemon {
         commit(snapshot, builder, plan, sockets, new)
         adopt(certificates, for: new)
         (configuration, origins) = (new, proposal.origins)
+        commands.runningMax = new.process.commandsMax
+        webhooks.forgetContexts()
+        hub.adopt(new)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
         // Who applied may send a request now and must find what was applied.
@@ -86,8 +92,10 @@ extension Daemon {
         await takeTurn()
         defer { giveTurn() }
         guard let configuration, !isStopping else { return }
-        var builder = SnapshotBuilder(live: live, addresses: names.addresses, contexts: shelf.contexts)
-        guard let snapshot = try? builder.build(configuration, generation: generation + 1),
+        let compiled = await compile(
+            configuration, by: SnapshotBuilder(live: live, addresses: names.addresses, contexts: shelf.contexts))
+        let builder = compiled.builder
+        guard !isStopping, let snapshot = try? compiled.result.get(),
             // The answer may have come while an apply waited for it, and be part of that already.
             let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
         else { return }
@@ -97,6 +105,22 @@ extension Daemon {
     }
 
     // MARK: Prepare
+
+    /// On a thread of its own: tables of thousands of targets take longer than traffic and probes may wait for control.
+    ///
+    /// Only whoever has the turn may compile: what it starts from must be what it is committed over.
+    func compile(_ configuration: Configuration, by builder: SnapshotBuilder) async -> CompiledSnapshot {
+        let generation = generation + 1
+        return await HelperThread.run("compiler") {
+            var builder = builder
+            do throws(ConfigError) {
+                let snapshot = try builder.build(configuration, generation: generation)
+                return CompiledSnapshot(builder: builder, result: .success(snapshot))
+            } catch {
+                return CompiledSnapshot(builder: builder, result: .failure(error))
+            }
+        }
+    }
 
     private func refuseWhenStopping() throws(ApplyRefusal) {
         if isStopping { throw ApplyRefusal(.stopping, "Poise is stopping: nothing is applied any more") }
@@ -122,6 +146,7 @@ extension Daemon {
             ("logs.access.destination", old.logs.access != new.logs.access),
             ("logs.access.format", old.logs.accessFormat != new.logs.accessFormat),
             ("logs.access.ring_records", old.logs.accessRingRecords != new.logs.accessRingRecords),
+            ("logs.health", old.logs.health != new.logs.health),
         ]
         return changes.filter(\.1).map { key, _ in
             // Without the values: they may come from `${}`.
@@ -160,6 +185,11 @@ extension Daemon {
             for case .name(let name, _) in group.targets.map(\.address) {
                 names[name] = min(names[name] ?? .unlimited, group.resolveInterval)
             }
+        }
+        // What a hook's name resolves to concerns no snapshot.
+        for hook in configuration.notify {
+            guard let url = hook.webhook, url.address == nil else { continue }
+            names[url.host] = min(names[url.host] ?? .unlimited, .seconds(30))
         }
         return names
     }

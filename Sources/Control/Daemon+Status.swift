@@ -28,7 +28,11 @@ extension Daemon {
 
     /// Health of all groups, in the order of the configuration.
     public var health: [GroupStatus] {
-        (snapshot?.groups ?? []).compactMap { engine.groups[$0.settings.id] }.map { GroupStatus($0) }
+        (snapshot?.groups ?? []).compactMap { engine.groups[$0.settings.id] }.map { record in
+            var status = GroupStatus(record)
+            status.answeredBy = record.availability == .backupGroup ? engine.standIn(for: record)?.id : nil
+            return status
+        }
     }
 
     /// - Parameter target: a name without an address too.
@@ -44,7 +48,7 @@ extension Daemon {
     /// The last states of a target, oldest first; `nil` for one that is not there.
     public func history(ofTarget target: String, inGroup group: String) -> [TargetHealth.Status]? {
         guard let history = engine.target(target, in: group)?.history else { return nil }
-        return (0..<history.count).map { history[$0] }
+        return (0..<history.count).map { history[$0].status }
     }
 
     /// What each worker says about itself.
@@ -120,11 +124,18 @@ public struct GroupStatus: Sendable {
     public var compiled: CompiledGroup
     /// Resolved targets in the order of `compiled.targets`, then names without an address.
     public var targets: [TargetStatus]
+    /// The backup group that answers for it.
+    public var answeredBy: String?
 
     init(_ record: GroupRecord) {
         (id, availability, isUsed) = (record.id, record.availability, record.isUsed)
         (transitions, compiled) = (record.transitions, record.compiled)
-        targets = record.targets.enumerated().map { TargetStatus($1, weight: record.published.weights[$0]) }
+        targets = record.targets.enumerated().map { index, target in
+            var status = TargetStatus(target, weight: record.published.weights[index])
+            // Who is unhealthy is not left out by the subset.
+            status.isInUse = record.inUse.isEmpty || record.inUse[index] || !target.isUsable
+            return status
+        }
         targets += record.unresolved.map { TargetStatus($0, weight: 0) }
     }
 }
@@ -144,6 +155,13 @@ public struct TargetStatus: Sendable {
     public var isBackup: Bool
     /// In the order of the group's settings; empty without active checks.
     public var checks: [CheckStatus]
+    /// What reports and traffic leave of the weight, in percent, and why.
+    public var weightPercent: Int
+    public var weightCause: ShareCause
+    /// Its errors are unlike the others'; `nil` in a group that cannot tell.
+    public var isAnomalous: Bool?
+    /// False where this Poise's subset leaves it out.
+    public var isInUse = true
     public var ejectedUntil: MonotonicTime?
     /// Flows that are left at this time are cut; `nil` unless draining.
     public var drainsUntil: MonotonicTime?
@@ -163,6 +181,8 @@ public struct TargetStatus: Sendable {
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         checks = record.checks.map { CheckStatus($0) }
+        (weightPercent, weightCause) = (record.weightPercent, record.weightCause)
+        isAnomalous = record.group.targets.count >= GroupTraffic.targetsMin ? record.traffic.isAnomalous : nil
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
     }
 }

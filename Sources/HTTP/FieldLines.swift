@@ -118,6 +118,13 @@ public struct FieldLines: RandomAccessCollection, Sendable, Equatable {
         storage[index].isHopByHop = true
     }
 
+    /// The same for a line that is not of a known field. What is copied in runs is found by known fields, so these lines
+    /// are copied one by one.
+    mutating func dropUnrecognised(at index: Int) {
+        markHopByHop(at: index)
+        isPlain = false
+    }
+
     mutating func shift(by distance: Int) {
         for index in 0..<count { storage[index].shift(by: distance) }
     }

@@ -25,7 +25,17 @@ public enum TargetCounter {
     public static let http2Faults = 15
     /// Not a count: the worker's `PeakAverage` of answer times, in groups that go by it.
     public static let answerTime = 16
-    public static let width = 17
+    /// Microseconds from the choice of the target to the head of its answer, over all answers that are counted by class.
+    public static let answerMicroseconds = 17
+    /// Load reports in answers, in groups that go by them, and what they add up to: utilization in 65,536ths, requests and
+    /// errors per second in thousandths.
+    public static let loadReports = 18
+    public static let loadUtilization = 19
+    public static let loadRequestRate = 20
+    public static let loadErrorRate = 21
+    /// Those that could not be read.
+    public static let badLoadReports = 22
+    public static let width = 23
 }
 
 /// What is counted per target group.
@@ -44,6 +54,8 @@ public enum GroupCounter {
     public static let failOpen = 12
     public static let noTarget = 13
     public static let sorry = 14
+    /// Requests that a backup group went on with.
+    public static let handedOn = 15
     public static let width = 16
 }
 

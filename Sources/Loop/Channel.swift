@@ -131,6 +131,11 @@ open class Channel {
     /// Bytes that the kernel has taken and the peer has not acknowledged. Nobody asks in simulations: 0.
     public final var unacknowledgedBytes: Int { loop.backend.epoll >= 0 ? Sockets.unacknowledged(descriptor) : 0 }
 
+    /// What the socket is bound to; `nil` for a unix socket and in simulations. A system call.
+    public final var localAddress: (ip: IPAddress, port: UInt16)? {
+        loop.backend.epoll >= 0 && descriptor >= 0 ? Sockets.localAddress(of: descriptor) : nil
+    }
+
     /// Of a connected unix socket, the user who listens at its other end; `nil` of others and in simulations.
     final var peerUserID: Int? { loop.backend.epoll >= 0 ? Sockets.peerUserID(of: descriptor) : nil }
 

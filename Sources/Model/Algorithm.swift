@@ -18,6 +18,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case weightedRandom = "weighted_random"
     /// The least loaded of some that are drawn at random.
     case p2c
+    /// As `leastConnections`, with weights that follow what targets report, or how they answer.
+    case adaptive
     /// By the client's address.
     case sourceHash = "source_hash"
     /// By parts of the request.
@@ -25,6 +27,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// Whether a key decides, and not turns, loads or chance.
     public var isKeyed: Bool { self == .sourceHash || self == .hash }
+    /// Whether a target with less weight than the others gets less.
+    public var followsWeights: Bool { self != .random && self != .first }
 }
 
 /// How a key finds its target.

@@ -34,25 +34,22 @@ extension Configuration {
             errors += listener.validate(groups: groups, groupNames: names).map { $0.under(here) }
         }
         for (index, group) in targetGroups.enumerated() {
-            errors += group.validate().map { $0.under("target_groups[\(index)]") }
+            errors += (group.validate() + placeErrors(ofGroup: index)).map { $0.under("target_groups[\(index)]") }
         }
         errors += trackingErrors()
+        errors += validateHooks()
         return errors
     }
 
     /// What may be applied and is still hardly meant: rules that nothing reaches, groups that nothing uses.
     public func warnings() -> [ConfigError] {
         var warnings: [ConfigError] = []
-        var used: Set<String> = []
         for (index, listener) in listeners.enumerated() {
             warnings += listener.warnings().map { $0.under("listeners[\(index)]") }
-            for case .forward(let forward) in listener.rules.map(\.action) + [listener.defaultAction].compactMap({ $0 })
-            {
-                used.formUnion(forward.shares.map(\.group))
-            }
         }
-        used.formUnion(targetGroups.compactMap(\.trackedGroup))
+        let used = usedGroups().union(targetGroups.compactMap(\.trackedGroup))
         for (index, group) in targetGroups.enumerated() {
+            warnings += placeWarnings(ofGroup: index).map { $0.under("target_groups[\(index)]") }
             if !used.contains(group.id) {
                 warnings.append(
                     ConfigError(

@@ -38,8 +38,17 @@ extension TargetGroup {
                     problem: "first fills a target up to its limit, and without one the first would take everything",
                     fix: "say when the next one is due: limits: { max_connections: 100 }"))
         }
+        if mitigatesAnomalies, !algorithm.followsWeights {
+            errors.append(
+                ConfigError(
+                    code: .conflict, path: "anomaly_mitigation",
+                    problem: "\(algorithm.rawValue) does not go by weights, so an anomalous target cannot get less",
+                    fix: "use another algorithm, such as weighted_random, or write 'anomaly_mitigation: off'",
+                    related: "algorithm"))
+        }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
         errors += healthChecks.validate(targets: targets, isSecureGroup: tls != nil)
+        errors += validateProxyProtocol()
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }
         return errors

@@ -17,11 +17,20 @@ public struct TargetGroup: Sendable, Equatable {
     /// The identity of a group whose targets at the same hosts tell how these are; this group has no checks of its own then.
     public var trackedGroup: String?
     public var passive = PassiveChecks()
+    /// Targets with more errors than the others get less, and recover.
+    public var mitigatesAnomalies = false
     /// A tier of targets takes all traffic until less than 100 of this many parts of its weight are usable; 100 or more.
     public var overprovisioningPercent = 140
+    public var zonePreference = ZonePreferencePolicy()
+    /// Targets in use per tier, chosen by the node's name; `nil`: all.
+    public var subsetSize: Int?
+    /// Answers when no target is usable and no backup target is left: the name of another group.
+    public var backupGroup: String?
     public var failOpen = FailOpen.whenNoneUsable
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
+    /// Fewer usable targets are told of by hooks; `nil`: nobody asks.
+    public var minHealthy: MinimumHealthy?
     public var slowStart: Nanoseconds = .zero
     /// How steeply it begins, 10...1,000; 100 is a straight line, above it is steeper at first.
     public var slowStartAggressionPercent = 100
@@ -29,6 +38,7 @@ public struct TargetGroup: Sendable, Equatable {
     public var limits = TargetLimits()
     public var retries = RetryPolicy()
     public var hostHeader = HostHeader.keep
+    public var proxyProtocol = TargetProxyProtocol()
     /// How long a removed or drained target may finish its flows.
     public var deregistrationDelay: Nanoseconds = .seconds(300)
     /// How often a target's name is resolved again.
@@ -63,6 +73,8 @@ public struct Target: Sendable, Hashable {
     public var isBackup: Bool
     /// 0...15: lower ones take the traffic as long as they are healthy enough. Of no account for backups.
     public var tier = 0
+    /// Where it stands; `nil` where nobody said.
+    public var zone: String?
     public init(address: TargetAddress, weight: Int = 1, isBackup: Bool = false) {
         (self.address, self.weight, self.isBackup) = (address, weight, isBackup)
     }
@@ -117,5 +129,7 @@ public struct PassiveChecks: Sendable, Equatable {
     public var ejectionTimeMax: Nanoseconds = .seconds(300)
     /// At most this share of a group is ejected at once. One of two targets can always be.
     public var ejectedPercentMax = 50
+    /// How targets are compared with each other; by default they are not.
+    public var outliers = OutlierChecks()
     public init() {}
 }

@@ -37,6 +37,8 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
     case dns
     /// Ejected by passive checks.
     case consecutiveFailures, failureRate
+    /// Ejected for being unlike the other targets.
+    case successRateOutlier, latencyOutlier
     case deregistration
     case drainedByOperator
     case noTraffic
@@ -64,6 +66,8 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
         case .dns: "dns"
         case .consecutiveFailures: "consecutive_failures"
         case .failureRate: "failure_rate"
+        case .successRateOutlier: "success_rate_outlier"
+        case .latencyOutlier: "latency_outlier"
         case .deregistration: "deregistration"
         case .drainedByOperator: "drained_by_operator"
         case .noTraffic: "no_traffic"

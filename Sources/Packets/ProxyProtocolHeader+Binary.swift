@@ -4,8 +4,8 @@ import PoiseModel
 /// addresses and type-length-value fields.
 extension ProxyProtocolHeader {
     static let fixedBytes = 16
-    /// PP2_TYPE_CRC32C, section 2.2.3.
-    static let checksumField: UInt8 = 0x03
+    /// Of each of the two in a block of AF_UNIX.
+    static let unixPathBytes = 108
 
     static func parseBinary(_ bytes: Span<UInt8>) -> Parse {
         for index in 0..<min(bytes.count, signature.count) where bytes[index] != signature[index] {
@@ -32,19 +32,24 @@ extension ProxyProtocolHeader {
             let header = Self(version: .v2, command: .local, transport: .unspecified, endpoints: nil)
             return .complete(header, consumed: consumed)
         }
+        var header = Self(version: .v2, command: .proxy, transport: transport ?? .unspecified, endpoints: nil)
         // A known family without a transport has no layout that the specification defines: nothing in it is read.
         if hasAddresses || family == 0 {
-            let whole = bytes.extracting(first: consumed)
-            if let refusal = checkFields(whole, from: fixedBytes + addressBytes) { return .refused(refusal) }
+            let start = fixedBytes + addressBytes
+            do throws(Refusal) {
+                try checkSum(bytes.extracting(first: consumed), fieldsFrom: start)
+                header.fields = try ProxyProtocolFields(bytes.extracting(start..<consumed))
+            } catch { return .refused(error) }
         }
-        let endpoints: Endpoints? =
-            switch addressBytes {
-            case 12: readEndpoints(bytes, addressCount: 4) { IPAddress(v4: UInt32(truncatingIfNeeded: $0)) }
-            case 36: readEndpoints(bytes, addressCount: 16) { IPAddress(v6: $0) }
-            default: nil
-            }
-        let header = Self(
-            version: .v2, command: .proxy, transport: transport ?? .unspecified, endpoints: endpoints)
+        switch addressBytes {
+        case 12:
+            header.endpoints = readEndpoints(bytes, addressCount: 4) { IPAddress(v4: UInt32(truncatingIfNeeded: $0)) }
+        case 36: header.endpoints = readEndpoints(bytes, addressCount: 16) { IPAddress(v6: $0) }
+        case 0: break
+        default:
+            let destination = bytes.extracting(fixedBytes + unixPathBytes..<fixedBytes + 2 * unixPathBytes)
+            header.unixPath = destination.indices.prefix { destination[$0] != 0 }.map { destination[$0] }
+        }
         return .complete(header, consumed: consumed)
     }
 
@@ -65,28 +70,20 @@ extension ProxyProtocolHeader {
         return Endpoints(source: endpoint(0), destination: endpoint(1))
     }
 
-    /// Steps over the fields, which must fill the block exactly; a checksum among them must be right.
-    private static func checkFields(_ header: Span<UInt8>, from start: Int) -> Refusal? {
-        var index = start
-        while index < header.count {
-            guard index + 3 <= header.count else { return .badField }
-            let value = index + 3
-            let count = Int(header[index + 1]) << 8 | Int(header[index + 2])
-            guard value + count <= header.count else { return .badField }
-            if header[index] == checksumField {
-                guard count == 4 else { return .badField }
-                var sum = CRC32C()
-                for index in header.indices {
-                    // The sum is made over the header with zeros in its own place.
-                    sum.update((value..<value + 4).contains(index) ? 0 : header[index])
-                }
-                var stated: UInt32 = 0
-                for index in value..<value + 4 { stated = stated << 8 | UInt32(header[index]) }
-                guard sum.value == stated else { return .badChecksum }
-            }
-            index = value + count
+    /// A checksum among the fields must be right; it is made over the whole preamble. Section 2.2.3
+    private static func checkSum(_ preamble: Span<UInt8>, fieldsFrom start: Int) throws(Refusal) {
+        var walk = FieldWalk(preamble, from: start)
+        var stated: Range<Int>?
+        while let (type, value) = try walk.next() {
+            guard type == FieldType.checksum else { continue }
+            guard value.count == 4, stated == nil else { throw .badField }
+            stated = value
         }
-        return nil
+        guard let stated else { return }
+        var sum = CRC32C()
+        // With zeros in its own place.
+        for index in preamble.indices { sum.update(stated.contains(index) ? 0 : preamble[index]) }
+        guard sum.value == stated.reduce(0, { $0 << 8 | UInt32(preamble[$1]) }) else { throw .badChecksum }
     }
 }
 

@@ -3,8 +3,8 @@ import PoiseModel
 extension ProxyProtocolHeader {
     /// Writes the preamble.
     ///
-    /// Without addresses that the version can carry (`endpoints` is `nil`; version 1 and no stream) it says
-    /// `UNKNOWN` or UNSPEC. One IPv4 and one IPv6 address go out as two IPv6 addresses, the former mapped.
+    /// Without addresses that the version can carry (neither `endpoints` nor `unixPath`; version 1 and no stream or a unix
+    /// path) it says `UNKNOWN` or UNSPEC. Version 1 and LOCAL carry no fields. One IPv4 and one IPv6 address go out as two IPv6 addresses, the former mapped.
     ///
     /// - Parameter hasChecksum: version 2 only: adds a CRC-32C field.
     public func encode<Sink: ByteSink & ~Copyable>(into sink: inout Sink, hasChecksum: Bool = false) {
@@ -40,35 +40,46 @@ extension ProxyProtocolHeader {
     }
 
     private func encodeBinary<Sink: ByteSink & ~Copyable>(into sink: inout Sink, hasChecksum: Bool) {
-        let endpoints = transport == .unspecified ? nil : sameFamilyEndpoints
-        let addressCount = endpoints.map { $0.source.address.family == .v4 ? 4 : 16 } ?? 0
-        let fieldsCount = hasChecksum ? 7 : 0
-        var sum = CRC32C()
-        func put(_ byte: UInt8) {
-            sum.update(byte)
-            sink.append(byte)
+        var block: [UInt8] = []
+        var family: UInt8 = 0
+        if transport != .unspecified, let endpoints = sameFamilyEndpoints {
+            let isFour = endpoints.source.address.family == .v4
+            family = (isFour ? 0x10 : 0x20) | transport.rawValue
+            block.append(endpoints.source.address.bits, bytes: isFour ? 4 : 16)
+            block.append(endpoints.destination.address.bits, bytes: isFour ? 4 : 16)
+            block.append(UInt128(endpoints.source.port), bytes: 2)
+            block.append(UInt128(endpoints.destination.port), bytes: 2)
+        } else if transport != .unspecified, command == .proxy, let unixPath {
+            family = 0x30 | transport.rawValue
+            let path = unixPath.prefix(Self.unixPathBytes)
+            block.append(contentsOf: repeatElement(0, count: Self.unixPathBytes))
+            block.append(contentsOf: path)
+            block.append(contentsOf: repeatElement(0, count: Self.unixPathBytes - path.count))
         }
-        func put(_ number: UInt128, bytes count: Int) {
-            for index in (0..<count).reversed() { put(UInt8(truncatingIfNeeded: number >> UInt128(8 * index))) }
-        }
-        for index in Self.signature.indices { put(Self.signature[index]) }
-        put(0x20 | command.rawValue)
-        put(endpoints == nil ? 0 : (addressCount == 4 ? 0x10 : 0x20) | transport.rawValue)
-        put(UInt128((endpoints == nil ? 0 : 2 * addressCount + 4) + fieldsCount), bytes: 2)
-        if let endpoints {
-            put(endpoints.source.address.bits, bytes: addressCount)
-            put(endpoints.destination.address.bits, bytes: addressCount)
-            put(UInt128(endpoints.source.port), bytes: 2)
-            put(UInt128(endpoints.destination.port), bytes: 2)
-        }
+        if command == .proxy { fields.encode(into: &block) }
+
+        var bytes = Self.signature.indices.map { Self.signature[$0] }
+        bytes.append(0x20 | command.rawValue)
+        bytes.append(family)
+        bytes.append(UInt128(block.count + (hasChecksum ? 7 : 0)), bytes: 2)
+        bytes.append(contentsOf: block)
         if hasChecksum {
-            put(Self.checksumField)
-            put(4, bytes: 2)
+            bytes.append(FieldType.checksum)
+            bytes.append(4, bytes: 2)
+            var sum = CRC32C()
+            for byte in bytes { sum.update(byte) }
             // The sum is made with zeros in its own place.
             for _ in 0..<4 { sum.update(0) }
-            let value = UInt128(sum.value)
-            put(value, bytes: 4)
+            bytes.append(UInt128(sum.value), bytes: 4)
         }
+        sink.append(bytes.span)
+    }
+}
+
+extension [UInt8] {
+    /// The last `count` bytes of a number, the highest first.
+    fileprivate mutating func append(_ number: UInt128, bytes count: Int) {
+        for index in (0..<count).reversed() { append(UInt8(truncatingIfNeeded: number >> UInt128(8 * index))) }
     }
 }
 

@@ -36,6 +36,11 @@ public struct ProxyProtocolHeader: Sendable, Equatable {
     public var transport: Transport
     /// `nil` for `local`, for `UNKNOWN`, and for families without IP addresses: the connection's own count.
     public var endpoints: Endpoints?
+    /// Version 2 with AF_UNIX: the path that the client connected to, up to its first zero, at most 108 bytes. What the
+    /// client's own end is called is not told: it hardly ever has a name.
+    public var unixPath: [UInt8]?
+    /// Version 2 with PROXY.
+    public var fields = ProxyProtocolFields()
 
     public init(version: Version, command: Command, transport: Transport, endpoints: Endpoints?) {
         (self.version, self.command) = (version, command)
@@ -58,7 +63,8 @@ public struct ProxyProtocolHeader: Sendable, Equatable {
         case badFamily = "bad_family"
         /// Version 2: the block is shorter than its addresses, or longer than ``blockBytesMax``.
         case badLength = "bad_length"
-        /// Version 2: a type-length-value field that does not fit in the block.
+        /// Version 2: a type-length-value field that does not fit in the block, stands there twice, or has a value
+        /// that it cannot have.
         case badField = "bad_field"
         case badChecksum = "bad_checksum"
     }
@@ -78,8 +84,8 @@ public struct ProxyProtocolHeader: Sendable, Equatable {
     /// Enough bytes for any preamble that is accepted.
     public static let bytesMax = 16 + blockBytesMax
 
-    /// Reads a preamble of either version from the start of `bytes`. One pass, no allocation; the answer for a whole
-    /// preamble does not depend on how its bytes arrived.
+    /// Reads a preamble of either version from the start of `bytes`. No allocation but for what is kept of the fields;
+    /// the answer for a whole preamble does not depend on how its bytes arrived.
     public static func parse(_ bytes: Span<UInt8>) -> Parse {
         guard bytes.count > 0 else { return .needMore }
         return bytes[0] == signature[0] ? parseBinary(bytes) : parseLine(bytes)

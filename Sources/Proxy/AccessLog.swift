@@ -73,28 +73,31 @@ public struct AccessRecord: Sendable, Equatable {
     ///   - client: at most 255 bytes, as `method`; the others at most 65,535.
     ///   - authority: `host:port` as the client named it.
     ///   - requestID: empty unless the client's own was kept.
+    ///   - announced: fields of a PROXY header, as `ProxyProtocolFields` writes them.
     /// - Returns: false when the ring is full and the record is dropped.
     @discardableResult
     public func push(
         to ring: RecordRing, client: Span<UInt8>, method: Span<UInt8>, authority: Span<UInt8>, target: Span<UInt8>,
-        requestID: Span<UInt8>
+        requestID: Span<UInt8>, announced: Span<UInt8> = Span()
     ) -> Bool {
-        let length = client.count + method.count + authority.count + target.count + requestID.count
+        let length =
+            client.count + method.count + authority.count + target.count + requestID.count + announced.count
         guard ring.begin(Self.wordCount * 8 + length) else { return false }
         let words = words(
             UInt64(client.count) | UInt64(method.count) << 8 | UInt64(authority.count) << 16
-                | UInt64(target.count) << 32 | UInt64(requestID.count) << 48)
+                | UInt64(target.count) << 32 | UInt64(requestID.count) << 48, UInt64(announced.count))
         ring.append(words.span)
         ring.append(client)
         ring.append(method)
         ring.append(authority)
         ring.append(target)
         ring.append(requestID)
+        if !announced.isEmpty { ring.append(announced) }
         ring.commit()
         return true
     }
 
-    private func words(_ lengths: UInt64) -> InlineArray<16, UInt64> {
+    private func words(_ lengths: UInt64, _ announced: UInt64) -> InlineArray<16, UInt64> {
         [
             UInt64(bitPattern: endedAt), UInt64(listener), UInt64(rule), UInt64(group), UInt64(target),
             UInt64(status) | UInt64(reason.rawValue) << 16 | UInt64(refusal.map { $0.rawValue + 1 } ?? 0) << 24
@@ -102,7 +105,8 @@ public struct AccessRecord: Sendable, Equatable {
             UInt64(tries), UInt64(bytesIn), UInt64(bytesOut), UInt64(bitPattern: Int64(waitMicroseconds)),
             UInt64(bitPattern: Int64(targetMicroseconds)), UInt64(bitPattern: Int64(totalMicroseconds)),
             requestIDHigh, requestIDLow, lengths,
-            UInt64(version.map { $0.rawValue + 1 } ?? 0) | UInt64(tls.map { $0.rawValue + 1 } ?? 0) << 8,
+            UInt64(version.map { $0.rawValue + 1 } ?? 0) | UInt64(tls.map { $0.rawValue + 1 } ?? 0) << 8
+                | announced << 48,
         ]
     }
 
@@ -127,7 +131,7 @@ public struct AccessRecord: Sendable, Equatable {
             totalMicroseconds: int(11), requestIDHigh: words[12], requestIDLow: words[13],
             version: choice(words[15]).flatMap(MessageVersion.init),
             tls: choice(words[15] >> 8).flatMap(TLSSession.Version.init))
-        return (record, AccessTexts(lengths: words[14]))
+        return (record, AccessTexts(lengths: words[14], announced: Int(words[15] >> 48)))
     }
 }
 
@@ -141,14 +145,17 @@ public struct AccessTexts: Sendable, Equatable {
     public let target: Range<Int>
     /// The client's own request id, empty unless it was kept.
     public let requestID: Range<Int>
+    /// Fields of the PROXY header that the client's connection began with, as `ProxyProtocolFields` writes them.
+    public let announced: Range<Int>
 
-    init(lengths: UInt64) {
+    init(lengths: UInt64, announced count: Int) {
         func length(_ shift: UInt64, _ bits: UInt64) -> Int { Int(lengths >> shift & (1 << bits - 1)) }
         client = 0..<length(0, 8)
         method = client.upperBound..<client.upperBound + length(8, 8)
         authority = method.upperBound..<method.upperBound + length(16, 16)
         target = authority.upperBound..<authority.upperBound + length(32, 16)
         requestID = target.upperBound..<target.upperBound + length(48, 16)
+        announced = requestID.upperBound..<requestID.upperBound + count
     }
 }
 
@@ -163,12 +170,15 @@ public final class AccessLog {
     public init(ring: RecordRing, bell: Bell) { (self.ring, self.bell) = (ring, bell) }
 
     func append(
-        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientAddressText
+        _ record: AccessRecord, head: RequestHead, buffer: Buffer?, requestID: ByteRange, client: ClientAddressText,
+        announced: AnnouncedClient?
     ) {
         hasNews = true
+        let fields = announced?.fields ?? []
         guard let buffer else {
             record.push(
-                to: ring, client: client.bytes, method: Span(), authority: Span(), target: Span(), requestID: Span())
+                to: ring, client: client.bytes, method: Span(), authority: Span(), target: Span(), requestID: Span(),
+                announced: fields.span)
             return
         }
         let (method, authority) = (Self.cut(head.methodRange, 255), Self.cut(head.authority))
@@ -176,7 +186,7 @@ public final class AccessLog {
         record.push(
             to: ring, client: client.bytes, method: buffer.bytes(method.start, method.end),
             authority: buffer.bytes(authority.start, authority.end), target: buffer.bytes(target.start, target.end),
-            requestID: buffer.bytes(id.start, id.end))
+            requestID: buffer.bytes(id.start, id.end), announced: fields.span)
     }
 
     private static func cut(_ range: ByteRange, _ max: Int = textMax) -> ByteRange {

@@ -52,6 +52,7 @@ public struct AccessLogFormatter: Sendable {
         time.append(record.endedAt, to: &line)
         line.append(text: "\",\"client\":")
         Self.quote(bytes.extracting(texts.client), &line)
+        if !texts.announced.isEmpty { AnnouncedFields(bytes.extracting(texts.announced)).appendJSON(to: &line) }
         line.append(text: ",\"method\":")
         Self.quote(bytes.extracting(texts.method), &line)
         line.append(text: ",\"host\":")
@@ -223,6 +224,12 @@ public struct AccessLogFormatter: Sendable {
             RequestIDRules.appendRequestID(record.requestIDHigh, record.requestIDLow, to: &line)
         } else {
             Self.harmless(bytes.extracting(texts.requestID), &line)
+        }
+        if !texts.announced.isEmpty {
+            for (name, value) in AnnouncedFields(bytes.extracting(texts.announced)).named {
+                line.append(text: ", \(name) ")
+                Self.harmless(value.span, &line)
+            }
         }
         line.append(text: ": ")
         line.append(text: record.reason.words(for: record.refusal))

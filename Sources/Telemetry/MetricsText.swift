@@ -40,7 +40,9 @@ public struct MetricsText: Sendable {
 
     // MARK: What there is
 
-    static let families = process + listener + MetricFamily.http2 + rule + group + target + MetricFamily.http2OfTargets
+    static let families =
+        process + MetricFamily.notify + listener + MetricFamily.http2 + rule + group + target + MetricFamily.shares
+        + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [
         .process("poise_build_info", .gauge, "Always 1; the labels tell what runs.", by: "version") {
@@ -185,6 +187,13 @@ public struct MetricsText: Sendable {
         .group(
             "poise_target_group_fail_open", .gauge, "1 while no target is known to be good and all take traffic."
         ) { .number($0.isFailOpen ? 1 : 0) },
+        .counter(
+            "poise_target_group_handed_on_total", .group, GroupCounter.handedOn,
+            "Requests that a backup group went on with; they count as requests of that group, too."),
+        .group(
+            "poise_target_group_backup_group_active", .gauge, "1 while a backup group answers for this one."
+        ) { .number($0.answeredBy == nil ? 0 : 1) },
+        MetricFamily.detectionTime,
         .group(
             "poise_target_group_health_transitions_total", .counter, "Changes of state of the group's targets."
         ) { .number($0.transitions) },
@@ -226,6 +235,9 @@ public struct MetricsText: Sendable {
         },
         .target("poise_target_weight", .gauge, "Configured weight, or the one that an operator set.") {
             .number($0.weight)
+        },
+        .target("poise_target_in_use", .gauge, "0 where the subset of this Poise leaves the target out.") {
+            .number($0.isInUse ? 1 : 0)
         },
         .target("poise_target_health_transitions_total", .counter, "Changes of its state.") {
             .number($0.transitions)

@@ -30,6 +30,11 @@ public struct Overview: Sendable {
         /// Nanoseconds since 1970.
         public var appliedAt: Int64
         public var failedApplies = 0
+        /// In the order of the configuration.
+        public var hooks: [HookFacts] = []
+        public var commands = CommandFacts()
+        /// `nil` with the health log off.
+        public var healthLog: LineWriter.Statistics?
 
         public init(
             version: String, processID: Int, startedAt: Int64, uptime: Nanoseconds, workers: Int, connections: Int,
@@ -72,6 +77,8 @@ public struct Overview: Sendable {
         /// Changes of state of all its targets so far.
         public var transitions: Int
         public var targets: [TargetFacts]
+        /// The backup group that answers for it; `nil` while it does so itself.
+        public var answeredBy: String?
 
         public init(_ compiled: CompiledGroup, isFailOpen: Bool, transitions: Int, targets: [TargetFacts]) {
             (self.compiled, self.isFailOpen) = (compiled, isFailOpen)
@@ -95,11 +102,21 @@ public struct Overview: Sendable {
         public var transitions: Int
         /// What its last probe saw; `nil` before the first one, and without an active check.
         public var lastProbe: String?
+        public var share: ShareFacts
+        /// `nil` where nobody said.
+        public var zone: String?
+        /// 0...15; of no account for backups.
+        public var tier = 0
+        /// False where this Poise's subset leaves it out.
+        public var isInUse = true
+        /// In force at the workers, in 256ths: less in slow start, 0 for who takes no new requests.
+        public var effectiveWeight = 0
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil
+            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil, share: ShareFacts = ShareFacts()
         ) {
+            self.share = share
             self.lastProbe = lastProbe
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)

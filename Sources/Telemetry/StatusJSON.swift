@@ -192,6 +192,9 @@ public struct StatusJSON: Sendable {
         json.beginObject()
         json.member("name", compiled.settings.displayName)
         json.member("algorithm", compiled.settings.algorithm.rawValue)
+        json.member("algorithm_in_force", compiled.settings.algorithmSummary)
+        json.key("answered_by")
+        if let other = facts.answeredBy { json.string(other) } else { json.null() }
         json.key("health_check")
         if let check = compiled.settings.healthSummary { json.string(check) } else { json.null() }
         json.member("fail_open", facts.isFailOpen)
@@ -208,6 +211,7 @@ public struct StatusJSON: Sendable {
         json.member("fail_open_tries", counters, GroupCounter.failOpen)
         json.member("no_target", counters, GroupCounter.noTarget)
         json.member("sorry", counters, GroupCounter.sorry)
+        json.member("handed_on", counters, GroupCounter.handedOn)
         json.latency("latency", compiled.totalTime)
         json.latency("target_latency", compiled.targetTime)
         json.endObject()
@@ -225,7 +229,14 @@ public struct StatusJSON: Sendable {
         if let lastProbe = facts.lastProbe { json.string(lastProbe) } else { json.null() }
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
+        json.key("effective_weight")
+        json.number(EffectiveWeightText.number(facts.effectiveWeight))
+        json.member("tier", facts.tier)
+        json.key("zone")
+        if let zone = facts.zone { json.string(zone) } else { json.null() }
+        json.member("in_use", facts.isInUse)
         json.member("health_transitions", facts.transitions)
+        facts.share.write(to: &json)
         guard let counters = facts.counters else {
             json.endObject()
             return json.sink

@@ -53,6 +53,12 @@ public struct StatusTable: Sendable {
                 "FAIL OPEN: no target of \(Self.harmless(group.compiled.settings.displayName)) is known to be good; "
                     + "all of them take traffic\n", .red)
         }
+        for group in overview.groups {
+            guard let other = group.answeredBy else { continue }
+            text += paint(
+                "BACKUP GROUP: no target of \(Self.harmless(group.compiled.settings.displayName)) is usable; "
+                    + "\(Self.harmless(other)) answers\n", .yellow)
+        }
         if let log = overview.process.log, log.lostToFullRings + log.lostToFailedWrites > 0 {
             text += paint(
                 "access log: \(log.lostToFullRings + log.lostToFailedWrites) records were lost "
@@ -84,8 +90,10 @@ public struct StatusTable: Sendable {
 
     private func groups() -> String {
         var table = TextTable([
-            "GROUP / TARGET", "STATE", "REASON", "SINCE", "#WEIGHT", "#IN FLIGHT", "#REQUESTS", "#REQ/S", "#2XX",
-            "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99", "CHECK",
+            "GROUP / TARGET", "STATE", "REASON / ALGORITHM", "SINCE", "#WEIGHT", "IN USE", "ZONE", "#TIER",
+            "#IN FLIGHT",
+            "#REQUESTS",
+            "#REQ/S", "#2XX", "#3XX", "#4XX", "#5XX", "#ERRORS", "#P50", "#P99", "CHECK",
         ])
         for facts in overview.groups {
             let counters = facts.compiled.counters
@@ -95,7 +103,8 @@ public struct StatusTable: Sendable {
                 .init(
                     facts.isFailOpen ? "fail open" : "\(good)/\(facts.targets.count) healthy",
                     facts.isFailOpen ? .red : good == facts.targets.count ? .green : .yellow),
-                .init(""), .init(""), .init(""), Self.gauge(counters, GroupCounter.inFlight),
+                .init(Self.harmless(facts.compiled.settings.algorithmSummary)), .init(""), .init(""), .init(""),
+                .init(""), .init(""), Self.gauge(counters, GroupCounter.inFlight),
                 Self.count(counters, GroupCounter.requests), rate(counters),
             ]
             cells += classes(counters, GroupCounter.status2xx)
@@ -113,7 +122,8 @@ public struct StatusTable: Sendable {
         let state: [TextTable.Cell] = [
             .init(name), .init(facts.state.name, Self.color(of: facts.state)),
             .init(facts.reason == .none ? "-" : facts.reason.name), .init(Self.span(facts.age)),
-            .init("\(facts.weight)"),
+            .init(Self.weight(facts) + facts.share.suffix), .init(facts.isInUse ? "yes" : "no"), .init(facts.zone.map(Self.harmless) ?? "-"),
+            .init(facts.isBackup ? "-" : "\(facts.tier)"),
         ]
         guard let counters = facts.counters else { return state + Array(repeating: .init(""), count: 11) }
         let errors = counters.sum(TargetCounter.failures) + counters.sum(TargetCounter.connectFailures)
@@ -125,6 +135,12 @@ public struct StatusTable: Sendable {
     }
 
     // MARK: Cells
+
+    /// `3`, or `0.5/3` where less is in force than configured.
+    private static func weight(_ facts: Overview.TargetFacts) -> String {
+        let inForce = EffectiveWeightText.format(facts.effectiveWeight)
+        return inForce == "\(facts.weight)" ? inForce : "\(inForce)/\(facts.weight)"
+    }
 
     private func classes(_ counters: CounterBlock, _ first: Int) -> [TextTable.Cell] {
         (0..<4).map { offset in
@@ -160,7 +176,7 @@ public struct StatusTable: Sendable {
         TextTable.paint(text, color, isColored)
     }
 
-    private static func color(of state: TargetState) -> TextTable.Color? {
+    static func color(of state: TargetState) -> TextTable.Color? {
         switch state {
         case .healthy: .green
         case .initial, .draining: .yellow
@@ -170,7 +186,7 @@ public struct StatusTable: Sendable {
     }
 
     /// Names come from files: nothing in them may move the cursor.
-    private static func harmless(_ text: String) -> String {
+    static func harmless(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }) else {
             return text
         }

@@ -125,6 +125,17 @@ struct ArgumentReader {
         return number
     }
 
+    /// A whole number.
+    func number(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
+        guard let text = string(name) else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            throw UsageError(
+                problem: "--\(name): '\(text)' is not a number from \(range.lowerBound) to \(range.upperBound)",
+                fix: "write one, as --\(name) \(min(range.upperBound, max(range.lowerBound, 4)))")
+        }
+        return number
+    }
+
     /// The help of the verb: `usage`, then a line per option.
     func help(usage: String) -> String {
         let names = options.map(\.usage)

@@ -10,8 +10,14 @@ actor SampleTarget {
     /// How it behaves unless a path says otherwise.
     struct Manners: Sendable {
         var delay: Nanoseconds
+        /// `delay` is the mean of exponentially distributed times.
+        var isDelayExponential: Bool
+        /// Requests that it works on at a time; `nil`: all.
+        var concurrency: Int?
         /// Shares of the requests, 0...1.
         var failShare: Double
+        /// Without delay and without waiting for a turn.
+        var failsAtOnce: Bool
         var cutShare: Double
         var isUnhealthy: Bool
     }
@@ -23,10 +29,12 @@ actor SampleTarget {
     private var manners: Manners
     private let tls: TLSServerContext?
     private var requestCount = 0
+    private var turns: Turns
 
     /// - Parameter tls: `nil` for plain HTTP.
     init(name: String, manners: Manners, tls: TLSServerContext?, executor: LoopExecutor) {
         (self.name, self.manners, self.tls, self.executor) = (name, manners, tls, executor)
+        turns = Turns(manners.concurrency)
     }
 
     /// Serves until one of the signals comes.
@@ -55,13 +63,15 @@ actor SampleTarget {
             return "\(error)"
         }
         await server.stop(deadline: executor.loop.now + .seconds(1))
+        Console.print("stopped requests=\(requestCount)")
         return nil
     }
 
     private func answer(_ request: HTTPRequest) async throws(HTTPHandlerFailure) -> HTTPResponse {
         requestCount += 1
-        if manners.delay > .zero { try await pause(manners.delay) }
-        if happens(manners.failShare) { return HTTPResponse(status: 503, text: "told to fail") }
+        let fails = happens(manners.failShare)
+        if !fails || !manners.failsAtOnce { try await work() }
+        if fails { return HTTPResponse(status: 503, text: "told to fail") }
         if happens(manners.cutShare) { throw .cut }
 
         let parts = request.path.split(separator: "/", maxSplits: 2).map(String.init)
@@ -94,6 +104,15 @@ actor SampleTarget {
         case "die": exit(1)
         default: return try await report(request)
         }
+    }
+
+    /// What comes before each answer: a turn, and the delay.
+    private func work() async throws(HTTPHandlerFailure) {
+        if !turns.take() { await withCheckedContinuation { turns.wait($0) } }
+        defer { turns.giveBack() }
+        guard manners.delay > .zero else { return }
+        guard manners.isDelayExponential else { return try await pause(manners.delay) }
+        try await pause(Nanoseconds(Int64(-log(1 - Double.random(in: 0..<1)) * Double(manners.delay.count))))
     }
 
     // MARK: Answers

@@ -104,8 +104,9 @@ struct KeyedChoiceTests {
     func ringSpread(count: Int) {
         let ring = choice(.ring, Array(repeating: 256, count: count)).ring
         var arcs = Array(repeating: 0, count: count)
-        var before = Int(ring.places.last!) - 1 << 32
-        for (place, owner) in zip(ring.places, ring.owners) {
+        let circle = ring.circle
+        var before = Int(circle.last!) - 1 << 32
+        for (place, owner) in zip(circle, ring.owners) {
             arcs[Int(owner)] += Int(place) - before
             before = Int(place)
         }
@@ -113,7 +114,7 @@ struct KeyedChoiceTests {
         let mean = Double(1 << 32) / Double(count)
         #expect(Double(arcs.max()!) <= 1.2 * mean, "\(Double(arcs.max()!) / mean)")
         #expect(Double(arcs.min()!) >= 0.8 * mean, "\(Double(arcs.min()!) / mean)")
-        #expect(zip(ring.places, ring.places.dropFirst()).allSatisfy { $0 <= $1 })
+        #expect(zip(circle, circle.dropFirst()).allSatisfy { $0 <= $1 })
     }
 
     @Test(

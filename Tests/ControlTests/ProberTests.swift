@@ -276,6 +276,37 @@ struct ProberTests {
         #expect(prober.running == 0 && loop.buffers.outstanding == 0)
     }
 
+    private static var mayPing: Bool { (try? PingSocket(.v4)) != nil }
+
+    @Test("pings share a socket; each reply finds its probe", .enabled(if: mayPing, "nothing allows a ping here"))
+    func pings() throws {
+        let loop = EventLoop()
+        let prober = Prober(loop: loop)
+        var ended: [IPAddress: [ProbeResult]] = [:]
+        var check = HealthCheck()
+        (check.kind, check.interval, check.timeout) = (.icmp, .milliseconds(1), Self.timeout)
+        // All of 127.0.0.0/8 is this machine.
+        let addresses = (1...20 as ClosedRange<UInt32>).map { IPAddress(v4: 0x7F00_0100 + $0) }
+        let records = addresses.map { address in
+            CheckRecord(
+                ProbeSpec(.ip(address, port: 1), check, hostHeader: ""),
+                ActiveCheck(policy: ProbePolicy(check), arrival: .withGroup, at: loop.now))
+        }
+        prober.report = { check, result, now in
+            guard case .ip(let address, _) = check.spec.address else { return }
+            ended[address, default: []].append(result)
+            _ = check.state.probeSucceeded(at: now, random: 0)
+            if addresses.allSatisfy({ ended[$0]?.count ?? 0 >= 3 }) { loop.stop() }
+        }
+        for record in records { prober.begin(record) }
+        loop.run()
+        #expect(ended.values.joined().allSatisfy { $0.outcome == .succeeded })
+        #expect(prober.pings.count == 1)
+        for record in records { prober.end(record) }
+        prober.closePings()
+        #expect(prober.running == 0)
+    }
+
     @Test("starts are gathered: early by less than 32 ms and a 64th of the interval, by the same amount each time")
     func gathered() throws {
         let loop = EventLoop()

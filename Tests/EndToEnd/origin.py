@@ -136,6 +136,8 @@ class Origin:
         self.errors = []
         self.changed = threading.Condition()
         self.listening = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        if not path:  # One may come back to its port while connections of its past life linger.
+            self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listening.bind(path or (host, port))
         self.listening.listen(backlog)
         self.port = None if path else self.listening.getsockname()[1]

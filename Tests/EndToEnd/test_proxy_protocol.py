@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+import preamble
 from admin import metrics, value
 from client import Client, request
 from deadline import eventually
@@ -87,11 +88,15 @@ def test_the_header_names_the_client(required, name, whole):
 
 @pytest.mark.parametrize("name", BAD)
 def test_without_a_good_header_nothing_is_served(required, name):
+    nothing_is_served_after(required, BAD[name])
+
+
+def nothing_is_served_after(required, header):
     poise, origin = required
     before, refused = len(origin.requests), refusals(poise)
     with Client(poise.port) as client:
         try:
-            client.send(BAD[name] + request("/never"))
+            client.send(header + request("/never"))
         except ConnectionError:
             pass
         try:
@@ -131,6 +136,39 @@ def test_a_trusted_range_is_about_the_peer_that_speaks_to_us(start):
     with Client(poise.port) as client:
         client.ask(GOOD["v1 TCP4"][0] + request("/", fields=[("X-Forwarded-For", "1.1.1.1")]), "GET")
     assert origin.requests[0].get("X-Forwarded-For") == "192.0.2.7"
+
+
+BLOCK = v2()[16:]
+
+
+@pytest.mark.parametrize("more", [
+    preamble.field(preamble.UNIQUE_ID, b"x" * 129), preamble.field(preamble.SSL, b"\1\0\0\0"),
+    preamble.field(preamble.SSL, b"\1\0\0\0\0\x21\0\x09TLSv1.3"), preamble.field(preamble.AUTHORITY, b"a.test") * 2,
+    preamble.field(preamble.CRC32C, bytes(4)), b"\2\0\xffa.test", b"\2\0"],
+    ids=["long id", "short ssl", "ssl cut", "two names", "wrong sum", "cut", "half"])
+def test_fields_that_cannot_be_are_refused(required, more):
+    nothing_is_served_after(required, v2(payload=BLOCK + more))
+
+
+def test_fields_are_told_by_the_access_log(start):
+    poise = start.proxy(start.origin(), proxy_protocol="required")
+    tls = b"\7\0\0\0\0" + preamble.field(preamble.SSL_VERSION, b"TLSv1.3") + preamble.field(preamble.SSL_CN, "Ann\n".encode())
+    more = (preamble.field(preamble.AUTHORITY, b"shop.test") + preamble.field(preamble.UNIQUE_ID, b"f-1") + preamble.field(preamble.SSL, tls)
+            + preamble.field(0xEA, b"\1vpce-08d2bf15fac5001c9") + preamble.field(0xEE, b"\1\x78\x56\x34\x12")
+            + preamble.field(0xE0, b"\0\0\0\0\0\0\1\0") + preamble.field(0xF0, b"whatever"))
+    with Client(poise.port) as client:
+        client.send(preamble.v2(more, checksum=True))
+        for path in ("/first", "/second"):
+            assert client.ask(request(path)).status == 200
+    with Client(poise.port) as client:
+        client.send(preamble.v2() + request("/plain"))
+        assert client.response().status == 200
+    for path in ("/first", "/second"):
+        assert poise.wait_record(path=path)["proxy_protocol"] == {
+            "authority": "shop.test", "unique_id": "f-1", "tls": "TLSv1.3", "client_certificate": "verified",
+            "client_name": "Ann\n", "aws_vpce_id": "vpce-08d2bf15fac5001c9", "azure_link_id": "305419896",
+            "gcp_psc_connection_id": "256"}
+    assert "proxy_protocol" not in poise.wait_record(path="/plain")
 
 
 def test_connections_per_client_are_those_of_the_announced_client(start):

@@ -176,6 +176,46 @@ def test_is_late_fails_and_cuts_by_option(target):
     assert time.monotonic() - began >= 0.15
 
 
+def timed(process, count):
+    """`count` requests at a time: when each was answered, and its status."""
+    began, ends = time.monotonic(), []
+
+    def one():
+        status = ask(process)[0]
+        ends.append((time.monotonic() - began, status))
+    clients = [threading.Thread(target=one) for _ in range(count)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    return sorted(ends)
+
+
+def test_works_on_so_many_at_a_time(target):
+    ends = timed(target("--delay", "100ms", "--concurrency", "2"), 6)
+    assert [status for _, status in ends] == [200] * 6
+    # Three rounds of two.
+    assert all(end >= 0.1 * (1 + place // 2) for place, (end, _) in enumerate(ends)), ends
+    assert timed(target("--delay", "100ms"), 6)[-1][0] < 0.3 + SLOW, "without a limit nobody waits"
+
+
+def test_what_fails_at_once_does_not_wait(target):
+    process = target("--delay", "3s", "--concurrency", "1", "--fail", "1", "--fail-at-once")
+    ends = timed(process, 4)
+    assert [status for _, status in ends] == [503] * 4 and ends[-1][0] < 3
+
+
+def test_delays_are_exponential(target):
+    process = target("--delay", "20ms", "--delay-distribution", "exponential")
+    times = []
+    for _ in range(10):
+        times += [end for end, _ in timed(process, 20)]
+    times.sort()
+    # 200 times with a mean of 20 ms: one below 5 ms, one above 55 (all but 2 in a million), 4.5 standard deviations at most.
+    assert times[0] < 0.005 + 0.01 * (SLOW - 1) and times[-1] >= 0.055, (times[0], times[-1])
+    assert sum(times) / len(times) >= 0.02 * (1 - 4.5 / 200 ** 0.5)
+
+
 def test_hangs_without_harm_to_others_and_dies_without_an_answer(target):
     process = target()
     with raw(process) as hanging, raw(process) as dying:
@@ -238,6 +278,10 @@ def test_serves_again_after_its_descriptors_were_used_up(target):
     (["--listen", ":0", "--name", "a", "--name", "b"], "--name is given twice", "keep one"),
     (["--listen", ":0", "--delay", "200"], "'200' has no unit", "200ms"),
     (["--listen", ":0", "--fail", "2"], "not a share", "0 to 1"),
+    (["--listen", ":0", "--concurrency", "0"], "'0' is not a number from 1", "--concurrency 4"),
+    (["--listen", ":0", "--delay", "1s", "--delay-distribution", "exponental"], "no 'exponental'", "did you mean 'exponential'?"),
+    (["--listen", ":0", "--delay-distribution", "fixed"], "there is no delay", "--delay 50ms"),
+    (["--listen", ":0", "--fail-at-once"], "nothing fails", "--fail 0.1"),
     (["--listen", ":0", "--unhealthy=yes"], "--unhealthy takes no value", "--unhealthy alone"),
     (["--listen", ":0", "more"], "'more' is one argument too many", "options only"),
 ])

@@ -54,19 +54,21 @@ struct DrainMachineTests {
 
 @Suite("Availability of a group")
 struct AvailabilityTests {
-    @Test("ordinary, backup, sorry, fail-open, none: in this order, for every combination")
+    @Test("ordinary, backup, backup group, sorry, fail-open, none: in this order, for every combination")
     func order() {
-        for bits in 0..<32 {
+        for bits in 0..<64 {
             let (ordinary, backup, sorry) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0)
-            let (open, candidates) = (bits & 8 != 0, bits & 16 != 0)
+            let (open, candidates, other) = (bits & 8 != 0, bits & 16 != 0, bits & 32 != 0)
             let availability = Availability(
-                ordinaryUsable: ordinary ? 2 : 0, backupUsable: backup ? 1 : 0, failOpenCandidates: candidates ? 3 : 0,
-                failOpen: open ? .whenNoneUsable : .never, hasSorryResponse: sorry)
+                ordinaryUsable: ordinary ? 2 : 0, backupUsable: backup ? 1 : 0, backupGroupUsable: other,
+                failOpenCandidates: candidates ? 3 : 0, failOpen: open ? .whenNoneUsable : .never,
+                hasSorryResponse: sorry)
             let expected: [(Bool, Availability)] = [
-                (ordinary, .ordinary), (backup, .backup), (sorry, .sorry), (open && candidates, .failOpen),
-                (true, .none),
+                (ordinary, .ordinary), (backup, .backup), (other, .backupGroup), (sorry, .sorry),
+                (open && candidates, .failOpen), (true, .none),
             ]
             #expect(availability == expected.first { $0.0 }!.1)
+            #expect(availability.isServing == (ordinary || backup || other))
         }
     }
 }
@@ -75,7 +77,7 @@ struct AvailabilityTests {
 struct HistoryRingTests {
     @Test("keeps the last entries in order", arguments: [1, 2, 7, 100])
     func ring(capacity: Int) {
-        var ring = HistoryRing(capacity: capacity)
+        var ring = HistoryRing<TargetHealth.Status>(capacity: capacity)
         var all: [TargetHealth.Status] = []
         for number in 0..<250 {
             let status = TargetHealth.Status(

@@ -39,10 +39,12 @@ final class HTTP2ClientEnd: HTTP2End<HTTP2ClientEnd.Request> {
     private var lastProgress: MonotonicTime
     private var waiting: [Request] = []
     private var goesOnLater = false
+    private let number: Int
 
     init(_ socket: SimulatedSocket, client: ScriptedClient, world: World, isAside: Bool) {
         (self.client, self.isAside, sideRemovals) = (client, isAside, world.sideRemovals)
         address = client.ip.dotted
+        number = world.ledger.addConnection()
         lastProgress = world.patientTime
         manner =
             world.random.chance(percent: world.scenario.rudeClients)
@@ -82,6 +84,7 @@ final class HTTP2ClientEnd: HTTP2End<HTTP2ClientEnd.Request> {
         for _ in 0..<client.takeBatch(max: 6) {
             let plan = world.makeRequest(isHTTP10: false, mayExpect: manner == .polite)
             plan.clientAddress = address
+            plan.connection = number
             plan.isMultiplexed = true
             // A body whose length is 0 is over before they come.
             plan.hasTrailers = (plan.framing == .chunked || plan.bodyCount > 0) && world.random.chance(percent: 20)

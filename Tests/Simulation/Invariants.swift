@@ -178,7 +178,7 @@ final class Invariants {
                 guard let listener = entry.snapshot.listeners.first(where: { $0.counters.id == listenerID }) else {
                     continue
                 }
-                return matches(record, path, listener, in: entry.snapshot)
+                return matches(record, path, listener, in: entry.snapshot, of: host)
             }
             return false
         }
@@ -191,7 +191,8 @@ final class Invariants {
     }
 
     private func matches(
-        _ record: AccessRecord, _ path: String, _ listener: CompiledListener, in snapshot: ProxySnapshot
+        _ record: AccessRecord, _ path: String, _ listener: CompiledListener, in snapshot: ProxySnapshot,
+        of host: WorkerHost
     ) -> Bool {
         let rules = listener.settings.rules
         let rule = rules.firstIndex { rule in
@@ -204,6 +205,19 @@ final class Invariants {
         guard case .forward(let shares)? = action else { return false }
         let slots = Set(shares.map(\.groupSlot))
         return snapshot.groups.contains { slots.contains($0.slot) && $0.counters.id == record.group }
+            || isBackup(record.group, of: snapshot.groups.filter { slots.contains($0.slot) }.map(\.settings.id), host)
+    }
+
+    /// By the chains of any snapshot: a later one may have come between two tries.
+    private func isBackup(_ group: Int, of names: [String], _ host: WorkerHost) -> Bool {
+        var (reached, rest) = (Set(names), names)
+        let all = host.snapshots.flatMap(\.snapshot.groups)
+        while let name = rest.popLast() {
+            for backup in all where backup.settings.id == name {
+                if let next = backup.settings.backupGroup, reached.insert(next).inserted { rest.append(next) }
+            }
+        }
+        return places[group].map { reached.contains(groups[$0].settings.id) } ?? false
     }
 
     // MARK: At the end

@@ -15,6 +15,8 @@ final class RequestPlan {
     var tunnel: TunnelPlan?
     /// As X-Forwarded-For must tell.
     var clientAddress = ""
+    /// The client's connection, by ``Ledger/addConnection()``.
+    var connection = -1
     /// By HTTP/2.
     var isMultiplexed = false
     var hasTrailers = false
@@ -73,6 +75,14 @@ final class AnswerPlan {
 struct Ledger {
     private(set) var requests: [RequestPlan] = []
     private(set) var answers: [AnswerPlan] = []
+
+    private var connections = 0
+
+    /// - Returns: a number that no other has.
+    mutating func addConnection() -> Int {
+        connections += 1
+        return connections
+    }
 
     mutating func add(_ make: (_ id: Int) -> RequestPlan) -> RequestPlan {
         let plan = make(requests.count)

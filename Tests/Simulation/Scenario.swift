@@ -44,6 +44,8 @@ struct Scenario: Sendable {
     /// Groups have a sorry response.
     var isSorry = false
     var usesProxyProtocol = false
+    /// What connections to targets begin with; changes may turn it off and on.
+    var introduction = TargetProxyProtocol()
     /// Percent of requests that ask for another protocol, where they may.
     var upgrades = 0
     var client = ClientTimeouts()
@@ -132,6 +134,17 @@ struct Scenario: Sendable {
             if random.chance(percent: 50) { limits.connectionsMax = random.pick(1...3) }
         }
         chooseVersions(seed)
+        chooseIntroduction(seed)
+    }
+
+    /// From a sequence of its own: what else a seed plays stays what it was.
+    private mutating func chooseIntroduction(_ seed: UInt64) {
+        var random = SeededRandom(seed ^ 0x5052_4F58)
+        guard !usesHTTP2Targets, random.chance(percent: 40) else { return }
+        introduction = random.pick([
+            TargetProxyProtocol(version: .v1), TargetProxyProtocol(version: .v2),
+            TargetProxyProtocol(version: .v2, fields: TargetProxyProtocol.Field.allCases),
+        ])
     }
 
     var usesHTTP1Targets: Bool { version == .http1 || mixesVersions }

@@ -101,6 +101,7 @@ private final class ClientStream {
     private var hasSentEarly = false
     /// As Poise must tell it.
     private var address: String
+    private let number: Int
     /// Nothing may come of this connection.
     private var isRefused = false
     /// Of the second listener, and how often that had been taken away before.
@@ -111,6 +112,7 @@ private final class ClientStream {
         (self.socket, self.client, self.world) = (socket, client, world)
         (self.isAside, sideRemovals) = (isAside, world.sideRemovals)
         address = client.ip.dotted
+        number = world.ledger.addConnection()
         stream = ScriptedStream(socket, world.network)
         lastProgress = world.patientTime
         manner =
@@ -157,6 +159,7 @@ private final class ClientStream {
             let isLast = index == count - 1
             let plan = world.makeRequest(isHTTP10: isOld, mayExpect: count == 1 && manner == .polite)
             plan.clientAddress = address
+            plan.connection = number
             plan.hasTrailers = plan.framing == .chunked && world.random.chance(percent: 70)
             waiting.append(plan)
             add(plan, closes: isLast && world.random.chance(percent: 15))
@@ -178,6 +181,7 @@ private final class ClientStream {
     private func sendUpgrade() {
         let plan = world.makeUpgrade()
         plan.clientAddress = address
+        plan.connection = number
         waiting.append(plan)
         world.trace("client \(client.ip) asks \(plan.id) for a tunnel")
         stream.send(

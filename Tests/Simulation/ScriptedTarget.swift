@@ -31,8 +31,12 @@ final class ScriptedTarget {
     }
 
     /// A connection has shown which version it speaks.
-    fileprivate func recognized(_ end: FirstBytes, _ bytes: [UInt8]) {
+    fileprivate func recognized(_ end: FirstBytes, _ bytes: [UInt8], behind header: Introduction?) {
         forget(end)
+        let mayBegin = world.scenario.introduction.version != .off
+        guard header == nil ? !mayBegin || world.scenario.configurationChanges : mayBegin else {
+            return world.fail("target \(index): a header that was never configured, or none")
+        }
         let isMultiplexed = bytes.starts(with: Frame.preface.prefix(4))
         guard isMultiplexed ? world.scenario.usesHTTP2Targets : world.scenario.usesHTTP1Targets else {
             return world.fail("target \(index) is spoken to in a version that it was never configured with")
@@ -42,11 +46,13 @@ final class ScriptedTarget {
             connections.append(stream)
             stream.begin(bytes)
         } else {
-            let stream = TargetStream(end.socket, target: self, world: world)
+            let stream = TargetStream(end.socket, target: self, world: world, behind: header)
             connections.append(stream)
             stream.begin(bytes)
         }
     }
+
+    fileprivate func cannotRead(_ bytes: [UInt8]) { world.fail("target \(index) cannot read the header \(bytes)") }
 
     /// The process is killed: the kernel closes everything that it had open.
     func die() {
@@ -92,11 +98,28 @@ protocol TargetEnd: AnyObject {
     var state: String { get }
 }
 
+/// The PROXY header of a connection, and who has used it since.
+struct Introduction {
+    /// `nil`: the header names nobody.
+    let client: String?
+    var connection: Int?
+
+    init(client: String?) { self.client = client }
+
+    /// - Returns: what is wrong.
+    mutating func speaks(for plan: RequestPlan) -> String? {
+        defer { connection = plan.connection }
+        if let client, client != plan.clientAddress { return "the header names \(client), not \(plan.clientAddress)" }
+        return connection == nil || connection == plan.connection ? nil : "the connection was another client's"
+    }
+}
+
 /// One connection that a target accepted, as long as its version is not known.
 private final class FirstBytes: TargetEnd {
     let socket: SimulatedSocket
     private unowned let target: ScriptedTarget
     private var bytes: [UInt8] = []
+    private var header: Introduction?
 
     init(_ socket: SimulatedSocket, target: ScriptedTarget) { (self.socket, self.target) = (socket, target) }
 
@@ -110,8 +133,18 @@ private final class FirstBytes: TargetEnd {
     var state: String { "socket \(socket.number), \(bytes.count) bytes" }
 
     private func look() {
-        // As many as tell "PRI " from "POST" and "PUT".
-        while bytes.count < 4 {
+        // As many as tell "PRI " from "POST", "PUT" and "PROXY ".
+        while bytes.count < 4 || header == nil && Preamble.isBegun(by: bytes) {
+            if bytes.count >= 4 {
+                switch Preamble.read(bytes) {
+                case .needMore: break
+                case .faulty: return target.cannotRead(bytes)
+                case .whole(let count, let client):
+                    header = Introduction(client: client)
+                    bytes.removeFirst(count)
+                    continue
+                }
+            }
             switch socket.read() {
             case .bytes(let more): bytes += more
             case .blocked: return
@@ -121,7 +154,7 @@ private final class FirstBytes: TargetEnd {
             }
         }
         socket.onChange = nil
-        target.recognized(self, bytes)
+        target.recognized(self, bytes, behind: header)
     }
 }
 
@@ -141,9 +174,11 @@ final class TargetStream: TargetEnd {
     private var endsWithClose = false
     private var tunnel: TunnelEnd?
     private var isInTurn = false
+    private var header: Introduction?
 
-    init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World) {
+    init(_ socket: SimulatedSocket, target: ScriptedTarget, world: World, behind header: Introduction?) {
         (self.socket, self.target, self.world) = (socket, target, world)
+        self.header = header
         stream = ScriptedStream(socket, world.network)
     }
 
@@ -211,6 +246,7 @@ final class TargetStream: TargetEnd {
             return world.fail("target \(target.index) was sent a request on a connection that was not free")
         }
         guard let plan = target.note(head.start[0], head.start[1], { head.value($0) }) else { return }
+        if let problem = header?.speaks(for: plan) { world.fail("request \(plan.id): \(problem)") }
         (request, bodyCount) = (plan, 0)
         let asked = head.value("upgrade")
         if asked != (plan.tunnel == nil ? nil : "websocket") {

@@ -14,6 +14,7 @@ struct Setup {
         /// How many tries, how long the queue: whatever changes nothing else.
         var queueMax = 1024
         var version = TargetGroup.HTTPVersion.http1
+        var introduction = TargetProxyProtocol()
     }
 
     private(set) var groups: [Group]
@@ -34,6 +35,7 @@ struct Setup {
             algorithm: scenario.algorithm)
         web.queueMax = scenario.limits.queueMax
         web.version = scenario.version
+        web.introduction = scenario.introduction
         if scenario.hasBackups {
             for index in web.targets.indices.dropFirst() where random.chance(percent: 50) {
                 web.targets[index].isBackup = true
@@ -60,6 +62,7 @@ struct Setup {
             id: id, targets: (targets.isEmpty ? [count - 1] : targets).map { ($0, random.pick(1...3), false) },
             connectionsMax: scenario.limits.connectionsMax, algorithm: random.pick(Algorithm.allCases))
         group.version = scenario.mixesVersions ? random.pick(TargetGroup.HTTPVersion.allCases) : scenario.version
+        group.introduction = scenario.introduction
         groups.append(group)
         shares = [.init(group: "web", weight: random.pick(1...3)), .init(group: id, weight: random.pick(1...3))]
     }
@@ -74,7 +77,8 @@ struct Setup {
     mutating func change(_ scenario: Scenario, _ random: inout SeededRandom) -> String {
         let index = random.pick(0...groups.count - 1)
         let group = groups[index].id
-        switch random.pick(0...(scenario.mixesVersions ? 14 : 12)) {
+        let introduces = scenario.introduction.version != .off
+        switch random.pick(0...(scenario.mixesVersions || introduces ? 14 : 12)) {
         case 0, 1:
             let digit = random.pick(0...9)
             guard !rules.contains(where: { $0.digit == digit }) else { return "nothing" }
@@ -118,6 +122,11 @@ struct Setup {
             groups[index].algorithm = random.pick(Algorithm.allCases)
             return "other limits, and \(groups[index].algorithm)"
         case 13, 14:
+            if introduces {
+                let version = random.pick(TargetProxyProtocol.Version.allCases)
+                groups[index].introduction = TargetProxyProtocol(version: version)
+                return "\(group) begins with \(version)"
+            }
             groups[index].version = groups[index].version == .http1 ? .http2 : .http1
             return "\(group) speaks \(groups[index].version)"
         default:
@@ -137,7 +146,24 @@ struct Setup {
         if hasSide { listeners.append(listener("side", Self.sideAddress, scenario)) }
         var process = ProcessSettings()
         process.shutdownDeadline = scenario.deregistrationDelay
-        return Configuration(process: process, listeners: listeners, targetGroups: groups.map { write($0, scenario) })
+        (process.zone, process.node) = ("a", "simulated")
+        var written = groups.map { write($0, scenario) }
+        // A backup group is always one further down, and the last has none.
+        for index in written.indices.dropLast() {
+            written[index].backupGroup = written[index + 1].name
+        }
+        return Configuration(process: process, listeners: listeners, targetGroups: written)
+    }
+
+    /// Zones in groups of three or five targets, a subset in groups of four or more.
+    private func place(_ settings: inout TargetGroup, _ group: Group) {
+        if group.targets.count % 2 == 1, group.targets.count > 1 {
+            settings.zonePreference.mode = .ownZone
+            for index in settings.targets.indices { settings.targets[index].zone = ["a", "b", "c"][index % 3] }
+        }
+        if group.targets.count > 3, !settings.algorithm.isKeyed, settings.algorithm != .first {
+            settings.subsetSize = 2
+        }
     }
 
     private func listener(_ name: String, _ address: SocketAddress, _ scenario: Scenario) -> Listener {
@@ -169,6 +195,7 @@ struct Setup {
             })
         settings.version = group.version
         settings.http2 = scenario.targetHTTP2
+        settings.proxyProtocol = group.introduction
         // `first` goes by a limit.
         settings.algorithm = group.algorithm == .first && group.connectionsMax == nil ? .roundRobin : group.algorithm
         settings.algorithmOptions.choices = 2 + group.targets.count
@@ -180,6 +207,7 @@ struct Setup {
         if group.targets.count > 3 {
             for index in settings.targets.indices { settings.targets[index].tier = index % 2 }
         }
+        place(&settings, group)
         settings.timeouts = scenario.timeouts
         settings.limits = scenario.limits
         settings.limits.connectionsMax = group.connectionsMax

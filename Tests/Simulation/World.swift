@@ -22,8 +22,9 @@ import PoiseSimulation
 ///
 /// What the clients and targets check by themselves: whose answer it is, each byte of it, whether a cut answer can
 /// be told from a whole one, that a request that is not idempotent is seen once, that the address of a PROXY protocol
-/// header is the client's, and of tunnels (``TunnelEnd``) each byte, and that none comes before the 101. Of HTTP/2
-/// (``HTTP2End``) what RFC 9113 lets Poise send, and that what it says it has not begun with no target has seen.
+/// header is the client's, that behind a header of Poise's come requests of the one client that it names, and of tunnels
+/// (``TunnelEnd``) each byte, and that none comes before the 101. Of HTTP/2 (``HTTP2End``) what RFC 9113 lets Poise send,
+/// and that what it says it has not begun with no target has seen.
 final class World {
     let scenario: Scenario
     let network: SimulatedNetwork

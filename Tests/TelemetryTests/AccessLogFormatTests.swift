@@ -1,6 +1,7 @@
 import PoiseHTTP
 import PoiseLive
 import PoiseModel
+import PoisePackets
 import PoiseProxy
 import Testing
 
@@ -69,15 +70,49 @@ struct AccessLogFormatTests {
         "hostile bytes in every text leave one line of printable characters", arguments: 0...255 as ClosedRange<UInt8>)
     func oneLine(byte: UInt8) {
         let hostile: [UInt8] = [byte, 0x0A, byte, 0x1B, 0x5B, 0x33, 0x31, 0x6D, 0x22, 0x7D, byte]
+        var fields = ProxyProtocolFields()
+        (fields.authority, fields.uniqueID) = (hostile, hostile)
         for format in LogSettings.Format.allCases {
             let line = AccessRecord.sample().line(
-                format, client: hostile, method: hostile, host: hostile, path: hostile, requestID: hostile)
+                format, client: hostile, method: hostile, host: hostile, path: hostile, requestID: hostile,
+                announced: fields.encoded)
             #expect(line.last == "\n")
             #expect(
                 line.dropLast().unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) },
                 "\(format): \(line.debugDescription)")
             if format == .console { #expect(line.utf8.dropLast().allSatisfy { $0 < 0x7F }) }
         }
+    }
+
+    @Test("what a PROXY header said stands under names of its own, and nothing where there was none")
+    func announced() {
+        var fields = ProxyProtocolFields()
+        fields.authority = Array("shop.test".utf8)
+        fields.uniqueID = Array("a b\"\u{1B}".utf8)
+        fields.tls = ProxyProtocolFields.TLS(flags: [.secured, .certificateOnConnection], isVerified: true)
+        fields.tls?.version = Array("TLSv1.3".utf8)
+        fields.tls?.commonName = Array("ann".utf8)
+        fields.awsEndpoint = Array("vpce-1".utf8)
+        fields.azureLink = 7
+        fields.googleConnection = .max
+        let record = AccessRecord.sample()
+        #expect(
+            record.line(.json, announced: fields.encoded).contains(
+                "\"client\":\"192.0.2.1\",\"proxy_protocol\":{\"authority\":\"shop.test\","
+                    + "\"unique_id\":\"a b\\\"\\u001b\",\"tls\":\"TLSv1.3\",\"client_certificate\":\"verified\","
+                    + "\"client_name\":\"ann\",\"aws_vpce_id\":\"vpce-1\",\"azure_link_id\":\"7\","
+                    + "\"gcp_psc_connection_id\":\"18446744073709551615\"},\"method\":"))
+        #expect(
+            record.line(.console, announced: fields.encoded).contains(
+                "00ff, authority shop.test, unique_id a\\x20b\"\\x1b, tls TLSv1.3, client_certificate verified, "
+                    + "client_name ann, aws_vpce_id vpce-1, azure_link_id 7, gcp_psc_connection_id "
+                    + "18446744073709551615: "))
+        #expect(!record.line(.json).contains("proxy_protocol") && !record.line(.console).contains("authority"))
+        fields = ProxyProtocolFields()
+        fields.tls = ProxyProtocolFields.TLS(flags: [], isVerified: false)
+        #expect(
+            record.line(.json, announced: fields.encoded).contains(
+                "\"proxy_protocol\":{\"tls\":\"no\",\"client_certificate\":\"none\"}"))
     }
 
     @Test("the console form tells the same in words")

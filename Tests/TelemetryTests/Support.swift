@@ -83,12 +83,13 @@ extension AccessRecord {
     func line(
         _ format: LogSettings.Format, isColored: Bool = false, client: [UInt8] = Array("192.0.2.1".utf8),
         method: [UInt8] = Array("GET".utf8), host: [UInt8] = Array("shop.test".utf8),
-        path: [UInt8] = Array("/a?b=c".utf8), requestID: [UInt8] = [], names: LogNames = LogNames()
+        path: [UInt8] = Array("/a?b=c".utf8), requestID: [UInt8] = [], announced: [UInt8] = [],
+        names: LogNames = LogNames()
     ) -> String {
         let ring = RecordRing(capacity: 1 << 16)
         push(
             to: ring, client: client.span, method: method.span, authority: host.span, target: path.span,
-            requestID: requestID.span)
+            requestID: requestID.span, announced: announced.span)
         var words = [UInt64](repeating: 0, count: AccessRecord.wordCount)
         // Longer than the record: what lies behind it must not show.
         var text = [UInt8](repeating: 0x58, count: 9000)

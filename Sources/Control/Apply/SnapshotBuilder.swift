@@ -8,25 +8,35 @@ import PoiseRouting
 /// Compiles a configuration into a snapshot, reusing every object that did not change.
 ///
 /// Works on a copy of the live objects. Whoever commits takes ``live`` over and calls ``takeEffect()``.
-struct SnapshotBuilder {
+struct SnapshotBuilder: Sendable {
     private(set) var live: LiveObjects
     /// Addresses of targets that are names; a name that is missing does not resolve.
     let addresses: [String: [IPAddress]]
     /// Listeners that share no address with their former selves.
     let moved: Set<String>
     let contexts: TLSContexts
+    /// What the host is called, for a configuration that does not name the node.
+    private let hostName: String
+    private var place = NodePlace()
     private var limits: [(TargetLimit, Int)] = []
 
     /// - Parameter contexts: one for each listener and group that speaks TLS.
     init(
         live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = [],
-        contexts: TLSContexts = TLSContexts()
+        contexts: TLSContexts = TLSContexts(), hostName: String = HostName.current
     ) {
+        self.hostName = hostName
         (self.live, self.addresses, self.moved, self.contexts) = (live, addresses, moved, contexts)
     }
 
     /// - Returns: the snapshot; objects equal to those of the last one are the same references.
     mutating func build(_ configuration: Configuration, generation: Int) throws(ConfigError) -> ProxySnapshot {
+        let process = configuration.process
+        place = NodePlace(zone: process.zone, node: process.node ?? hostName)
+        // Before any is compiled: groups name each other.
+        for group in configuration.targetGroups where live.groups[group.id] == nil {
+            live.groups[group.id] = live.newGroup()
+        }
         var groups: [CompiledGroup] = []
         groups.reserveCapacity(configuration.targetGroups.count)
         for (index, group) in configuration.targetGroups.enumerated() {
@@ -56,7 +66,11 @@ struct SnapshotBuilder {
         var entry = live.groups[group.id] ?? live.newGroup()
         let hasNames = group.targets.contains { if case .name = $0.address { true } else { false } }
         let tls = contexts.groups[group.id]
-        let old = entry.compiled.flatMap { $0.settings == group && $0.tls === tls ? $0 : nil }
+        let place = self.place.asSeen(by: group)
+        let backupSlot = group.backupGroup.map { slot(ofGroup: $0) }
+        let old = entry.compiled.flatMap {
+            $0.settings == group && $0.tls === tls && $0.place == place && $0.backupSlot == backupSlot ? $0 : nil
+        }
         if let old, !hasNames { return old }
         let known = entry.targets
         entry.targets = [:]
@@ -73,7 +87,8 @@ struct SnapshotBuilder {
         let compiled = CompiledGroup(
             slot: entry.slot, settings: group, targets: targets, tls: tls, counters: entry.counters,
             totalTime: entry.totalTime, targetTime: entry.targetTime,
-            queue: group.limits.connectionsMax == nil && group.version == .http1 ? nil : entry.queue)
+            queue: group.limits.connectionsMax == nil && group.version == .http1 ? nil : entry.queue,
+            place: place, backupSlot: backupSlot)
         entry.compiled = compiled
         live.groups[group.id] = entry
         return compiled
@@ -184,4 +199,11 @@ struct SnapshotBuilder {
         case .fixedResponse(let response): return .fixedResponse(response)
         }
     }
+}
+
+/// What a builder has made, or why it could not.
+struct CompiledSnapshot: Sendable {
+    /// With the live objects of the result.
+    let builder: SnapshotBuilder
+    let result: Result<ProxySnapshot, ConfigError>
 }

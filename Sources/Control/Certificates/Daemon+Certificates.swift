@@ -48,9 +48,11 @@ extension Daemon {
             log(
                 OperationalEvent(.error, "certificates are kept", [("setting", error.path), ("reason", error.problem)]))
         }
-        var builder = SnapshotBuilder(live: live, addresses: names.addresses, contexts: preparation.contexts)
-        guard preparation.errors.isEmpty, let snapshot = try? builder.build(configuration, generation: generation + 1)
-        else { return }
+        guard preparation.errors.isEmpty else { return }
+        let compiled = await compile(
+            configuration, by: SnapshotBuilder(live: live, addresses: names.addresses, contexts: preparation.contexts))
+        let builder = compiled.builder
+        guard !isStopping, let snapshot = try? compiled.result.get() else { return }
         let isSame =
             snapshot.listeners.elementsEqual(current.listeners, by: ===)
             && snapshot.groups.elementsEqual(current.groups, by: ===)

@@ -1,5 +1,6 @@
 import PoiseHealth
 import PoiseModel
+import PoisePackets
 import PoisePlatform
 import PoiseProxy
 
@@ -14,11 +15,16 @@ struct ProbeSpec: Equatable {
     let tls: ProbeTLS?
     /// A request is sent, and over HTTP/2: by prior knowledge, or where TLS agrees to it.
     let usesHTTP2: Bool
+    /// The PROXY header that comes first, which says that Poise speaks for itself; `nil` without.
+    let introduction: ProxyProtocolHeader.Version?
 
     init(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         self.init(
             target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group),
-            version: group.settings.version)
+            version: group.settings.version,
+            // What is asked elsewhere is as a rule made for checks, and not for clients behind proxies.
+            introduction: check.port == nil && check.address == nil && check.kind.isConnection
+                ? group.settings.proxyProtocol.headerVersion : nil)
     }
 
     /// - Parameters:
@@ -26,9 +32,9 @@ struct ProbeSpec: Equatable {
     ///   - version: of the group, for checks that send a request.
     init(
         _ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil,
-        version: TargetGroup.HTTPVersion = .http1
+        version: TargetGroup.HTTPVersion = .http1, introduction: ProxyProtocolHeader.Version? = nil
     ) {
-        (self.check, self.tls) = (check, tls)
+        (self.check, self.tls, self.introduction) = (check, tls, introduction)
         switch address {
         case .ip(let ip, let port): self.address = .ip(check.address ?? ip, port: check.port ?? port)
         case .unix: self.address = address
@@ -40,12 +46,35 @@ struct ProbeSpec: Equatable {
     }
 }
 
+extension HealthCheck.Kind {
+    /// Talks over a TCP connection, as clients of the target do.
+    fileprivate var isConnection: Bool {
+        switch self {
+        case .tcp, .tls, .http, .script: true
+        case .dns, .icmp: false
+        }
+    }
+}
+
+extension TargetProxyProtocol {
+    /// `nil` for off.
+    fileprivate var headerVersion: ProxyProtocolHeader.Version? {
+        switch version {
+        case .off: nil
+        case .v1: .v1
+        case .v2: .v2
+        }
+    }
+}
+
 /// One active check: its state, and the targets that go by it.
 final class CheckRecord {
     let spec: ProbeSpec
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// Shared by what histories remember of this check.
+    private(set) lazy var name = Evidence.CheckName(spec.check.summary)
     /// Whether the prober has it.
     var isRunning = false
     /// The prober's own object.

@@ -54,7 +54,9 @@ extension HealthEngine {
             }
         }
         checks.use(new, by: target)
-        note(target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now)
+        note(
+            target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now,
+            evidence: .configuration)
     }
 
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
@@ -75,12 +77,12 @@ extension HealthEngine {
         where (!succeeded || target.checks.first === check)
             && target.passive.probed(succeeded: succeeded, threshold: threshold, at: now)
         {
-            note(target.health.returned(at: now), target, at: now)
+            note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
         }
         guard changed else { return }
         for target in check.users {
             let verdict = Self.verdict(of: target.checks, in: target.group)
-            let evidence = target.checks.count > 1 ? "\(check.spec.check.summary): \(result.evidence)" : result.evidence
+            let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
             note(target.health.checked(verdict, at: now), target, at: now, evidence: evidence)
         }
     }

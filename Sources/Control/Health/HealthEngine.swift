@@ -21,11 +21,12 @@ final class HealthEngine {
     private(set) var leaving: [TargetRecord] = []
     let checks: CheckTable
     private var dirty: [GroupRecord] = []
+    var traffic = TrafficDesk()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
     var hasFollowers = false
     private let order: ([HealthOrder]) -> Void
-    private let observe: (HealthEvent) -> Void
+    let observe: (HealthEvent) -> Void
     let random: () -> UInt64
 
     /// - Parameters:
@@ -96,7 +97,7 @@ final class HealthEngine {
             for case .forward(let shares) in listener.actions { slots.formUnion(shares.map(\.groupSlot)) }
             if case .forward(let shares)? = listener.defaultAction { slots.formUnion(shares.map(\.groupSlot)) }
         }
-        return slots
+        return withBackups(slots, in: snapshot)
     }
 
     private func replace(_ record: GroupRecord, with compiled: CompiledGroup, at now: MonotonicTime) {
@@ -150,9 +151,9 @@ final class HealthEngine {
         record.isUsed = isUsed
         for target in record.targets {
             if !isUsed {
-                note(target.health.groupUnused(at: now), target, at: now)
+                note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
-                note(target.health.undrain(at: now), target, at: now)
+                note(target.health.undrain(at: now), target, at: now, evidence: .configuration)
             }
             checks.updateProbing(target)
         }
@@ -162,7 +163,7 @@ final class HealthEngine {
     private func remove(_ target: TargetRecord, at now: MonotonicTime) {
         checks.release(target)
         _ = target.drain.flowsChanged(to: target.flows)
-        note(target.health.drain(.deregistration, at: now), target, at: now)
+        note(target.health.drain(.deregistration, at: now), target, at: now, evidence: .configuration)
         switch target.drain.deregister(at: now, delay: target.group.settings.deregistrationDelay) {
         case .reportUnused(let flows): drained(target, cutting: flows, at: now)
         case .none where !target.isDraining: drained(target, cutting: 0, at: now)
@@ -182,10 +183,10 @@ final class HealthEngine {
             let target = group.targets.first(where: { $0.compiled?.identity == identity }),
             group.settings.passive.consecutiveFailures > 0, count >= group.settings.passive.consecutiveFailures
         else { return }
-        eject(target, .consecutiveFailures, at: now)
+        eject(target, .consecutiveFailures, at: now, evidence: .failuresInRow(UInt32(clamping: count)))
     }
 
-    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
+    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime, evidence: Evidence) {
         guard target.passive.ejectedUntil == nil else { return }
         let tier = target.group.targets.filter { $0.isBackup == target.isBackup }
         guard
@@ -195,7 +196,7 @@ final class HealthEngine {
                 percentMax: target.group.settings.passive.ejectedPercentMax)
         else { return }
         _ = target.passive.eject(for: reason, at: now)
-        note(target.health.ejected(reason, at: now), target, at: now)
+        note(target.health.ejected(reason, at: now), target, at: now, evidence: evidence)
     }
 
     // MARK: Operators
@@ -203,7 +204,7 @@ final class HealthEngine {
     /// New flows stop, those in progress may end within the group's `deregistration_delay`. Idempotent.
     func drain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.flowsChanged(to: target.flows)
-        note(target.health.drain(.drainedByOperator, at: now), target, at: now)
+        note(target.health.drain(.drainedByOperator, at: now), target, at: now, evidence: .operatorAction)
         if case .reportUnused(let flows) = target.drain.deregister(
             at: now, delay: target.group.settings.deregistrationDelay)
         {
@@ -215,7 +216,7 @@ final class HealthEngine {
     /// Back into service. Its health is what it was; probing goes on at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.register()
-        note(target.health.undrain(at: now), target, at: now)
+        note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)
         if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
         checks.updateProbing(target)
     }
@@ -234,7 +235,8 @@ final class HealthEngine {
     }
 
     private func drained(_ target: TargetRecord, cutting flows: Int, at now: MonotonicTime) {
-        note(target.health.drained(at: now), target, at: now)
+        let evidence = flows > 0 ? Evidence.flowsCut(UInt32(clamping: flows)) : .lastFlowEnded
+        note(target.health.drained(at: now), target, at: now, evidence: evidence)
         if flows > 0, let counters = target.compiled?.counters { order([.endFlows(counters)]) }
     }
 
@@ -246,17 +248,22 @@ final class HealthEngine {
     /// Looks at what changes by time alone: failure rates, ends of ejections, drains, slow start.
     func tick(at now: MonotonicTime) {
         tickInterval = .seconds(1)
+        traffic.begin(at: now)
         for group in groups.values {
             let passive = group.settings.passive
             let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
             var ramps = false
             for target in group.targets {
                 if samples { sample(target, at: now) }
-                if target.passive.returnIfDue(at: now) { note(target.health.returned(at: now), target, at: now) }
+                if target.passive.returnIfDue(at: now) {
+                    note(target.health.returned(at: now), target, at: now, evidence: .timeIsOver)
+                }
                 if target.isDraining { watchDrain(target, at: now) }
                 if target.rampsSince != nil { ramps = true }
+                if let agent = target.agent, agent.hasExpired(at: now) { endReports(of: target) }
             }
             if group.watchesForIdleness { watchForIdleness(group, at: now) }
+            watchTraffic(of: group, at: now)
             if ramps {
                 markDirty(group)
                 let step = max(group.settings.slowStart / 64, .milliseconds(50))
@@ -281,7 +288,8 @@ final class HealthEngine {
         (target.seenSuccesses, target.seenFailures) = (successes, failures)
         // An answer that was cut short is in both: begun, and failed.
         if let reason = target.passive.record(successes: succeeded, failures: failed, at: now) {
-            eject(target, reason, at: now)
+            let total = UInt32(clamping: succeeded + failed)
+            eject(target, reason, at: now, evidence: .failures(UInt32(clamping: failed), of: total))
         }
     }
 
@@ -294,7 +302,7 @@ final class HealthEngine {
     // MARK: What follows
 
     func note(
-        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: String? = nil
+        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none
     ) {
         guard let change else { return }
         markDirty(target.group)
@@ -302,14 +310,14 @@ final class HealthEngine {
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
         guard change.from != change.to else { return }
-        target.history.append(change.to)
+        target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1
         observe(
             .transition(
                 HealthTransition(
                     group: target.group.id, target: target.label, from: change.from, to: change.to,
-                    evidence: evidence)))
+                    evidence: evidence.text)))
     }
 
     private func startRamp(of target: TargetRecord, at now: MonotonicTime) {
@@ -318,7 +326,7 @@ final class HealthEngine {
         tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
     }
 
-    private func markDirty(_ group: GroupRecord) {
+    func markDirty(_ group: GroupRecord) {
         guard !group.isDirty else { return }
         group.isDirty = true
         dirty.append(group)
@@ -328,10 +336,13 @@ final class HealthEngine {
     func flush(at now: MonotonicTime) {
         guard !dirty.isEmpty else { return }
         var orders: [HealthOrder] = []
-        let groups = dirty
-        dirty.removeAll(keepingCapacity: true)
-        for group in groups where self.groups[group.id] === group {
-            if let change = evaluate(group, at: now) { orders.append(change) }
+        // Who is a backup for others makes these dirty in turn.
+        while !dirty.isEmpty {
+            let groups = dirty
+            dirty.removeAll(keepingCapacity: true)
+            for group in groups where self.groups[group.id] === group {
+                if let change = evaluate(group, at: now) { orders.append(change) }
+            }
         }
         if !orders.isEmpty { order(orders) }
     }
@@ -347,15 +358,19 @@ final class HealthEngine {
             if target.health.takesFailOpen { candidates += 1 }
         }
         let availability = Availability(
-            ordinaryUsable: ordinary, backupUsable: backup, failOpenCandidates: candidates,
-            failOpen: group.settings.failOpen, hasSorryResponse: group.settings.sorryResponse != nil)
-        let weights = group.targets.map { Int32($0.weightInForce(availability, at: now)) }
+            ordinaryUsable: ordinary, backupUsable: backup, backupGroupUsable: standIn(for: group) != nil,
+            failOpenCandidates: candidates, failOpen: group.settings.failOpen,
+            hasSorryResponse: group.settings.sorryResponse != nil)
+        let weights = weightsInForce(group, availability, at: now)
         let before = group.published
         group.published = GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
         if availability != group.availability {
             observe(.availability(group: group.id, from: group.availability, to: availability))
+            let wasServing = group.availability.isServing
             group.availability = availability
+            if availability.isServing != wasServing { for group in groupsBehind(group) { markDirty(group) } }
         }
+        noteMinimum(of: group, usable: ordinary)
         let slot = group.compiled.slot
         guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen else {
             return .availability(slot: slot, group.published)

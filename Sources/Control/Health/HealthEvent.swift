@@ -8,6 +8,25 @@ public enum HealthEvent: Sendable {
     case transition(HealthTransition)
     /// Another tier answers for the group; `.failOpen` is the loud one.
     case availability(group: String, from: Availability, to: Availability)
+    /// The group has fewer usable targets than its `min_healthy`, or enough again.
+    case minimum(group: String, isMet: Bool)
+    case weight(WeightEvent)
+}
+
+/// A target has much less than its weight, or has it back; or its errors are unlike the others', or like them again.
+public struct WeightEvent: Sendable, Equatable {
+    public enum What: Sendable, Equatable {
+        case lowered(ShareCause)
+        case restored
+        /// Whether it gets less for it.
+        case anomalous(isMitigated: Bool)
+        case normal
+    }
+    public var group: String
+    public var target: String
+    public var what: What
+    /// Of its weight, 0 and more.
+    public var percent: Int
 }
 
 /// A target went from one state or reason to another.

@@ -1,6 +1,7 @@
 import PoiseHTTP
 import PoiseHealth
 import PoiseModel
+import PoisePackets
 import PoisePlatform
 import PoiseTLS
 
@@ -55,6 +56,8 @@ public struct ProbeResult: Sendable, Equatable {
     public var detail: Detail
     public var startedAt: MonotonicTime
     public var duration: Nanoseconds
+    /// Of the PROXY header that the probe began with; `nil` without one.
+    public var introduction: ProxyProtocolHeader.Version?
 
     public init(_ outcome: Outcome, _ detail: Detail, startedAt: MonotonicTime, duration: Nanoseconds) {
         (self.outcome, self.detail, self.startedAt, self.duration) = (outcome, detail, startedAt, duration)
@@ -63,7 +66,23 @@ public struct ProbeResult: Sendable, Equatable {
     /// `status 503 after 2 ms`, `Connection refused after 0 ms`.
     public var evidence: String {
         if case .echo(let roundTrip) = detail { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
-        return "\(what) after \(duration.milliseconds) ms"
+        return "\(what) after \(duration.milliseconds) ms\(hint)"
+    }
+
+    /// A target that does not expect the header takes it for a bad request, or for the end of its patience.
+    private var hint: String {
+        guard let introduction, case .failed = outcome, mayBeMisunderstood else { return "" }
+        return ", behind a PROXY v\(introduction.rawValue) header: does the target expect one?"
+    }
+
+    private var mayBeMisunderstood: Bool {
+        switch detail {
+        case .status(let status): status == 400
+        case .system(let code): code == Errno.connectionReset || code == Errno.brokenPipe
+        case .malformed, .closedEarly, .noAnswer, .tls, .noHandshake, .noHTTP2, .http2, .goAway, .onlyHTTP1: true
+        // Anything else comes before the header is read, or from somebody who has read on behind it.
+        default: false
+        }
     }
 
     private var what: String {

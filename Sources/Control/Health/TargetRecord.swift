@@ -20,11 +20,17 @@ final class TargetRecord {
     var checks: [CheckRecord] = []
     /// Targets of groups that go by the health of this one's group.
     var followers: [TargetRecord] = []
-    var history = HistoryRing()
+    var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0
     /// Set by an operator; lasts until it is cleared or the target goes.
     var operatorWeight: Int?
+    /// What its agent said last.
+    var agent: AgentWeight?
+    /// How it answers, and what that leaves of its weight.
+    var traffic = TargetTraffic()
+    /// The log knows that it has much less than its weight.
+    var isLowered = false
     /// Slow start counts from here; `nil` when there is none (any more).
     var rampsSince: MonotonicTime?
     /// What the counters said when they were last looked at.
@@ -34,7 +40,7 @@ final class TargetRecord {
     init(group: GroupRecord, label: String, compiled: CompiledTarget?, health: TargetHealth) {
         (self.group, self.label, self.compiled, self.health) = (group, label, compiled, health)
         passive = PassiveHealth(policy: group.settings.passive)
-        history.append(health.status)
+        history.append(HistoryEntry(health.status))
         if let counters = compiled?.counters {
             seenSuccesses = counters.targetSuccesses
             seenFailures = counters.targetFailures
@@ -42,8 +48,11 @@ final class TargetRecord {
     }
 
     var isBackup: Bool { compiled?.settings.isBackup ?? false }
-    /// Configured, or an operator's: 0...65,536.
-    var fullWeight: Int { EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0) }
+    /// Configured, or an operator's, as its agent will have it: 0...65,536.
+    var fullWeight: Int {
+        let weight = EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0)
+        return agent?.applied(to: weight) ?? weight
+    }
     var isUsable: Bool { fullWeight > 0 && health.isUsable }
     var flows: Int { max(0, compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) }
     var isDraining: Bool { drain.deadline != nil }
@@ -53,14 +62,14 @@ final class TargetRecord {
         switch availability {
         case .ordinary, .backup:
             guard isUsable else { return 0 }
-            guard let start = rampsSince else { return fullWeight }
+            guard let start = rampsSince else { return sharedWeight }
             let duration = group.settings.slowStart
             if now - start >= duration { rampsSince = nil }
             return SlowStart.effectiveWeight(
-                fullWeight, healthyFor: now - start, duration: duration,
+                sharedWeight, healthyFor: now - start, duration: duration,
                 aggressionPercent: group.settings.slowStartAggressionPercent)
         case .failOpen: return health.takesFailOpen ? fullWeight : 0
-        case .sorry, .none: return 0
+        case .backupGroup, .sorry, .none: return 0
         }
     }
 }
@@ -77,6 +86,12 @@ final class GroupRecord {
     var availability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
+    /// Fewer targets are usable than `min_healthy` asks for.
+    var isBelowMinimum = false
+    /// The running comparison for outliers began here.
+    var sweptAt: MonotonicTime?
+    /// Which targets this Poise uses; empty where that is all.
+    var inUse: [Bool] = []
     /// Some rule leads here.
     var isUsed = true
     var isDirty = true

@@ -1,6 +1,7 @@
 import PoiseHealth
 import PoiseLoop
 import PoiseModel
+import PoisePackets
 import PoisePlatform
 import PoiseTLS
 
@@ -29,6 +30,9 @@ final class Probe: Channel {
     let prober: Prober
     let check: CheckRecord
     private let request: [UInt8]
+    /// The PROXY header that a connection begins with; empty without one, and where it is a part of the request.
+    private let introduction: [UInt8]
+    private var introduced = 0
     private let matcher: ProbeMatcher?
     private let method: String
     /// Of a check by script; while a probe runs it is somewhere in its steps.
@@ -59,14 +63,21 @@ final class Probe: Channel {
 
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
+        let header = check.spec.introduction.map(ProbeRequest.introduction) ?? []
         switch check.spec.check.kind {
-        case .tcp, .tls: (request, matcher, method) = ([], nil, "")
+        case .tcp, .tls:
+            (request, matcher, method) = ([], nil, "")
+            introduction = header
         case .http(let probe):
-            request = ProbeRequest.bytes(probe, host: check.spec.host)
+            let bytes = ProbeRequest.bytes(probe, host: check.spec.host)
+            let isSeparate = check.spec.tls != nil || check.spec.usesHTTP2 || probe.reusesConnection
+            // In one send with it.
+            (introduction, request) = isSeparate ? (header, bytes) : ([], header + bytes)
             let pattern = probe.bodyMatches.flatMap(prober.shelf.pattern)
             (matcher, method) = (ProbeMatcher(probe, pattern: pattern), probe.method)
         case .script(let probe):
             (request, matcher, method) = ([], nil, "")
+            introduction = header
             script = prober.shelf.dialogue(probe).map { ScriptMatcher($0) }
         case .dns, .icmp: preconditionFailure("no conversation over a connection")
         }
@@ -110,7 +121,7 @@ final class Probe: Channel {
 
     /// From a new connection on.
     func begin() {
-        (sent, filled, peerClosed, hasGreeted) = (0, 0, false, false)
+        (introduced, sent, filled, peerClosed, hasGreeted) = (0, 0, 0, false, false)
         (hasConnected, isSaidAndDone) = (false, false)
         let tls = check.spec.tls
         let first = script?.begin()
@@ -144,13 +155,15 @@ final class Probe: Channel {
         case .connecting:
             let code = takeError()
             if code != 0 { return fail(code) }
-            if readiness.contains(.writable) { report(.succeeded, .connected) }
+            if readiness.contains(.writable), introduce() { report(.succeeded, .connected) }
         case .shaking: shake()
         case .asking:
             ask()
             // It came before our request had left, and is told of once.
             if phase == .reading, !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp]) { read() }
         case .reading, .ending:
+            // A script that begins by listening.
+            guard introduce() else { return }
             if stream != nil { reply() }
             read()
         }
@@ -185,7 +198,7 @@ final class Probe: Channel {
     }
 
     private func shake() {
-        guard let session, let tls = check.spec.tls else { return }
+        guard let session, let tls = check.spec.tls, introduce() else { return }
         switch session.handshake(self) {
         case .blocked(let wantsWritable): hasGreeted = hasGreeted || !wantsWritable
         case .failed(let failure): fail(failure)
@@ -199,7 +212,25 @@ final class Probe: Channel {
         }
     }
 
+    /// In plain text, past any session.
+    ///
+    /// - Returns: whether all of it has left; where not, it goes on with the next event, or the probe has failed.
+    private func introduce() -> Bool {
+        let bytes = introduction
+        while introduced < bytes.count {
+            let result = send(bytes.span.extracting(droppingFirst: introduced))
+            if let code = result.failure {
+                fail(code)
+                return false
+            }
+            if result.isBlocked { return false }
+            introduced += result.count
+        }
+        return true
+    }
+
     func ask() {
+        guard introduce() else { return }
         if check.spec.usesHTTP2, stream == nil {
             stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
         }
@@ -327,8 +358,9 @@ final class Probe: Channel {
 
     func report(_ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail) {
         if isKeptConnection, case .failed(let reason) = outcome, reason != .timeout { return startOver() }
-        prober.ended(
-            check, ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt), at: loop.now)
+        var result = ProbeResult(outcome, detail, startedAt: startedAt, duration: loop.now - startedAt)
+        result.introduction = check.spec.introduction
+        prober.ended(check, result, at: loop.now)
         if phase != .ending, phase != .waiting { over() }
     }
 

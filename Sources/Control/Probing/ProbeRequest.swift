@@ -1,7 +1,16 @@
 import PoiseModel
+import PoisePackets
 
 /// The bytes of an HTTP probe, rendered once per check.
 enum ProbeRequest {
+    /// LOCAL, or UNKNOWN in version 1: Poise speaks for itself, and the connection's own addresses count. Section 2.2
+    static func introduction(_ version: ProxyProtocolHeader.Version) -> [UInt8] {
+        var bytes: [UInt8] = []
+        ProxyProtocolHeader(version: version, command: .local, transport: .unspecified, endpoints: nil)
+            .encode(into: &bytes)
+        return bytes
+    }
+
     static func bytes(_ probe: HTTPProbe, host: String) -> [UInt8] {
         var text = "\(probe.method) \(probe.path) HTTP/1.1\r\n"
         let given = Set(probe.headers.map { $0.name.lowercased() })

@@ -30,6 +30,8 @@ final class ClientConnection: ClientStream {
     var http2: HTTP2Session?
     /// There: what `Wait.head` stands for.
     var awaitedHead: UInt32 = 0
+    /// Target connections of its own; `nil` until a group wants one.
+    private(set) var own: OwnConnections?
     private let openedAt: MonotonicTime
     private(set) var isOverClientLimit = false
     /// Index in the listener's list.
@@ -73,6 +75,25 @@ final class ClientConnection: ClientStream {
             address.map { address in
                 listener.compiled.settings.forwarding.trustedProxies.contains { $0.contains(address) }
             } ?? false
+    }
+
+    // MARK: Towards targets
+
+    override var carrier: ClientConnection { self }
+
+    /// Where the client connected to, as a PROXY header or else the socket tells; `nil` for a unix socket.
+    var destination: ProxyProtocolHeader.Endpoint? {
+        if let announced = announced?.destination {
+            return .init(address: announced.address.unmapped, port: announced.port)
+        }
+        return localAddress.map { .init(address: $0.ip.unmapped, port: $0.port) }
+    }
+
+    func ownConnections() -> OwnConnections {
+        if let own { return own }
+        let made = OwnConnections()
+        own = made
+        return made
     }
 
     // MARK: Events
@@ -291,6 +312,8 @@ final class ClientConnection: ClientStream {
     /// - Parameter isPatient: false for a client that misbehaved: it gets a moment to read why.
     func finish(requestIsRead: Bool, isPatient: Bool = true) {
         guard isOpen else { return }
+        // No request comes any more.
+        own?.close()
         let isDrained = requestIsRead && unreadCount == 0 && !mayHaveInput
         dropInput()
         guard !isDrained else { return end(reset: false) }
@@ -345,6 +368,7 @@ final class ClientConnection: ClientStream {
             listener.counters.subtract(ListenerCounter.http2Open)
         }
         guard isOpen else { return }
+        own?.close()
         closeConnection(reset: reset)
         listener.leave(self)
         if let countedAddress {
@@ -398,6 +422,7 @@ final class ClientConnection: ClientStream {
                         port = endpoints.source.port
                         localPort = endpoints.destination.port
                     }
+                    announced = AnnouncedClient(header)
                     identify()
                     return beginReading()
                 case .refused: return refusePreamble()

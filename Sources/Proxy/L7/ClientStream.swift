@@ -17,6 +17,8 @@ class ClientStream: Stream {
     final var isTrusted = false
     /// The port that the client connected to.
     final var localPort: UInt16
+    /// What a PROXY header said; `nil` without one.
+    final var announced: AnnouncedClient?
     final var scheme: URLScheme { listener.scheme }
 
     init(
@@ -32,6 +34,9 @@ class ClientStream: Stream {
 
     /// What the connection is secured by; `nil` for plain text.
     var security: TLSSession? { tls }
+
+    /// The connection that it is, or is a part of.
+    var carrier: ClientConnection { preconditionFailure("abstract") }
 
     /// Whether another request may follow on this connection.
     var mayContinue: Bool { preconditionFailure("abstract") }

@@ -119,6 +119,7 @@ extension Exchange {
             return retry(from: target)
         }
         target.pool.answered(status: answer.status, groupIndex: targetIndex)
+        if target.pool.group.settings.algorithm == .adaptive { takeLoadReport(of: target) }
         target.pool.answersAreLarge = isLarge(answer.framing)
         status = answer.status
         phase = .answering
@@ -141,6 +142,13 @@ extension Exchange {
         stageAnswerHead(target.input!, isFinal: true)
         target.inputStart = target.inputCursor
         pumpAnswer(of: target)
+    }
+
+    /// Keeps what the target says about its load, for control, and from the client.
+    private func takeLoadReport(of target: TargetStream) {
+        let end = answer.headEnd
+        guard let buffer = target.input, let report = answer.takeLoadReport(buffer.bytes(0, end)) else { return }
+        target.pool.reported(report)
     }
 
     /// Where a stream frames messages itself, its end is the message's, also behind a known length: trailers may come.

@@ -87,7 +87,10 @@ extension Exchange {
     /// - Parameter failed: where a try went wrong that this one follows.
     func attempt(after failed: TargetPool? = nil) {
         phase = .choosing
-        switch choose() {
+        var choice = choose(excluding: excluded)
+        while case .none = choice, changeToBackupGroup() { choice = choose(excluding: excluded) }
+        if case .none = choice { choice = choose() }
+        switch choice {
         case .target(let index):
             failed?.counters.add(TargetCounter.retries)
             connect(to: index)
@@ -175,7 +178,7 @@ extension Exchange {
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero
         if pool.group.settings.version == .http2 { return share(pool) }
-        if let pooled = pool.takeIdle() { return use(pooled) }
+        if let kept = takeKept(pool) { return use(kept) }
         guard pool.mayOpen() else { return waitForConnection(pool) }
         open(pool)
     }
@@ -214,6 +217,7 @@ extension Exchange {
             connection.start(socket, for: self)
             target = connection
             connection.armTimer(at: now + group!.compiled.settings.timeouts.connect)
+            if pool.introducesClients { introduce(connection) }
             forward(connection)
             if connection.isOpen { connection.watch([.readable, .writable]) }
         } catch {

@@ -136,6 +136,7 @@ extension Exchange {
                 totalMicroseconds: Int((now - beganAt).microseconds), requestIDHigh: requestIDHigh,
                 requestIDLow: requestIDLow, version: messageVersion, tls: client.security?.version),
             // Of a head that was refused, what was understood until then.
-            head: head, buffer: hasHead ? headBuffer : client.input, requestID: keptRequestID, client: clientAddress)
+            head: head, buffer: hasHead ? headBuffer : client.input, requestID: keptRequestID, client: clientAddress,
+            announced: client.announced)
     }
 }

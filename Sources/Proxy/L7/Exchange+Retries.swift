@@ -99,7 +99,7 @@ extension Exchange {
         guard let group, head.method.isIdempotent, requestBody.keepsInput, requestIsSent else { return false }
         let policy = group.compiled.settings.retries
         guard policy.onStatuses.contains(status), tries - refusedTries < policy.triesMax else { return false }
-        guard group.hasUsable(excluding: excludingThis) else { return false }
+        guard group.hasUsable(excluding: excludingThis) || worker.backup(of: group) != nil else { return false }
         return group.retryBudget.value.allowsRetry(at: now)
     }
 
@@ -136,6 +136,7 @@ extension Exchange {
         }
         if answerBegan, let offset = statusClassOffset(status) {
             pool.counters.add(TargetCounter.status2xx + offset)
+            pool.counters.add(TargetCounter.answerMicroseconds, UInt64(max(0, (answeredAt - chosenAt).microseconds)))
         }
     }
 

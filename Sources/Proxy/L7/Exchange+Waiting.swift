@@ -42,6 +42,8 @@ extension Exchange {
             phase = .forwarding
             return open(pool)
         }
+        // One that waits here for another client; ordinary ones there are none.
+        if pool.introducesClients { pool.closeIdleInTheWay() }
         let slot = group!.compiled.slot
         worker.neighbours.post(from: worker.index) { $0.closeIdleInTheWay(of: limit, inGroup: slot) }
     }
@@ -146,9 +148,9 @@ extension Exchange {
     private func takeConnection(_ connection: SlotLimiter, to pool: TargetPool, from queue: SlotQueue) {
         phase = .forwarding
         chosenAt = now
-        if let pooled = pool.takeIdle() {
+        if let kept = takeKept(pool) {
             queue.pass(connection)
-            return use(pooled)
+            return use(kept)
         }
         if pool.target.limit?.connections === connection { return open(pool) }
         // The target has another limit meanwhile, or none.

@@ -14,6 +14,10 @@ final class GroupRuntime {
     /// In the order of ``pools``.
     private var weights: RawTable<Int32>
     private(set) var isFailOpen: Bool
+    /// How many of ``weights`` are above 0.
+    private var usableCount = 0
+    /// Some target is known to be good.
+    var isServing: Bool { usableCount > 0 && !isFailOpen }
     private let scheduler: RawCell<TieredScheduler>
     let retryBudget: RawCell<RetryBudget>
 
@@ -25,6 +29,7 @@ final class GroupRuntime {
         let now = availability ?? Self.configured(compiled)
         weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
+        usableCount = now.weights.count { $0 > 0 }
         scheduler = RawCell(Self.scheduler(for: compiled, weights: now.weights, worker: worker))
         retryBudget = RawCell(Self.budget(compiled))
         pools = []
@@ -78,6 +83,7 @@ final class GroupRuntime {
         let now = availability ?? Self.configured(compiled)
         weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
+        usableCount = now.weights.count { $0 > 0 }
         scheduler.value = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
         retryBudget.value = Self.budget(compiled)
         pools = compiled.targets.map { target in
@@ -105,6 +111,7 @@ final class GroupRuntime {
 
     func setWeight(_ weight: Int32, of target: Int) {
         guard target < weights.count, weights[target] != weight else { return }
+        usableCount += (weight > 0 ? 1 : 0) - (weights[target] > 0 ? 1 : 0)
         weights[target] = weight
         scheduler.value.weightChanged(at: target, to: Int(weight))
         // A target that is no longer used must not keep connections that may be half dead.
@@ -137,23 +144,22 @@ final class GroupRuntime {
         compiled.queue?.take(slot, before: place ?? .max) ?? slot.take()
     }
 
-    /// Takes a slot of any usable target that has one, in the order of tiers, backups last.
+    /// Takes a slot of any usable target that has one, in the order of tiers, the own zone first, backups last.
     ///
     /// - Returns: an index into ``pools``.
     func takeAnySlot(excluding excluded: Exclusions, before place: UInt64?) -> Int? {
         var rank = -1
-        while let next = pools.lazy.map({ Self.rank($0.target.settings) }).filter({ $0 > rank }).min() {
+        let ranks = compiled.ranks
+        while let next = ranks.lazy.filter({ $0 > rank }).min() {
             rank = next
             for index in pools.indices
-            where weights[index] > 0 && Self.rank(pools[index].target.settings) == rank && !excluded.contains(index) {
+            where weights[index] > 0 && ranks[index] == rank && !excluded.contains(index) {
                 guard let limit = pools[index].target.limit else { return index }
                 if takeSlot(limit.exchanges, before: place) { return index }
             }
         }
         return nil
     }
-
-    private static func rank(_ target: Target) -> Int { target.isBackup ? .max : target.tier }
 
     /// The target at `index` is done with a slot: it is for who waits, unless nobody may go there any more.
     func release(_ slot: SlotLimiter, of index: Int) {
@@ -198,22 +204,27 @@ final class GroupRuntime {
 }
 
 /// Which group of a weighted `forward` takes the next request: smooth weighted round robin, per worker.
+///
+/// Among those that reach a usable target; where none does, among all, and each answers as it does without one.
 struct GroupChoice {
     private var schedule: SmoothWeightedRoundRobin
-    private let weights: [Int]
+    private let shares: [CompiledAction.Share]
 
     init(_ shares: [CompiledAction.Share], start: UInt64) {
-        weights = shares.map(\.weight)
-        schedule = SmoothWeightedRoundRobin(weights: weights, start: start)
+        self.shares = shares
+        schedule = SmoothWeightedRoundRobin(weights: shares.map(\.weight), start: start)
     }
 
     /// - Returns: an index into the shares; `nil` when all weights are 0.
-    mutating func next() -> Int? { schedule.pick(from: View(weights: weights)) }
+    mutating func next(on worker: Worker) -> Int? {
+        schedule.pick(from: View(shares: shares, worker: worker)) ?? schedule.pick()
+    }
 
     private struct View: TargetView {
-        let weights: [Int]
-        var count: Int { weights.count }
-        func weight(at index: Int) -> Int { weights[index] }
+        let shares: [CompiledAction.Share]
+        let worker: Worker
+        var count: Int { shares.count }
+        func weight(at index: Int) -> Int { worker.serves(shares[index].groupSlot) ? shares[index].weight : 0 }
         func load(at index: Int) -> Int { 0 }
         func answerTime(at index: Int) -> Int? { nil }
         var totalLoad: Int { 0 }

@@ -60,10 +60,10 @@ final class ListenerRuntime {
     ///
     /// - Returns: an index into `shares`, those of `rule`; `nil` when all weights are 0.
     func nextShare(of rule: Int, _ shares: [CompiledAction.Share]) -> Int? {
-        if let choice = groupChoice[rule] { return choice.value.next() }
+        if let choice = groupChoice[rule] { return choice.value.next(on: worker) }
         let choice = RawCell(GroupChoice(shares, start: worker.random()))
         groupChoice[rule] = choice
-        return choice.value.next()
+        return choice.value.next(on: worker)
     }
 
     /// - Parameter rule: an index, or the number of rules for the default action.

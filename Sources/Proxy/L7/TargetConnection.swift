@@ -1,6 +1,7 @@
 import PoiseLive
 import PoiseLoop
 import PoiseModel
+import PoisePackets
 import PoisePlatform
 import PoiseTLS
 
@@ -12,6 +13,14 @@ final class TargetConnection: TargetStream {
     private(set) var isPooled = false
     /// What it is counted under until its end; `nil` where connections are not limited.
     private(set) var limit: TargetLimit?
+    /// Who alone may use it again: the client whom its PROXY header names; `nil` for a connection without one.
+    private(set) var owner: OwnConnections?
+    /// Whom the header names.
+    private(set) var introducedSource: ProxyProtocolHeader.Endpoint?
+    /// The settings that the header was made by.
+    private(set) var introductionEpoch = 0
+    /// Of the header, where TLS comes behind it: what the kernel has not taken yet.
+    private var introduction: [UInt8] = []
 
     /// Where connections are limited, one is taken for it.
     init(pool: TargetPool, worker: Worker) {
@@ -28,6 +37,15 @@ final class TargetConnection: TargetStream {
             (isShakingHands, canSend) = (true, false)
         }
         pool.counters.add(TargetCounter.connections)
+    }
+
+    /// The header comes before anything else: before the handshake, or in one send with the first request.
+    func introduce(_ header: [UInt8], of source: ProxyProtocolHeader.Endpoint?, keptBy owner: OwnConnections) {
+        (self.owner, introducedSource, introductionEpoch) = (owner, source, pool.introductionEpoch)
+        guard tls == nil else { return introduction = header }
+        var writer = stage(room: header.count)
+        writer.append(header.span)
+        commit(writer)
     }
 
     func attach(_ exchange: Exchange) {
@@ -76,6 +94,13 @@ final class TargetConnection: TargetStream {
         armTimer(at: deadline)
     }
 
+    /// Out of its pool, and closed.
+    func closeIdle() {
+        pool.remove(self)
+        leavePool()
+        end()
+    }
+
     func leavePool() {
         isPooled = false
         cancelTimer()
@@ -87,9 +112,7 @@ final class TargetConnection: TargetStream {
         if isPooled {
             guard !staysIdle(readiness) else { return }
             // Whatever an idle connection has to say, it cannot carry another request.
-            pool.remove(self)
-            leavePool()
-            return end()
+            return closeIdle()
         }
         if isShakingHands { return shakeHands(readiness) }
         if !readiness.isDisjoint(with: [.readable, .peerClosed, .hungUp, .failed]) { mayHaveInput = true }
@@ -110,6 +133,13 @@ final class TargetConnection: TargetStream {
 
     private func shakeHands(_ readiness: Readiness) {
         guard let tls, let exchange else { return end() }
+        if !introduction.isEmpty {
+            switch sendIntroduction() {
+            case .done: break
+            case .blocked: return
+            case .failed: return exchange.targetIsReady(self, .failed)
+            }
+        }
         switch tls.handshake(self) {
         case .blocked(let wantsWritable):
             if wantsWritable { watchWritable() }
@@ -124,6 +154,24 @@ final class TargetConnection: TargetStream {
         }
     }
 
+    /// In plain text, past the session.
+    private func sendIntroduction() -> Flush {
+        while !introduction.isEmpty {
+            let rest = introduction
+            let result = send(rest.span)
+            if let code = result.failure {
+                failure = code
+                return .failed
+            }
+            if result.isBlocked {
+                watchWritable()
+                return .blocked
+            }
+            introduction.removeFirst(result.count)
+        }
+        return .done
+    }
+
     /// Whether an event of an idle connection says nothing new: that it may send, or that there are bytes, which were
     /// read before the event was delivered.
     private func staysIdle(_ readiness: Readiness) -> Bool {
@@ -136,11 +184,7 @@ final class TargetConnection: TargetStream {
     }
 
     override func timerFired() {
-        if isPooled {
-            pool.remove(self)
-            leavePool()
-            return end()
-        }
+        if isPooled { return closeIdle() }
         exchange?.targetTimedOut()
     }
 }

@@ -1,4 +1,5 @@
 import PoiseBalancing
+import PoiseHTTP
 import PoiseLive
 import PoiseLoop
 import PoiseModel
@@ -14,6 +15,12 @@ final class TargetPool {
     private(set) var counters: CounterRow
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
     private let idle = RawTable<TargetConnection>()
+    /// Idle connections that each wait for one client; beside the pool it is that client's ``OwnConnections`` that has them.
+    private let owned = RawTable<TargetConnection>(capacity: 1)
+    /// Connections begin with a PROXY header.
+    private(set) var introducesClients: Bool
+    /// Changes with the settings of that header.
+    private(set) var introductionEpoch = 0
     /// The last TLS session with the target, to go on with.
     private var resumption = ResumptionSlot()
     /// Its connections where it speaks HTTP/2.
@@ -27,6 +34,7 @@ final class TargetPool {
         (loop, events, workerIndex) = (worker.loop, worker.events, worker.index)
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)
+        introducesClients = group.settings.proxyProtocol.version != .off
         shared = SharedConnections(worker: worker)
     }
 
@@ -46,6 +54,11 @@ final class TargetPool {
             // What is resumed is not verified again.
             resumption = ResumptionSlot()
         }
+        if group.settings.proxyProtocol != self.group.settings.proxyProtocol {
+            closeIdle()
+            introductionEpoch += 1
+            introducesClients = group.settings.proxyProtocol.version != .off
+        }
         (self.group, self.target) = (group, target)
         counters = target.counters.row(workerIndex)
     }
@@ -58,6 +71,7 @@ final class TargetPool {
 
     // MARK: Connections
 
+    /// One that anybody may use.
     func takeIdle() -> TargetConnection? {
         guard let connection = idle.popLast() else { return nil }
         connection.leavePool()
@@ -66,21 +80,35 @@ final class TargetPool {
 
     func put(_ connection: TargetConnection) {
         let time = connection.idleTime(group.settings.timeouts.keepAliveIdle)
-        guard !isRetired, time > .zero, idle.count < group.settings.limits.idleConnectionsMax else {
+        guard !isRetired, time > .zero, idle.count + owned.count < group.settings.limits.idleConnectionsMax
+        else {
             return connection.end()
         }
         // Not counted under the limit that holds now, or wanted elsewhere.
         if let limit = target.limit, connection.limit !== limit || isInTheWay { return connection.end() }
+        if introducesClients || connection.owner != nil { return putOwned(connection, time) }
         connection.poolPosition = idle.count
         idle.append(connection)
         connection.enterPool(until: loop.now + time)
     }
 
-    /// An idle connection was closed by its target or its timer.
+    /// What it began with must still be what connections begin with, and its client be there.
+    private func putOwned(_ connection: TargetConnection, _ time: Nanoseconds) {
+        guard introducesClients, connection.introductionEpoch == introductionEpoch, let owner = connection.owner,
+            owner.keep(connection)
+        else { return connection.end() }
+        connection.poolPosition = owned.count
+        owned.append(connection)
+        connection.enterPool(until: loop.now + time)
+    }
+
+    /// An idle connection is closed by its target or its timer, or taken by its client.
     func remove(_ connection: TargetConnection) {
-        guard let last = idle.popLast() else { return }
+        if let owner = connection.owner { owner.forget(connection) }
+        let table = connection.owner == nil ? idle : owned
+        guard let last = table.popLast() else { return }
         guard last !== connection else { return }
-        idle[connection.poolPosition] = last
+        table[connection.poolPosition] = last
         last.poolPosition = connection.poolPosition
     }
 
@@ -92,12 +120,8 @@ final class TargetPool {
 
     /// Closes what has been idle longest, for as long as somebody waits for that.
     func closeIdleInTheWay() {
-        while isInTheWay, !idle.isEmpty {
-            let coldest = idle[0]
-            remove(coldest)
-            coldest.leavePool()
-            coldest.end()
-        }
+        while isInTheWay, !idle.isEmpty { idle[0].closeIdle() }
+        while isInTheWay, !owned.isEmpty { owned[0].closeIdle() }
         shared.closeIdle { isInTheWay }
     }
 
@@ -105,11 +129,12 @@ final class TargetPool {
     @discardableResult
     func closeIdle() -> Bool {
         let hadShared = shared.closeIdle()
-        guard !idle.isEmpty else { return hadShared }
+        guard !idle.isEmpty || !owned.isEmpty else { return hadShared }
         while let connection = idle.popLast() {
             connection.leavePool()
             connection.end()
         }
+        while !owned.isEmpty { owned[owned.count - 1].closeIdle() }
         return true
     }
 
@@ -134,6 +159,16 @@ final class TargetPool {
             case .givenUp: before.observingWait(time, at: now)
             }
         counters.store(TargetCounter.answerTime, after.word)
+    }
+
+    /// - Parameter report: `nil` where it could not be read.
+    func reported(_ report: LoadReport?) {
+        guard let report else { return counters.add(TargetCounter.badLoadReports) }
+        guard report.utilization > 0 else { return }
+        counters.add(TargetCounter.loadReports)
+        counters.add(TargetCounter.loadUtilization, UInt64(report.utilization))
+        counters.add(TargetCounter.loadRequestRate, UInt64(report.requestRate))
+        counters.add(TargetCounter.loadErrorRate, UInt64(report.errorRate))
     }
 
     // MARK: Passive health

@@ -95,32 +95,50 @@ public final class CompiledGroup: Sendable {
     let keyed: TieredScheduler?
     /// What `hash` goes by; `nil` for another algorithm.
     let hashKey: HashKey?
+    /// What of this Poise's place decides which targets are used.
+    public let place: NodePlace
+    /// `nil` where zones do not count.
+    let preference: ZonePreference?
+    /// `nil` where all targets are in use.
+    public let subset: TargetSubset?
+    /// Where each target comes when any will do, lower ones first.
+    let ranks: [Int]
+    /// The group that answers when this one has no usable target.
+    public let backupSlot: Int?
 
+    /// - Parameter place: of this Poise, as ``NodePlace/asSeen(by:)``.
     /// - Cost: where the algorithm goes by keys, milliseconds for thousands of targets.
     public init(
         slot: Int, settings: TargetGroup, targets: [CompiledTarget], tls: TLSClientContext? = nil,
-        counters: CounterBlock, totalTime: Histogram, targetTime: Histogram, queue: SlotQueue?
+        counters: CounterBlock, totalTime: Histogram, targetTime: Histogram, queue: SlotQueue?,
+        place: NodePlace = NodePlace(), backupSlot: Int? = nil
     ) {
         self.tls = tls
+        (self.place, self.backupSlot) = (place, backupSlot)
+        preference = Self.preference(of: settings, targets, at: place)
+        subset = Self.subset(of: settings, targets, preference, at: place)
+        ranks = Self.ranks(targets, preference)
         (self.slot, self.settings, self.targets, self.counters) = (slot, settings, targets, counters)
         (self.totalTime, self.targetTime, self.queue) = (totalTime, targetTime, queue)
         hashKey = settings.algorithm == .hash ? HashKey(settings.algorithmOptions.key) : nil
         keyed =
-            settings.algorithm.isKeyed ? Self.scheduler(for: settings, targets, start: 0) : nil
+            settings.algorithm.isKeyed ? Self.scheduler(for: settings, targets, preference, start: 0) : nil
     }
 
     /// In the state of configured weights; `start` is of no use to an algorithm by key.
-    func scheduler(start: UInt64) -> TieredScheduler { keyed ?? Self.scheduler(for: settings, targets, start: start) }
+    func scheduler(start: UInt64) -> TieredScheduler {
+        keyed ?? Self.scheduler(for: settings, targets, preference, start: start)
+    }
 
     private static func scheduler(
-        for settings: TargetGroup, _ targets: [CompiledTarget], start: UInt64
+        for settings: TargetGroup, _ targets: [CompiledTarget], _ preference: ZonePreference?, start: UInt64
     ) -> TieredScheduler {
         TieredScheduler(
             algorithm: settings.algorithm, options: settings.algorithmOptions, identities: targets.map(\.identity),
             weights: targets.map { EffectiveWeight.of($0.settings.weight) },
             isBackup: targets.map(\.settings.isBackup), tiers: targets.map(\.settings.tier),
-            overprovisioningPercent: settings.overprovisioningPercent, flowsMax: settings.limits.connectionsMax,
-            start: start)
+            overprovisioningPercent: settings.overprovisioningPercent, preference: preference,
+            flowsMax: settings.limits.connectionsMax, start: start)
     }
 }
 

@@ -16,7 +16,7 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
         super.init(
             listener: connection.listener, address: connection.address, port: connection.port,
             localPort: connection.localPort, framesMessages: true)
-        (addressText, isTrusted) = (connection.addressText, connection.isTrusted)
+        (addressText, isTrusted, announced) = (connection.addressText, connection.isTrusted, connection.announced)
         openWithoutSocket()
         lane.stream = self
     }
@@ -76,6 +76,7 @@ final class HTTP2ClientStream: ClientStream, HTTP2Stream {
 
     // MARK: To the connection
 
+    override var carrier: ClientConnection { connection }
     override var security: TLSSession? { connection.tls }
     override var mayContinue: Bool { connection.mayContinue }
     override var deliveredBytes: Int { sentBytes }

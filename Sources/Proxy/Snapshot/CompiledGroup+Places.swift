@@ -1,0 +1,41 @@
+import PoiseBalancing
+import PoiseModel
+
+/// Zones and subsets in numbers.
+extension CompiledGroup {
+    /// - Returns: `nil` where zones do not count.
+    static func preference(
+        of settings: TargetGroup, _ targets: [CompiledTarget], at place: NodePlace
+    ) -> ZonePreference? {
+        guard settings.zonePreference.mode != .off, let own = place.zone else { return nil }
+        // As configured: a name without an address has its zone, too.
+        let others = Set(settings.targets.compactMap(\.zone)).subtracting([own]).sorted()
+        let numbers = Dictionary(zip([own] + others, 0...), uniquingKeysWith: { first, _ in first })
+        return ZonePreference(
+            zones: targets.map { $0.settings.zone.flatMap { numbers[$0] } ?? 0 },
+            seeds: ([own] + others).map { hash64(Array($0.utf8).span) },
+            trafficPercent: settings.zonePreference.trafficPercent,
+            overloadPercent: settings.zonePreference.overloadPercent)
+    }
+
+    /// - Returns: `nil` where all targets are in use.
+    static func subset(
+        of settings: TargetGroup, _ targets: [CompiledTarget], _ preference: ZonePreference?, at place: NodePlace
+    ) -> TargetSubset? {
+        settings.subsetSize.map { size in
+            TargetSubset(
+                size: size, node: hash64(Array(place.node.utf8).span), identities: targets.map(\.identity),
+                tiers: targets.map { $0.settings.isBackup ? Int.max : $0.settings.tier },
+                zones: preference?.zones ?? [])
+        }
+    }
+
+    /// Where each target comes when any will do: tiers in order, the own zone first in each, backups last.
+    static func ranks(_ targets: [CompiledTarget], _ preference: ZonePreference?) -> [Int] {
+        targets.indices.map { index in
+            let target = targets[index].settings
+            let isFar = preference.map { $0.zones[index] != 0 } ?? false
+            return (target.isBackup ? 16 : target.tier) * 2 + (isFar ? 1 : 0)
+        }
+    }
+}
