@@ -4,7 +4,7 @@ import Testing
 /// By the name of the file in `Targets`, which is also that of the folder in `Seeds`.
 private let targets: [String: @Sendable ([UInt8]) -> CInt] = [
     "chunked": { unsafe call(chunked, $0) }, "client-hello": { unsafe call(clientHello, $0) },
-    "hpack": { unsafe call(hpack, $0) },
+    "dns-message": { unsafe call(dnsMessage, $0) }, "hpack": { unsafe call(hpack, $0) },
     "http2-client": { unsafe call(http2Client, $0) }, "http2-server": { unsafe call(http2Server, $0) },
     "pem-loading": { unsafe call(pemLoading, $0) },
     "proxy-protocol": { unsafe call(proxyProtocol, $0) },
@@ -36,7 +36,8 @@ struct SeedTests {
     @Test(
         "every seed, and every shorter beginning of it",
         arguments: [
-            "chunked", "client-hello", "hpack", "http2-client", "http2-server", "pem-loading", "proxy-protocol",
+            "chunked", "client-hello", "dns-message", "hpack", "http2-client", "http2-server", "pem-loading",
+            "proxy-protocol",
             "request-head",
             "response-head", "uri", "yaml",
         ])

@@ -11,7 +11,8 @@ extension Loading {
             if inDefaults, draft.chosen == nil { continue }
             let owner = kinds.first { $0.options.contains(key) }?.rawValue ?? ""
             let problem =
-                draft.chosen.map { "a \($0.rawValue) check has no '\(key)'" } ?? "'\(key)' is of a check by protocol"
+                draft.chosen.map { "a \($0.rawValue) check has no '\(key)'" }
+                ?? "'\(key)' says nothing without the protocol of the check"
             error(
                 .conflict, at: section.keyRange(key), path: section.path(key), problem,
                 fix: draft.chosen == nil ? "add 'protocol: \(owner)'" : "remove '\(key)', or write 'protocol: \(owner)'"

@@ -22,9 +22,8 @@ import CPCRE2
     public static let bytesMax = 1024
     /// PCRE2's match limit: how often a search may try something.
     public static let stepsMax: UInt32 = 200_000
-    /// What backtracking may hold, in KiB.
-    private static let heapMax: UInt32 = 1024
-    private static let depthMax: UInt32 = 10_000
+    /// What backtracking may hold, in KiB; the interpreter keeps it for the next search.
+    private static let heapMax: UInt32 = 4096
 
     public let text: String
     private let code: OpaquePointer
@@ -54,7 +53,6 @@ import CPCRE2
         }
         unsafe (code, self.memory, self.limits) = (compiled, memory, limits)
         _ = unsafe pcre2_set_match_limit_8(limits, Self.stepsMax)
-        _ = unsafe pcre2_set_depth_limit_8(limits, Self.depthMax)
         _ = unsafe pcre2_set_heap_limit_8(limits, Self.heapMax)
     }
 

@@ -110,6 +110,23 @@ struct ProberTests {
                 testDescription: "closed without an answer", answer: "", kind: http(),
                 outcome: .failed(.connectionFailed), detail: .closedEarly),
             Row(
+                testDescription: "the body matches", answer: fine, kind: http { $0.bodyMatches = "^h.*y$" },
+                outcome: .succeeded, detail: .status(200)),
+            Row(
+                testDescription: "the body does not match", answer: fine, kind: http { $0.bodyMatches = "^h$" },
+                outcome: .failed(.bodyMismatch), detail: .body(status: 200)),
+            Row(
+                testDescription: "a script", answer: "+PONG\r\n", kind: .script(ScriptProbe(.redis(password: nil))),
+                outcome: .succeeded, detail: .answered),
+            Row(
+                testDescription: "a script that hears something else", answer: "-ERR\r\n",
+                kind: .script(ScriptProbe(.redis(password: nil))), outcome: .failed(.unexpectedAnswer),
+                detail: .script(ScriptFinding(.differs, expected: "'+PONG'", answer: Array("-ERR\r\n".utf8)))),
+            Row(
+                testDescription: "a script that hears the end", answer: "", kind: .script(ScriptProbe(.memcached)),
+                outcome: .failed(.connectionFailed),
+                detail: .script(ScriptFinding(.closed, expected: "'VERSION'", answer: []))),
+            Row(
                 testDescription: "silent", answer: nil, kind: http(), outcome: .failed(.timeout), detail: .noAnswer),
         ])
     func results(row: Row) throws {
@@ -163,6 +180,9 @@ struct ProberTests {
             (http(), "HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nhealthy", 0),
             (http(), nil, 0),
             (.tcp, nil, 0),
+            (.script(ScriptProbe(.redis(password: nil))), "+PONG\r\n", Errno.connectionReset),
+            (.script(ScriptProbe(.steps([.send("a"), .expect("b")]))), "b", 0),
+            (.script(ScriptProbe(.memcached)), "VERSION 1\r\n", 0),
         ] as [(HealthCheck.Kind, String?, CInt)])
     func closing(kind: HealthCheck.Kind, answer: String?, end: CInt) throws {
         let loop = EventLoop()
@@ -177,6 +197,114 @@ struct ProberTests {
         #expect(target.ends.first == end)
         prober.end(record)
         target.close()
+    }
+
+    /// Answers as often as it is asked, and closes behind every third answer.
+    private final class KeepingTarget: Channel {
+        private(set) var connections = 0
+        private(set) var requests = 0
+
+        private final class Peer: Channel {
+            private unowned let target: KeepingTarget
+            private var answers = 0
+
+            init(_ socket: consuming FileDescriptor, _ target: KeepingTarget) {
+                self.target = target
+                super.init(loop: target.loop)
+                open(socket)
+                watch(.readable)
+            }
+
+            override func ready(_ readiness: Readiness) {
+                let buffer = loop.buffers.takeStandard()
+                defer { loop.buffers.release(buffer) }
+                let result = receive(into: buffer, 0, buffer.capacity)
+                guard result.count > 0 else { return result.isBlocked ? () : close() }
+                target.requests += 1
+                answers += 1
+                _ = send(Array(ProberTests.fine.utf8).span)
+                if answers == 3 { close() }
+            }
+        }
+
+        override func ready(_ readiness: Readiness) {
+            while case .accepted(let accepted) = loop.accept(from: self) {
+                connections += 1
+                _ = Peer(FileDescriptor(adopting: accepted.descriptor), self)
+            }
+        }
+    }
+
+    @Test("a connection is kept from probe to probe, and another one made where the target has closed it")
+    func reuse() throws {
+        let loop = EventLoop()
+        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
+        let port = Sockets.localAddress(of: socket.number)!.port
+        let target = KeepingTarget(loop: loop)
+        target.open(socket)
+        target.watch(.readable)
+        let results = run(Self.check(Self.http { $0.reusesConnection = true }), port, count: 9, on: loop)
+        #expect(results.map(\.detail) == Array(repeating: .status(200), count: 9))
+        #expect(target.requests == 9 && target.connections == 3)
+        #expect(loop.buffers.outstanding == 0)
+        target.close()
+    }
+
+    @Test("a kept connection whose target is gone proves nothing; the connection that fails then does")
+    func reuseOfGone() throws {
+        let loop = EventLoop()
+        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
+        let port = Sockets.localAddress(of: socket.number)!.port
+        let target = KeepingTarget(loop: loop)
+        target.open(socket)
+        target.watch(.readable)
+        let prober = Prober(loop: loop)
+        let record = record(Self.check(Self.http { $0.reusesConnection = true }), port, loop)
+        var results: [ProbeResult] = []
+        prober.report = { check, result, now in
+            results.append(result)
+            _ = check.state.probeSucceeded(at: now, random: 0)
+            // Nobody takes new connections from the third probe on; the third still has its connection.
+            if results.count == 2 { target.close() }
+            if results.count == 4 { loop.stop() }
+        }
+        prober.begin(record)
+        loop.run()
+        prober.end(record)
+        #expect(results.prefix(3).map(\.detail) == Array(repeating: .status(200), count: 3))
+        #expect(results.last?.outcome == .failed(.connectionRefused))
+        #expect(prober.running == 0 && loop.buffers.outstanding == 0)
+    }
+
+    private static var mayPing: Bool { (try? PingSocket(.v4)) != nil }
+
+    @Test("pings share a socket; each reply finds its probe", .enabled(if: mayPing, "nothing allows a ping here"))
+    func pings() throws {
+        let loop = EventLoop()
+        let prober = Prober(loop: loop)
+        var ended: [IPAddress: [ProbeResult]] = [:]
+        var check = HealthCheck()
+        (check.kind, check.interval, check.timeout) = (.icmp, .milliseconds(1), Self.timeout)
+        // All of 127.0.0.0/8 is this machine.
+        let addresses = (1...20 as ClosedRange<UInt32>).map { IPAddress(v4: 0x7F00_0100 + $0) }
+        let records = addresses.map { address in
+            CheckRecord(
+                ProbeSpec(.ip(address, port: 1), check, hostHeader: ""),
+                ActiveCheck(policy: ProbePolicy(check), arrival: .withGroup, at: loop.now))
+        }
+        prober.report = { check, result, now in
+            guard case .ip(let address, _) = check.spec.address else { return }
+            ended[address, default: []].append(result)
+            _ = check.state.probeSucceeded(at: now, random: 0)
+            if addresses.allSatisfy({ ended[$0]?.count ?? 0 >= 3 }) { loop.stop() }
+        }
+        for record in records { prober.begin(record) }
+        loop.run()
+        #expect(ended.values.joined().allSatisfy { $0.outcome == .succeeded })
+        #expect(prober.pings.count == 1)
+        for record in records { prober.end(record) }
+        prober.closePings()
+        #expect(prober.running == 0)
     }
 
     @Test("starts are gathered: early by less than 32 ms and a 64th of the interval, by the same amount each time")

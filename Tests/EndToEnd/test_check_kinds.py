@@ -1,6 +1,7 @@
 """Checks that hold a conversation: scripts, databases, mail, nameservers, pings. Each target is taken down and comes back."""
 import contextlib
 import os
+import pathlib
 import pwd
 import shutil
 import socket
@@ -13,12 +14,12 @@ import time
 import pytest
 
 from admin import verb
-from client import get
 from deadline import eventually
 from poise import BINARY
 from real import free_port, program, running
 from settings import configuration, group, listener
-from test_tls_health import becomes
+from test_tls_health import becomes, behind_tls
+from tls import Authority, server_context
 
 FAST = {"interval": "300ms", "edge_interval": "100ms", "timeout": "300ms", "healthy": 1, "unhealthy": 2}
 
@@ -82,7 +83,7 @@ def mariadb(folder, *options):
 
 
 def postgresql(folder, authentication="scram-sha-256"):
-    (tools,) = sorted(p.parent for p in __import__("pathlib").Path("/usr/lib/postgresql").glob("*/bin/postgres"))[-1:]
+    (tools,) = sorted(p.parent for p in pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"))[-1:]
     data = folder / "data"
     user = as_user("postgres", folder)
     (folder / "password").write_text("secret\n")
@@ -315,6 +316,24 @@ def test_bad_company_is_bounded_and_named(start, handler, reason, evidence):
     assert becomes(poise, address, "unhealthy", reason).startswith("step 1: expected 'ready', got")
     server.shutdown()
     server.server_close()
+
+
+def test_a_script_over_tls(start):
+    authority = Authority()
+
+    def status(conn):
+        conn.send(b"READY\r\n")
+        conn.until(b"STATUS\r\n")
+        conn.send(b"workers: 3\r\n")
+
+    script = [{"expect": "READY"}, {"send": "STATUS\r\n"}, {"expect_regex": "^workers: [1-9]"}]
+    check = FAST | {"protocol": "SCRIPT", "tls": True, "script": script}
+    good = start.origin(status, tls=server_context(authority.issue("target.test")))
+    bad = start.origin(status, tls=server_context(Authority("Stranger").issue("target.test")))
+    poise = behind_tls(start, good, bad, authority=authority, check=check)
+    assert "answered" in becomes(poise, good, "healthy")
+    assert "TLS: certificate_unknown_authority" in becomes(poise, bad, "unhealthy", "certificate_unknown_authority")
+    assert "SCRIPT of 3 steps over TLS" in verb("status", poise=poise).stdout
 
 
 # A nameserver.

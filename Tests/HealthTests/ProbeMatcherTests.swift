@@ -1,5 +1,6 @@
 import PoiseHealth
 import PoiseModel
+import PoiseRegex
 import Testing
 
 @Suite("Probe matcher: status and body")
@@ -62,5 +63,40 @@ struct ProbeMatcherTests {
             }
             #expect(verdict == (found ? .succeeded : .failed(.bodyMismatch)))
         }
+    }
+
+    private func matching(_ pattern: String) throws -> ProbeMatcher {
+        ProbeMatcher(HTTPProbe(), pattern: try Pattern(pattern))
+    }
+
+    @Test(
+        "a pattern is found however the body is cut, and only what no further byte undoes is found early",
+        arguments: [
+            ("load: [0-9]+;", "a load: 17; b", true), ("^ok$", "ok", true), ("^ok$", "okay", false), ("b$", "ab", true),
+            ("b$", "abc", false), ("(?s)a.*z", "a\n\nz", true), ("x", "", false), ("^$", "", true),
+        ])
+    func patterns(pattern: String, body: String, found: Bool) throws {
+        let bytes = Array(body.utf8)
+        for cut in 0...bytes.count {
+            var matcher = try matching(pattern)
+            #expect(matcher.status(200) == .undecided)
+            var verdict = matcher.body(Array(bytes[..<cut]).span)
+            if verdict == .undecided { verdict = matcher.body(Array(bytes[cut...]).span) }
+            if verdict == .undecided { verdict = matcher.end() }
+            #expect(verdict == (found ? .succeeded : .failed(.bodyMismatch)), "cut at \(cut)")
+        }
+    }
+
+    @Test("a pattern looks at 64 KiB, and no search of it goes on for ever")
+    func patternBounds() throws {
+        var matcher = try matching("done")
+        var verdict = ProbeMatcher.Verdict.undecided
+        for _ in 0..<65_536 where verdict == .undecided { verdict = matcher.body([0x64].span) }
+        #expect(verdict == .failed(.bodyMismatch))
+        var late = try matching("done")
+        #expect(late.body([UInt8](repeating: 0x64, count: 65_532).span) == .undecided)
+        #expect(late.body(Array("done".utf8).span) == .succeeded)
+        var costly = try matching("^(a+)+$")
+        #expect(costly.body(([UInt8](repeating: 0x61, count: 30_000) + [0x21]).span) == .tooCostly)
     }
 }

@@ -87,7 +87,7 @@ extension Probe {
             sent = send(words.span).count == words.count
         }
         // It reads nothing: then it does not read this either.
-        guard sent else { return over() }
+        if !sent { over() }
     }
 
     private static func reason(_ finding: ScriptFinding) -> TargetReason {
