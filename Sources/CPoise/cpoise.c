@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -26,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -288,6 +290,88 @@ int poise_notify(const char *path, size_t length, const char *message, size_t co
     int64_t sent = result(sendto(descriptor, message, count, MSG_NOSIGNAL, (struct sockaddr *)&storage, size));
     close(descriptor);
     return sent < 0 ? (int)sent : 0;
+}
+
+/* A pipe whose ends are none of the descriptors that a child's standard streams are put on. */
+static int output_pipe(int ends[2]) {
+    if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] > 2) continue;
+        int above = fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+        int code = above < 0 ? -errno : 0;
+        if (above >= 0) {
+            close(ends[i]);
+            ends[i] = above;
+            continue;
+        }
+        close(ends[0]);
+        close(ends[1]);
+        return code;
+    }
+    /* The reading end only: a program's own output blocks, as programs expect. */
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+int poise_spawn(const char *program, char *const *arguments, char *const *environment, int *output, int *exit) {
+    int ends[2];
+    int code = output_pipe(ends);
+    if (code < 0) return code;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    posix_spawn_file_actions_init(&actions);
+    code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+    if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    pid_t process = -1;
+    if (code == 0) {
+        /* Whoever started us may have ignored it: children would vanish before their status is read. */
+        signal(SIGCHLD, SIG_DFL);
+        code = posix_spawn(&process, program, &actions, &attributes, arguments, environment);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    close(ends[1]);
+    int watch = code == 0 ? (int)syscall(SYS_pidfd_open, process, 0) : -1;
+    if (code == 0 && watch < 0) {
+        code = errno;
+        kill(-process, SIGKILL);
+        while (waitpid(process, NULL, 0) < 0 && errno == EINTR) {}
+    }
+    if (code != 0) {
+        close(ends[0]);
+        return -code;
+    }
+    *output = ends[0];
+    *exit = watch;
+    return process;
+}
+int poise_signal_group(int process, int signal) { return (int)result(kill(-process, signal)); }
+static int wait_for(int process, int flags, siginfo_t *info) {
+    int code;
+    memset(info, 0, sizeof *info);
+    do code = (int)result(waitid(P_PID, (id_t)process, info, WEXITED | WNOHANG | flags));
+    while (code == -EINTR);
+    return code < 0 ? code : info->si_pid == 0 ? -EAGAIN : 0;
+}
+int poise_has_ended(int process) {
+    siginfo_t info;
+    return wait_for(process, WNOWAIT, &info) != -EAGAIN;
+}
+int poise_reap(int process, int *signal) {
+    siginfo_t info;
+    int code = wait_for(process, 0, &info);
+    if (code < 0) return code;
+    *signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    return info.si_code == CLD_EXITED ? info.si_status : 0;
 }
 
 int poise_resolve(const char *name, struct poise_address *out, size_t capacity) {

@@ -90,6 +90,15 @@ int64_t poise_thread_cpu(void);
 void poise_name_thread(const char *name);
 int poise_notify(const char *path, size_t length, const char *message, size_t count);
 
+/* Starts a program in a session of its own, with /dev/null as its input, a pipe as its output and its error output, no
+ * other descriptor, no signal blocked or ignored, and the environment given. Both lists end with NULL.
+ * Returns its number. *output: the pipe's reading end, non-blocking; *exit: readable once the program has ended. */
+int poise_spawn(const char *program, char *const *arguments, char *const *environment, int *output, int *exit);
+int poise_signal_group(int process, int signal);
+int poise_has_ended(int process); /* 1: a child that has ended, or none at all; it stays to be reaped */
+/* Takes an ended child away. *signal: what ended it, or 0. Returns its exit status, or -EAGAIN while it runs. */
+int poise_reap(int process, int *signal);
+
 /* getaddrinfo for AF_UNSPEC, SOCK_STREAM. Returns how many addresses were written, or -EAI code. */
 int poise_resolve(const char *name, struct poise_address *out, size_t capacity);
 const char *poise_resolve_error(int code);
