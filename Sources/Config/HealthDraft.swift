@@ -7,6 +7,10 @@ struct HealthDraft: Sendable {
         case tls = "TLS"
         case http = "HTTP"
         case https = "HTTPS"
+        case grpc = "GRPC"
+        case agent = "AGENT"
+        case exec = "EXEC"
+        case file = "FILE"
 
         /// Whether a request is sent.
         var asks: Bool { self == .http || self == .https }
@@ -20,6 +24,10 @@ struct HealthDraft: Sendable {
     var isEdgeSet = false
     var check = HealthCheck()
     var probe = HTTPProbe()
+    var grpc = GRPCProbe()
+    var agent = AgentProbe()
+    var command = CommandProbe()
+    var file = FileProbe()
 
     init() {}
 
@@ -32,8 +40,21 @@ struct HealthDraft: Sendable {
         case .tcp: chosen = .tcp
         case .tls: chosen = .tls
         case .http(let probe): (chosen, self.probe) = (probe.isSecure ? .https : .http, probe)
+        case .grpc(let probe): (chosen, grpc) = (.grpc, probe)
+        case .agent(let probe): (chosen, agent) = (.agent, probe)
+        case .exec(let probe): (chosen, command) = (.exec, probe)
+        case .file(let probe): (chosen, file) = (.file, probe)
         }
         (isTimeoutSet, isEdgeSet) = (true, true)
+    }
+
+    /// Keys that a check of this kind has no use for.
+    var unused: Set<String> {
+        switch chosen {
+        case .agent: ["healthy"]
+        case .file: ["healthy", "unhealthy", "address", "port"]
+        case .tcp, .tls, .http, .https, .grpc, .exec, nil: []
+        }
     }
 
     /// Without a word about it: the least that shows what traffic needs. A certificate that does not hold is no service.
@@ -49,7 +70,18 @@ struct HealthDraft: Sendable {
         case .tls: check.kind = .tls
         case .http: check.kind = .http(probe(isSecure: false))
         case .https: check.kind = .http(probe(isSecure: true))
+        case .grpc:
+            var probe = grpc
+            probe.isSecure = isSecureGroup
+            check.kind = .grpc(probe)
+        case .agent: check.kind = .agent(agent)
+        case .exec: check.kind = .exec(command)
+        case .file: check.kind = .file(file)
         }
+        // What a kind has no use for is not carried along.
+        if !check.kind.countsSuccesses { check.healthyThreshold = HealthCheck().healthyThreshold }
+        if !check.kind.countsFailures { check.unhealthyThreshold = HealthCheck().unhealthyThreshold }
+        if case .file = check.kind { (check.address, check.port) = (nil, nil) }
         if !isTimeoutSet { check.timeout = min(check.timeout, check.interval) }
         if !isEdgeSet { check.edgeInterval = min(check.edgeInterval, check.interval) }
         return check

@@ -21,8 +21,8 @@ enum LaterFeatures {
         "cookie_hash": "{ type: hash, key: cookie:NAME }", "query_hash": "{ type: hash, key: query:NAME }",
     ]
     static let healthCheckProtocols = [
-        "HTTP2", "GRPC", "UDP", "ICMP", "PING", "DNS", "EXEC", "SMTP", "REDIS", "MYSQL", "PGSQL",
-        "LDAP", "AGENT",
+        "HTTP2", "UDP", "ICMP", "PING", "DNS", "SMTP", "REDIS", "MYSQL", "PGSQL",
+        "LDAP",
     ]
 
     static let top: Set<String> = [
@@ -62,7 +62,7 @@ enum LaterFeatures {
         "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
     ]
-    static let healthCheck: Set<String> = ["tls", "exec", "send", "expect", "agent", "grpc_service", "database"]
+    static let healthCheck: Set<String> = ["tls", "send", "expect", "database"]
     static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.

@@ -4,6 +4,7 @@ import PoiseLoop
 import PoiseModel
 import PoisePlatform
 import PoiseProxy
+import PoiseTelemetry
 
 /// What the admin API may see and do. Values are copies of this moment.
 extension Daemon {
@@ -144,6 +145,8 @@ public struct TargetStatus: Sendable {
     public var isBackup: Bool
     /// In the order of the group's settings; empty without active checks.
     public var checks: [CheckStatus]
+    /// What its agent says of weight and limit; `nil` without an agent.
+    public var agent: AgentFacts?
     public var ejectedUntil: MonotonicTime?
     /// Flows that are left at this time are cut; `nil` unless draining.
     public var drainsUntil: MonotonicTime?
@@ -163,6 +166,7 @@ public struct TargetStatus: Sendable {
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         checks = record.checks.map { CheckStatus($0) }
+        agent = AgentFacts(record)
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
     }
 }

@@ -20,6 +20,8 @@ public final class Daemon {
     let prober: Prober
     let engine: HealthEngine
     let names: NameResolver
+    /// For hooks and checks that are programs.
+    public let commands: CommandRunner
     let shelf = CertificateShelf()
     /// Warns of certificates before they end.
     var expiry = ExpiryWatch()
@@ -73,7 +75,8 @@ public final class Daemon {
         descriptors = ProcessLimits.raiseDescriptorLimit()
         let probesMax = Self.probesMax(descriptors)
         let workers = self.workers
-        let prober = Prober(loop: loop, runningMax: probesMax)
+        commands = CommandRunner(loop: loop)
+        let prober = Prober(loop: loop, runningMax: probesMax, commands: commands)
         let relay = HealthRelay()
         (self.loop, self.prober, self.log) = (loop, prober, log)
         startedAt = loop.now
@@ -168,6 +171,8 @@ public final class Daemon {
         let summary = try await apply(proposal, by: "start")
         try await beforeDroppingRights?()
         try become(process.user, proposal.origins)
+        // Not before: a command must not have the rights of the start.
+        commands.open()
         ticker.set(loop.now + engine.tickInterval)
         watchCertificates()
         return String(summary.warnings.dropFirst(proposal.warnings.count).dropLast())

@@ -95,12 +95,13 @@ public struct Overview: Sendable {
         public var transitions: Int
         /// What its last probe saw; `nil` before the first one, and without an active check.
         public var lastProbe: String?
+        public var agent: AgentFacts?
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil
+            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil, agent: AgentFacts? = nil
         ) {
-            self.lastProbe = lastProbe
+            (self.lastProbe, self.agent) = (lastProbe, agent)
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
             self.transitions = transitions

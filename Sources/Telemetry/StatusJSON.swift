@@ -226,6 +226,8 @@ public struct StatusJSON: Sendable {
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
         json.member("health_transitions", facts.transitions)
+        json.key("agent")
+        if let agent = facts.agent { agent.write(to: &json) } else { json.null() }
         guard let counters = facts.counters else {
             json.endObject()
             return json.sink

@@ -50,6 +50,7 @@ GROUP = {
     "targets": "targets",
     "algorithm": "algorithm",
     "health_check": "health_check",
+    "health_checks": "health_checks",
     "passive": "passive_checks",
     "fail_open": "fail_open",
     "sorry": "sorry_response",

@@ -59,7 +59,7 @@ public final class DaemonAdmin: AdminSource {
                         label: target.label, counters: target.compiled?.counters, isBackup: target.isBackup,
                         state: target.status.state, reason: target.status.reason, age: now - target.status.since,
                         weight: target.weight, transitions: target.transitions,
-                        lastProbe: target.lastProbe)
+                        lastProbe: target.lastProbe, agent: target.agent)
                 })
         }
         return Overview(process: process, listeners: listeners, groups: groups)

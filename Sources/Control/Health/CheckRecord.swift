@@ -8,17 +8,19 @@ struct ProbeSpec: Equatable {
     /// With the check's own port, where it has one.
     let address: SocketAddress
     let check: HealthCheck
-    /// `Host` of an HTTP probe; empty for TCP and TLS.
+    /// `Host` of a request; empty of checks that send none.
     let host: String
     /// There where the check goes over TLS.
     let tls: ProbeTLS?
     /// A request is sent, and over HTTP/2: by prior knowledge, or where TLS agrees to it.
     let usesHTTP2: Bool
+    /// Of a check whose texts name the target; `nil` for the others, so that groups share them.
+    let subject: ProbeSubject?
 
     init(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         self.init(
             target.address, check, hostHeader: target.hostHeader, tls: ProbeTLS(check.kind, of: target, in: group),
-            version: group.settings.version)
+            version: group.settings.version, subject: ProbeSubject(check, of: target, in: group))
     }
 
     /// - Parameters:
@@ -26,15 +28,17 @@ struct ProbeSpec: Equatable {
     ///   - version: of the group, for checks that send a request.
     init(
         _ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil,
-        version: TargetGroup.HTTPVersion = .http1
+        version: TargetGroup.HTTPVersion = .http1, subject: ProbeSubject? = nil
     ) {
-        (self.check, self.tls) = (check, tls)
+        (self.check, self.tls, self.subject) = (check, tls, subject)
         switch address {
         case .ip(let ip, let port): self.address = .ip(check.address ?? ip, port: check.port ?? port)
         case .unix: self.address = address
         }
         switch check.kind {
-        case .tcp, .tls: (host, usesHTTP2) = ("", false)
+        case .tcp, .tls, .agent, .exec, .file: (host, usesHTTP2) = ("", false)
+        // gRPC is HTTP/2, in groups of version http1 too.
+        case .grpc: (host, usesHTTP2) = (hostHeader, true)
         case .http(let probe): (host, usesHTTP2) = (probe.host ?? hostHeader, version == .http2)
         }
     }
@@ -46,6 +50,8 @@ final class CheckRecord {
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// Of a check that asks an agent.
+    var agent = AgentWord()
     /// Whether the prober has it.
     var isRunning = false
     /// The prober's own object.

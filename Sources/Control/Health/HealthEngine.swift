@@ -115,6 +115,7 @@ final class HealthEngine {
             if policyChanged { known.passive.policyChanged(to: settings.passive) }
             if settings.slowStart.count <= 0 { known.rampsSince = nil }
             recheck(known, at: now)
+            heedAgents(of: known, at: now)
             return known
         }
         for target in before where target.compiled.map({ old[$0.address] === target }) == true {
@@ -130,6 +131,7 @@ final class HealthEngine {
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: Self.verdict(of: own, in: group), at: now))
         checks.use(own, by: record)
+        heedAgents(of: record, at: now)
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
         return record
     }
@@ -318,7 +320,7 @@ final class HealthEngine {
         tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
     }
 
-    private func markDirty(_ group: GroupRecord) {
+    func markDirty(_ group: GroupRecord) {
         guard !group.isDirty else { return }
         group.isDirty = true
         dirty.append(group)

@@ -1,13 +1,16 @@
 import PoiseHTTP
+import PoiseHealth
 import PoiseModel
 import PoisePlatform
 import PoiseTLS
 
-/// What one probe found out. Numbers only: text is made when somebody looks.
+/// What one probe found out. Numbers where numbers say it: text is made when somebody looks.
 public struct ProbeResult: Sendable, Equatable {
     public enum Outcome: Sendable, Equatable {
         case succeeded
         case failed(TargetReason)
+        /// Nobody who had to say something said it: proves nothing.
+        case learntNothing
         /// Not tried, for reasons of our own (no descriptor, no port left): proves nothing.
         case abandoned
     }
@@ -39,6 +42,13 @@ public struct ProbeResult: Sendable, Equatable {
         case streamReset(HTTP2ErrorCode)
         /// The target takes no requests on this connection.
         case goAway(HTTP2ErrorCode)
+        /// A line of an agent.
+        case agent(AgentReport)
+        /// An agent's line has no end within the bound, in bytes.
+        case endlessLine(Int)
+        case grpc(GRPCAnswer)
+        case command(CommandResult.End, timeout: Nanoseconds, line: String)
+        case file(path: String, FileState)
     }
 
     public var outcome: Outcome
@@ -73,6 +83,11 @@ public struct ProbeResult: Sendable, Equatable {
         case .http2(let fault): "HTTP/2: \(fault.name)"
         case .streamReset(let code): "HTTP/2: the target reset the stream: \(code.name)"
         case .goAway(let code): "HTTP/2: the target sent GOAWAY: \(code.name)"
+        case .agent(let report): Self.text(report)
+        case .endlessLine(let limit): "the agent's line is longer than \(limit) bytes"
+        case .grpc(let answer): answer.text
+        case .command(let end, let timeout, let line): Self.text(end, timeout, line)
+        case .file(let path, let state): "\(path) \(state.text)"
         }
     }
 }

@@ -17,7 +17,8 @@ struct ProbeTLS: Equatable {
     /// - Returns: `nil` for a check in plain text.
     init?(_ kind: HealthCheck.Kind, of target: CompiledTarget, in group: CompiledGroup) {
         guard kind.isSecure, let context = group.tls, let name = target.tlsName else { return nil }
-        self.init(context, name, offer: group.settings.version == .http2 ? .http2 : .http11)
+        let isCall = if case .grpc = kind { true } else { false }
+        self.init(context, name, offer: isCall || group.settings.version == .http2 ? .http2 : .http11)
     }
 
     var peer: TLSPeer { name.peer(offers: [offer]) }

@@ -18,6 +18,8 @@ final class TargetRecord {
     var drain = DrainMachine()
     /// In the order of the group's settings.
     var checks: [CheckRecord] = []
+    /// What all its agents say together; `nil` without one.
+    var agentWord: AgentWord?
     /// Targets of groups that go by the health of this one's group.
     var followers: [TargetRecord] = []
     var history = HistoryRing()
@@ -25,6 +27,8 @@ final class TargetRecord {
     var transitions = 0
     /// Set by an operator; lasts until it is cleared or the target goes.
     var operatorWeight: Int?
+    /// What its agent said last.
+    var agent: AgentWeight?
     /// Slow start counts from here; `nil` when there is none (any more).
     var rampsSince: MonotonicTime?
     /// What the counters said when they were last looked at.
@@ -42,8 +46,11 @@ final class TargetRecord {
     }
 
     var isBackup: Bool { compiled?.settings.isBackup ?? false }
-    /// Configured, or an operator's: 0...65,536.
-    var fullWeight: Int { EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0) }
+    /// Configured, or an operator's, as its agent will have it: 0...65,536.
+    var fullWeight: Int {
+        let weight = EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0)
+        return agent?.applied(to: weight) ?? weight
+    }
     var isUsable: Bool { fullWeight > 0 && health.isUsable }
     var flows: Int { max(0, compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) }
     var isDraining: Bool { drain.deadline != nil }

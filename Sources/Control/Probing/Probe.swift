@@ -20,7 +20,7 @@ import PoiseTLS
 ///
 /// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
-final class Probe: Channel {
+final class Probe: Channel, ProbeRunner {
     private enum Phase { case waiting, queued, connecting, shaking, asking, reading, ending }
 
     private let prober: Prober
@@ -28,6 +28,8 @@ final class Probe: Channel {
     private let request: [UInt8]
     private let matcher: ProbeMatcher?
     private let method: String
+    /// Behind the head of the request.
+    private let content: [UInt8]
     private var phase = Phase.waiting
     private var sent = 0
     private var answer: ProbeAnswer?
@@ -49,10 +51,14 @@ final class Probe: Channel {
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
         switch check.spec.check.kind {
-        case .tcp, .tls: (request, matcher, method) = ([], nil, "")
+        case .tcp, .tls: (request, content, matcher, method) = ([], [], nil, "")
         case .http(let probe):
             request = ProbeRequest.bytes(probe, host: check.spec.host)
-            (matcher, method) = (ProbeMatcher(probe), probe.method)
+            (content, matcher, method) = ([], ProbeMatcher(probe), probe.method)
+        case .grpc(let probe):
+            request = ProbeRequest.grpc(host: check.spec.host, timeout: check.spec.check.timeout)
+            (content, matcher, method) = (GRPCAnswer.request(service: probe.service), ProbeMatcher(HTTPProbe()), "POST")
+        case .agent, .exec, .file: preconditionFailure("others make these probes")
         }
         super.init(loop: prober.loop)
     }
@@ -167,7 +173,7 @@ final class Probe: Channel {
 
     private func ask() {
         if check.spec.usesHTTP2, stream == nil {
-            stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
+            stream = ProbeStream(request, content: content, isHTTPS: session != nil, workspace: prober.http2)
         }
         switch flush() {
         case .blocked: return
@@ -231,8 +237,7 @@ final class Probe: Channel {
             if let stream, stream.output.count - sent > ProbeStream.outputBytesMax { return }
             let buffer = self.buffer ?? loop.buffers.takeStandard()
             self.buffer = buffer
-            let answer = self.answer ?? prober.takeAnswer(matcher!, method: method)
-            self.answer = answer
+            let answer = self.answer ?? takeAnswer()
             let room = buffer.capacity - filled
             let result =
                 session?.receive(self, into: buffer, filled, buffer.capacity)
@@ -258,6 +263,13 @@ final class Probe: Channel {
             // A short read has drained the socket; the next event tells of more.
             if session.map({ !$0.mayHaveMore }) ?? (result.count < room), !peerClosed { return }
         }
+    }
+
+    private func takeAnswer() -> ProbeAnswer {
+        let answer = prober.takeAnswer(matcher!, method: method)
+        if case .grpc(let probe) = check.spec.check.kind { answer.expect(codes: probe.codes) }
+        self.answer = answer
+        return answer
     }
 
     /// What came, or the end.

@@ -12,4 +12,14 @@ enum ProbeRequest {
         for field in probe.headers { text += "\(field.name): \(field.value)\r\n" }
         return Array("\(text)\r\n".utf8)
     }
+
+    /// The head of a call of `grpc.health.v1.Health/Check`.
+    static func grpc(host: String, timeout: Nanoseconds) -> [UInt8] {
+        let lines = [
+            "POST /grpc.health.v1.Health/Check HTTP/1.1", "Host: \(host)", "TE: trailers",
+            "Content-Type: application/grpc", "grpc-timeout: \(min(99_999_999, timeout.milliseconds))m",
+            "User-Agent: Poise-HealthChecker/1",
+        ]
+        return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    }
 }

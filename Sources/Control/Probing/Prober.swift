@@ -10,7 +10,7 @@ final class Prober: Probing {
     /// Probes under way at once; the others wait for a place, first come first served.
     private let runningMax: Int
     private(set) var running = 0
-    private var queue: [Probe] = []
+    private var queue: [any ProbeRunner] = []
     private var queueHead = 0
     private var isStarting = false
     private var idleAnswers: [ProbeAnswer] = []
@@ -18,22 +18,39 @@ final class Prober: Probing {
     private(set) lazy var engine = TLSEngine(loop: loop)
     /// What the connections of all probes over HTTP/2 share, about 40 KiB; made with the first of them.
     private(set) lazy var http2 = RawCell(HTTP2Workspace())
+    private(set) lazy var files = FileDesk(loop: loop)
+    /// Runs the programs of checks.
+    let commands: CommandRunner
     /// Takes the results.
     var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
 
-    /// - Parameter runningMax: descriptors that probes may use.
-    init(loop: EventLoop, runningMax: Int = 512) { (self.loop, self.runningMax) = (loop, max(1, runningMax)) }
-
-    func begin(_ check: CheckRecord) {
-        let probe = Probe(check, prober: self)
-        check.runner = probe
-        probe.schedule()
+    /// - Parameters:
+    ///   - runningMax: descriptors that probes may use.
+    ///   - commands: runs the programs of checks; shared with whoever else runs some.
+    init(loop: EventLoop, runningMax: Int = 512, commands: CommandRunner? = nil) {
+        (self.loop, self.runningMax) = (loop, max(1, runningMax))
+        self.commands = commands ?? CommandRunner(loop: loop)
     }
 
-    func hurry(_ check: CheckRecord) { (check.runner as? Probe)?.hurry() }
+    func begin(_ check: CheckRecord) {
+        let runner = runner(of: check)
+        check.runner = runner
+        runner.schedule()
+    }
+
+    private func runner(of check: CheckRecord) -> any ProbeRunner {
+        switch check.spec.check.kind {
+        case .tcp, .tls, .http, .grpc: Probe(check, prober: self)
+        case .agent: AgentRunner(check, prober: self)
+        case .exec: ExecRunner(check, prober: self)
+        case .file: FileRunner(check, prober: self)
+        }
+    }
+
+    func hurry(_ check: CheckRecord) { (check.runner as? any ProbeRunner)?.hurry() }
 
     func end(_ check: CheckRecord) {
-        (check.runner as? Probe)?.stop()
+        (check.runner as? any ProbeRunner)?.stop()
         check.runner = nil
         // A probe that was under way has no result: whoever takes the check up again begins with a new one.
         if check.state.nextProbe == nil { check.state.probeAbandoned(at: loop.now) }
@@ -54,7 +71,7 @@ final class Prober: Probing {
     /// 64 of 10,000 checks every 5 s: what they send is no burst, and control is at it for 4 ms.
     private static var gatheredMax: Nanoseconds { .milliseconds(32) }
 
-    func due(_ probe: Probe) {
+    func due(_ probe: any ProbeRunner) {
         probe.enqueue()
         queue.append(probe)
         startQueued()
