@@ -145,6 +145,7 @@ let package = Package(
             [
                 "PoiseModel", "PoiseBalancing", "PoiseHealth", "PoiseHTTP", "PoisePlatform", "PoiseLoop", "PoiseLive",
                 "PoiseTLS", "PoiseHTTPService", "PoiseProxy", "PoiseConfig", "PoiseControl", "PoiseLoopSupport",
+                "PoiseSimulation",
             ]),
         tests(
             "Telemetry",

@@ -46,6 +46,9 @@ struct CanonicalWriter {
                 writer.write(group, at: "target_groups[\(index)]")
             }
         }
+        section(0, "notify") { writer in
+            for (index, hook) in configuration.notify.enumerated() { writer.write(hook, at: "notify[\(index)]") }
+        }
     }
 
     // MARK: - Listeners

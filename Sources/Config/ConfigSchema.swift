@@ -24,6 +24,7 @@ public enum ConfigSchema {
                     ("listeners", described(ObjectKeys.top, "listeners", list("listener"))),
                     ("rule_sets", described(ObjectKeys.top, "rule_sets", list("rule_set"))),
                     ("target_groups", described(ObjectKeys.top, "target_groups", list("target_group"))),
+                    ("notify", described(ObjectKeys.top, "notify", list("notify"))),
                     ("include", described(ObjectKeys.top, "include", oneOrList(scalar))),
                 ])
             ),
@@ -174,6 +175,7 @@ public enum ConfigSchema {
             ),
             ("redirect", object(SettingsTable.redirect, Redirect())),
             ("fixed_response", object(SettingsTable.fixedResponse, FixedResponse(status: 200), required: ["status"])),
+            ("notify", object(SettingsTable.notify, NotifyHook(), required: ["on"])),
         ]
     }
 

@@ -28,10 +28,10 @@ enum LaterFeatures {
     static let top: Set<String> = [
         "certificates", "discovery", "dns", "vrrp", "failover", "scaling", "cluster", "store", "acme", "geoip",
         "waf",
-        "hooks", "traces", "nameserver",
+        "traces", "nameserver",
     ]
     static let process: Set<String> = ["cpu_affinity", "chroot", "upgrade"]
-    static let logs: Set<String> = ["error", "traces", "syslog", "health"]
+    static let logs: Set<String> = ["error", "traces", "syslog"]
     static let listener: Set<String> = [
         "mutual_authentication", "http3", "compression", "cache", "rate_limit", "transforms", "stickiness", "headers",
         "waf",
@@ -60,7 +60,7 @@ enum LaterFeatures {
         "stickiness", "discovery", "scaling", "anomaly_mitigation",
         "cross_zone",
         "preserve_client_ip", "proxy_protocol", "connection_termination", "zones", "cache", "port",
-        "target_type", "hedging", "mirror", "panic_threshold", "min_healthy",
+        "target_type", "hedging", "mirror", "panic_threshold",
     ]
     static let healthCheck: Set<String> = ["tls", "send", "expect", "database"]
     static let target: Set<String> = ["zone", "max_connections", "name", "tls", "slow_start"]
@@ -89,5 +89,5 @@ enum LaterFeatures {
         "key": "certificate.key", "verify_name": "name", "ciphers": "policy", "min_version": "policy",
     ]
     static let targetElsewhere = ["priority": "tier"]
-    static let topElsewhere = ["tls": "listeners[].tls"]
+    static let topElsewhere = ["tls": "listeners[].tls"].merging(notifyElsewhere) { $1 }
 }

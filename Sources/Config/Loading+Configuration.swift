@@ -32,6 +32,7 @@ extension Loading {
         readRuleSets()
         readFronts(into: &configuration)
         configuration.targetGroups += inPlaceGroups
+        configuration.notify = parts.notify.enumerated().map { readHook($1, at: "notify[\($0)]") }
         check(configuration)
         return configuration
     }

@@ -10,6 +10,7 @@ struct FileParts {
     var listeners: [YAMLNode] = []
     var ruleSets: [YAMLNode] = []
     var targetGroups: [YAMLNode] = []
+    var notify: [YAMLNode] = []
 }
 
 extension Loading {
@@ -97,6 +98,7 @@ extension Loading {
         gather(section, "listeners", "listeners", into: \.listeners)
         gather(section, "rule_sets", "rule sets", into: \.ruleSets)
         gather(section, "target_groups", "target groups", into: \.targetGroups)
+        gather(section, "notify", "hooks", into: \.notify)
         if let include = section["include"] {
             readIncludes(include, at: "include", from: path, below: below + [FilePath.normalised(path)])
         }

@@ -52,6 +52,21 @@ extension Loading {
     }
 }
 
+extension Loading {
+    /// Programs of checks that are not there, or that nobody may run: found out before a target is down for it.
+    func checkPrograms(of configuration: Configuration, _ reader: any FileReader) {
+        for (path, command) in configuration.checkCommands {
+            let program = "\(path)[0]"
+            guard !isRefused(program), !isRefused(path), let range = places[program] ?? places[path],
+                let problem = reader.programProblem(path: command[0])
+            else { continue }
+            error(
+                .unreadable, at: range, path: program, "the program cannot be run: \(problem)",
+                fix: "install it, or write the path of one that is there and executable")
+        }
+    }
+}
+
 extension CanonicalWriter {
     mutating func writeProbe(
         _ draft: HealthDraft, _ base: HealthDraft, _ path: String, _ indent: Int, listsToo: Bool

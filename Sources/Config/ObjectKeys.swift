@@ -25,6 +25,7 @@ enum ObjectKeys {
         .init("listeners", "list", "Listeners of the load balancer `default`."),
         .init("rule_sets", "list", "Rules that several listeners share."),
         .init("target_groups", "list", "Targets, and how one is chosen."),
+        .init("notify", "list", "Whom to tell when targets and groups go down and come back."),
         .init("include", "path or list of paths", "Further files, relative to this one; they add to the lists."),
     ]
 

@@ -40,6 +40,7 @@ public enum SettingsDocument {
         page += rows(SettingsTable.healthChecks, HealthChecks())
         page += rows(SettingsTable.healthChecksPart, HealthChecks.Part(HealthCheck()))
         page += settings("passive_checks", SettingsTable.passiveChecks, PassiveChecks())
+        page += settings("notify[]", SettingsTable.notify, NotifyHook(), required: ["on"])
         return page
     }
 

@@ -72,6 +72,7 @@ extension SettingsTable {
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
                 "Whether all targets are tried when none is usable and nothing else can answer."),
+            minHealthy,
             .init(
                 keys: ["host_header"], type: .text(form: "keep, target or a host name"), unset: nil,
                 attribute: "routing.http.preserve_host_header.enabled",

@@ -21,6 +21,13 @@ enum SettingsTable {
             .integer(
                 "limits", "max_connections", at: \.maxConnections, in: 1...10_000_000, unset: "auto",
                 "Client connections over all listeners; auto is the descriptor limit less a reserve."),
+            .integer(
+                "limits", "max_commands", at: \.commandsMax, in: 1...1024,
+                "Programs of `notify` and of checks that run at once; the others wait their turn."),
+            .boolean(
+                "admin", "allow_commands", at: \.allowsCommandsByAdmin,
+                "Whether `poise apply` may bring commands that this file does not have. Only the file with which Poise "
+                    + "was started, or that HUP reads, can allow it."),
             .text(
                 "admin", "socket", at: \.adminSocket, form: "an absolute path", unset: "auto",
                 "Where poise status and its siblings connect; auto is /run/poise/admin.sock for root and "
@@ -76,6 +83,14 @@ enum SettingsTable {
                             fix: "use \(above / 2) or \(above)")
                     }
                     root.accessRingRecords = number
+                }),
+            .init(
+                keys: ["health"], type: .text(form: "stdout, stderr, off or a path"), unset: nil,
+                attribute: "health_check_logs.s3.enabled",
+                summary: "Where a line of JSON per change of health goes; the operational log has these changes too.",
+                get: { .text(TextForm.destination($0.health)) },
+                set: { (root: inout LogSettings, value: SettingValue?) throws(ConfigError) in
+                    if case .text(let text)? = value { root.health = try TextForm.destination(text) }
                 }),
         ])
 

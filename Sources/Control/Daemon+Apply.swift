@@ -21,6 +21,7 @@ extension Daemon {
         } catch {
             throw ApplyRefusal(.invalid, error.render())
         }
+        try refuseForeignCommands(proposal)
         return try await apply(proposal, by: name)
     }
 
@@ -63,6 +64,9 @@ extension Daemon {
         commit(snapshot, builder, plan, sockets, new)
         adopt(certificates, for: new)
         (configuration, origins) = (new, proposal.origins)
+        commands.runningMax = new.process.commandsMax
+        webhooks.forgetContexts()
+        hub.adopt(new)
         names.keepOnly(Self.names(in: new))
         summary.flowsDraining = engine.leaving.reduce(0) { $0 + $1.flows }
         // Who applied may send a request now and must find what was applied.
@@ -121,6 +125,7 @@ extension Daemon {
             ("logs.access.destination", old.logs.access != new.logs.access),
             ("logs.access.format", old.logs.accessFormat != new.logs.accessFormat),
             ("logs.access.ring_records", old.logs.accessRingRecords != new.logs.accessRingRecords),
+            ("logs.health", old.logs.health != new.logs.health),
         ]
         return changes.filter(\.1).map { key, _ in
             // Without the values: they may come from `${}`.
@@ -159,6 +164,11 @@ extension Daemon {
             for case .name(let name, _) in group.targets.map(\.address) {
                 names[name] = min(names[name] ?? .unlimited, group.resolveInterval)
             }
+        }
+        // What a hook's name resolves to concerns no snapshot.
+        for hook in configuration.notify {
+            guard let url = hook.webhook, url.address == nil else { continue }
+            names[url.host] = min(names[url.host] ?? .unlimited, .seconds(30))
         }
         return names
     }

@@ -60,6 +60,8 @@ extension Daemon {
         ticker.end()
         watcher.end()
         for timer in endings { timer.end() }
+        hub.stop()
+        commands.stop()
         workers.stop()
         for socket in bound.values.joined() {
             socket.closeSpare()

@@ -45,7 +45,7 @@ extension Daemon {
     /// The last states of a target, oldest first; `nil` for one that is not there.
     public func history(ofTarget target: String, inGroup group: String) -> [TargetHealth.Status]? {
         guard let history = engine.target(target, in: group)?.history else { return nil }
-        return (0..<history.count).map { history[$0] }
+        return (0..<history.count).map { history[$0].status }
     }
 
     /// What each worker says about itself.

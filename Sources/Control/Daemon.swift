@@ -22,6 +22,12 @@ public final class Daemon {
     let names: NameResolver
     /// For hooks and checks that are programs.
     public let commands: CommandRunner
+    let hub: NotifyHub
+    let webhooks: WebhookSender
+    /// Takes every change of health; `nil` with the health log off.
+    public var healthLog: HealthLog?
+    /// What a file on this machine's disk says of commands; see ``CommandAuthority``.
+    public internal(set) var commandAuthority = CommandAuthority()
     let shelf = CertificateShelf()
     /// Warns of certificates before they end.
     var expiry = ExpiryWatch()
@@ -66,10 +72,11 @@ public final class Daemon {
     ///   - log: takes operational messages.
     ///   - lookup: resolves a name, blocking, on a thread of its own.
     ///   - certificateInterval: how often the files of certificates are looked at.
+    ///   - version: what webhooks are told of Poise.
     public init(
         log: @escaping (OperationalEvent) -> Void,
         lookup: @escaping @Sendable (String) -> Resolver.Answer = { Resolver.addresses(of: $0) },
-        certificateInterval: Nanoseconds = .seconds(5)
+        certificateInterval: Nanoseconds = .seconds(5), version: String = "test"
     ) {
         let loop = ControlActor.loop
         descriptors = ProcessLimits.raiseDescriptorLimit()
@@ -83,14 +90,20 @@ public final class Daemon {
         live = LiveObjects(workers: 1)
         limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
         names = NameResolver(loop: loop, lookup: lookup)
+        let names = self.names
+        webhooks = WebhookSender(loop: loop, version: version) { names.entries[$0]?.addresses ?? [] }
         ticker = LoopTimer(loop: loop)
         (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)
         // For the phases of checks, which are no secret.
         var generator = RandomSequence(seed: SystemRandom.word)
         engine = HealthEngine(
             prober: prober, random: { generator.next() }, order: { workers.post($0) }, observe: { relay.hold($0) })
-        relay.observe = { [unowned self] in observed($0) }
         let engine = self.engine
+        hub = NotifyHub(
+            tools: .init(
+                loop: loop, runner: commands, webhooks: webhooks, random: { generator.next() }, log: log),
+            group: { engine.groups[$0] })
+        relay.observe = { [unowned self] in observed($0) }
         prober.report = { check, result, now in engine.probeEnded(check, result, at: now) }
         loop.endOfWakeUp = {
             engine.flush(at: loop.now)
@@ -171,6 +184,7 @@ public final class Daemon {
         let summary = try await apply(proposal, by: "start")
         try await beforeDroppingRights?()
         try become(process.user, proposal.origins)
+        commandAuthority = CommandAuthority(proposal.configuration)
         // Not before: a command must not have the rights of the start.
         commands.open()
         ticker.set(loop.now + engine.tickInterval)
@@ -199,7 +213,19 @@ public final class Daemon {
 
     private func observed(_ event: HealthEvent) {
         healthObserver?(event)
+        healthLog?.write(event)
+        hub.observed(event)
         switch event {
+        case .minimum(let group, let isMet):
+            let record = engine.groups[group]
+            log(
+                OperationalEvent(
+                    isMet ? .info : .warning,
+                    isMet ? "enough targets are usable again" : "fewer targets are usable than min_healthy",
+                    [
+                        ("group", group), ("usable", "\(record?.targets.count { $0.isUsable } ?? 0)"),
+                        ("minimum", record?.minimum.map { "\($0)" } ?? "none"),
+                    ]))
         case .transition(let change):
             let isBad = change.to.state == .unhealthy
             var fields = [

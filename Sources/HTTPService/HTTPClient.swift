@@ -2,6 +2,7 @@ import PoiseHTTP
 import PoiseLoop
 import PoiseModel
 import PoisePlatform
+import PoiseTLS
 
 /// What a server answered.
 public struct HTTPClientResponse: Sendable, Equatable {
@@ -14,12 +15,28 @@ public struct HTTPClientResponse: Sendable, Equatable {
 /// One request at a time over a new connection, for control: hooks, discovery, the command line. On a loop with an
 /// executor; probes by the thousand have a machine of their own in the room Control.
 public struct HTTPClient {
+    /// How a server proves who it is.
+    public struct Security {
+        public let context: TLSClientContext
+        public let peer: TLSPeer
+        /// Of the loop.
+        public let engine: TLSEngine
+
+        public init(context: TLSClientContext, peer: TLSPeer, engine: TLSEngine) {
+            (self.context, self.peer, self.engine) = (context, peer, engine)
+        }
+    }
+
     private let loop: EventLoop
     private let trusts: ((_ userID: Int) -> Bool)?
+    private let security: Security?
 
-    /// - Parameter trusts: asked, before a byte is sent over a unix socket, whether the user who listens there is one to
-    ///   talk to.
-    public init(loop: EventLoop, trusts: ((_ userID: Int) -> Bool)? = nil) { (self.loop, self.trusts) = (loop, trusts) }
+    /// - Parameters:
+    ///   - security: makes it HTTPS; `nil` is plain text.
+    ///   - trusts: asked, before a byte is sent over a unix socket, whether the user who listens there is one to talk to.
+    public init(loop: EventLoop, security: Security? = nil, trusts: ((_ userID: Int) -> Bool)? = nil) {
+        (self.loop, self.security, self.trusts) = (loop, security, trusts)
+    }
 
     /// Sends `request` and takes the whole answer.
     ///
@@ -48,11 +65,17 @@ public struct HTTPClient {
         _ take: (Span<UInt8>) -> Bool
     ) async throws(HTTPClientFailure) -> HTTPClientResponse {
         guard let bytes = request.serialised() else { throw .badRequest }
-        let socket: AsyncSocket
-        do { socket = try await AsyncSocket.connect(to: address, loop: loop, deadline: deadline) } catch {
+        let socket: SecureSocket
+        do {
+            let plain = try await AsyncSocket.connect(to: address, loop: loop, deadline: deadline)
+            socket = SecureSocket(client: plain, security: security)
+        } catch {
             throw HTTPClientFailure(error, in: .connecting)
         }
         defer { socket.close() }
+        guard case .ready = await socket.greet(deadline: deadline) else {
+            throw socket.tlsFailure.map { .tls($0) } ?? .timeout(.connecting)
+        }
         if let trusts, let userID = socket.peerUserID, !trusts(userID) { throw .untrusted(userID: userID) }
         // A server may answer and close before it has read everything: what it said counts, not the failed send.
         var sendFailure: HTTPClientFailure?
@@ -66,7 +89,7 @@ public struct HTTPClient {
     }
 
     private func receive(
-        from socket: AsyncSocket, method: HTTPMethod, deadline: MonotonicTime, _ take: (Span<UInt8>) -> Bool
+        from socket: SecureSocket, method: HTTPMethod, deadline: MonotonicTime, _ take: (Span<UInt8>) -> Bool
     ) async throws(HTTPClientFailure) -> HTTPClientResponse {
         let owned = OwnedBuffer(from: loop.buffers)
         let buffer = owned.buffer

@@ -1,4 +1,5 @@
 import PoiseHTTP
+import PoiseTLS
 
 /// A request that a client or a probe sends; it always asks for the connection to be closed afterwards.
 public struct HTTPClientRequest: Sendable, Equatable {
@@ -52,6 +53,8 @@ public enum HTTPClientPhase: String, Sendable, Hashable {
 public enum HTTPClientFailure: Error, Sendable, Hashable {
     /// connect(2) said no: ECONNREFUSED, EHOSTUNREACH, ENOENT for a unix socket, …
     case connect(SystemErrorCode)
+    /// No TLS: the server did not prove who it is, or speaks none.
+    case tls(TLSFailure)
     /// The user who listens at a unix socket is not one to talk to.
     case untrusted(userID: Int)
     case timeout(HTTPClientPhase)

@@ -36,9 +36,9 @@ public actor HTTPServer {
     private let settings: Settings
     private let handler: Handler
     /// Made with the first connection: on the loop.
-    private lazy var security: LoopBound<ServerSocket.Security>? = settings.tls.map {
+    private lazy var security: LoopBound<SecureSocket.Security>? = settings.tls.map {
         let engine = TLSEngine(loop: executor.loop)
-        return LoopBound(ServerSocket.Security(context: $0, engine: engine), on: executor.loop)
+        return LoopBound(SecureSocket.Security(context: $0, engine: engine), on: executor.loop)
     }
     private var listening: [Listening] = []
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]

@@ -11,7 +11,7 @@ actor HTTPServerConnection {
     nonisolated let executor: LoopExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.forActors }
 
-    private let socket: ServerSocket
+    private let socket: SecureSocket
     private let loop: EventLoop
     private let peer: HTTPRequest.Peer?
     private let settings: HTTPServer.Settings
@@ -35,12 +35,12 @@ actor HTTPServerConnection {
 
     init(
         _ accepted: Accepted, executor: LoopExecutor, settings: HTTPServer.Settings,
-        security: LoopBound<ServerSocket.Security>?, handler: @escaping HTTPServer.Handler
+        security: LoopBound<SecureSocket.Security>?, handler: @escaping HTTPServer.Handler
     ) {
         (self.executor, self.settings, self.handler) = (executor, settings, handler)
         peer = accepted.peer.map { HTTPRequest.Peer(address: $0.ip.unmapped, port: $0.port) }
         loop = executor.loop
-        socket = ServerSocket(
+        socket = SecureSocket(
             adopting: FileDescriptor(adopting: accepted.descriptor), loop: loop, security: security?.open())
         owned = OwnedBuffer(from: loop.buffers)
     }

@@ -3,8 +3,8 @@ import PoiseModel
 import PoisePlatform
 import PoiseTLS
 
-/// A server's end of a connection, with TLS or without. Used by one task at a time.
-final class ServerSocket {
+/// One end of a connection, with TLS or without. Used by one task at a time.
+final class SecureSocket {
     /// What the connections of a server with TLS share.
     struct Security {
         let context: TLSServerContext
@@ -15,7 +15,13 @@ final class ServerSocket {
     /// `nil` without TLS, and from when it turned out that the client does not speak it.
     private var session: TLSSession?
 
-    /// Takes over a connected descriptor.
+    /// A client's end of a connection.
+    init(client socket: AsyncSocket, security: HTTPClient.Security?) {
+        self.socket = socket
+        session = security.map { TLSSession(client: $0.context, peer: $0.peer, engine: $0.engine) }
+    }
+
+    /// A server's end: takes over a connected descriptor.
     init(adopting descriptor: consuming FileDescriptor, loop: EventLoop, security: Security?) {
         socket = AsyncSocket(adopting: descriptor, loop: loop)
         session = security.map { TLSSession(server: $0.context, engine: $0.engine) }
@@ -23,6 +29,10 @@ final class ServerSocket {
 
     /// What a handshake came to.
     enum Greeting { case ready, speaksPlainHTTP, failed }
+    /// Why TLS failed; `nil` where it was the socket, or nothing.
+    var tlsFailure: TLSFailure? { session?.failure }
+    /// Of a unix socket, the user at its other end.
+    var peerUserID: Int? { socket.peerUserID }
 
     /// To be called first. At once ready without TLS.
     func greet(deadline: MonotonicTime) async -> Greeting {
@@ -43,7 +53,7 @@ final class ServerSocket {
         }
     }
 
-    /// At least one byte into `start..<end` of `buffer`; 0 means that the client has sent its last byte.
+    /// At least one byte into `start..<end` of `buffer`; 0 means that the peer has sent its last byte.
     func receive(
         into buffer: Buffer, _ start: Int, _ end: Int, deadline: MonotonicTime
     ) async throws(SocketFailure) -> Int {
@@ -105,7 +115,7 @@ final class ServerSocket {
         cut()
     }
 
-    /// Closes without a word: with TLS, the client can tell that something is missing.
+    /// Closes without a word: with TLS, the peer can tell that something is missing.
     func cut() { socket.close() }
 
     /// Closes with RST.

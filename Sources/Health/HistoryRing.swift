@@ -1,11 +1,9 @@
-import PoiseModel
-
-/// The last changes of a target's state: what it was, why, since when.
+/// The last entries of a history: changes of a target's state, with what they are remembered by.
 ///
-/// Memory grows with the entries, 16 bytes each, up to the capacity.
-public struct HistoryRing: Sendable {
+/// Memory grows with the entries up to the capacity.
+public struct HistoryRing<Entry: Sendable>: Sendable {
     public let capacity: Int
-    private var entries: [TargetHealth.Status] = []
+    private var entries: [Entry] = []
     /// Where the oldest entry stands once the ring is full.
     private var oldest = 0
     /// All entries ever added, the forgotten ones included.
@@ -20,13 +18,13 @@ public struct HistoryRing: Sendable {
     public var count: Int { entries.count }
 
     /// Forgets the oldest entry when full.
-    public mutating func append(_ status: TargetHealth.Status) {
+    public mutating func append(_ entry: Entry) {
         added += 1
-        guard entries.count == capacity else { return entries.append(status) }
-        entries[oldest] = status
+        guard entries.count == capacity else { return entries.append(entry) }
+        entries[oldest] = entry
         oldest = (oldest + 1) % capacity
     }
 
     /// Oldest first: 0 is the oldest one kept.
-    public subscript(index: Int) -> TargetHealth.Status { entries[(oldest + index) % entries.count] }
+    public subscript(index: Int) -> Entry { entries[(oldest + index) % entries.count] }
 }

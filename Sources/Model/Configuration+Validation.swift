@@ -37,6 +37,7 @@ extension Configuration {
             errors += group.validate().map { $0.under("target_groups[\(index)]") }
         }
         errors += trackingErrors()
+        errors += validateHooks()
         return errors
     }
 

@@ -7,6 +7,8 @@ public struct Configuration: Sendable, Equatable {
     public var listeners: [Listener]
     /// Named groups first, in written order, then the groups written in place.
     public var targetGroups: [TargetGroup]
+    /// Whom to tell of changes of health, in written order.
+    public var notify: [NotifyHook] = []
 
     public init(
         process: ProcessSettings = ProcessSettings(), logs: LogSettings = LogSettings(),
@@ -40,6 +42,10 @@ public struct ProcessSettings: Sendable, Equatable {
     public var user: String?
     /// How long TERM waits for exchanges in flight.
     public var shutdownDeadline: Nanoseconds = .seconds(30)
+    /// Hooks and checks that are programs, at once; the others wait. More would let slow ones take the machine.
+    public var commandsMax = 16
+    /// Whether `poise apply` may bring commands that the file of the process does not have. Counts in that file only.
+    public var allowsCommandsByAdmin = false
 
     public init() {}
 }
@@ -56,6 +62,8 @@ public struct LogSettings: Sendable, Equatable {
     public var accessFormat: Format?
     /// Records that wait for the writer, per worker; a power of two. More are dropped and counted.
     public var accessRingRecords = 8192
+    /// One line of JSON per change of health; the operational log has the same changes.
+    public var health: Destination = .off
 
     public init() {}
 }

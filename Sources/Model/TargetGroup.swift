@@ -22,6 +22,8 @@ public struct TargetGroup: Sendable, Equatable {
     public var failOpen = FailOpen.whenNoneUsable
     /// Answers when no target is usable and no backup is left.
     public var sorryResponse: FixedResponse?
+    /// Fewer usable targets are told of by hooks; `nil`: nobody asks.
+    public var minHealthy: MinimumHealthy?
     public var slowStart: Nanoseconds = .zero
     /// How steeply it begins, 10...1,000; 100 is a straight line, above it is steeper at first.
     public var slowStartAggressionPercent = 100

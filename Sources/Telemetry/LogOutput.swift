@@ -10,9 +10,12 @@ final class LogOutput: Sendable {
     private let path: String?
     private let number: SharedWord
 
+    /// - Parameter setting: where the destination is written.
     /// - Returns: `nil` for `off`.
-    /// - Throws: ``ConfigError`` at `logs.access.destination` for a file that cannot be opened.
-    init?(_ destination: LogSettings.Destination) throws(ConfigError) {
+    /// - Throws: ``ConfigError`` at `setting` for a file that cannot be opened.
+    init?(
+        _ destination: LogSettings.Destination, setting: String = "logs.access.destination", noun: String = "access log"
+    ) throws(ConfigError) {
         switch destination {
         case .off: return nil
         case .standardOutput: (name, path, number) = ("stdout", nil, SharedWord(1))
@@ -23,8 +26,8 @@ final class LogOutput: Sendable {
                 (name, self.path, number) = (path, path, SharedWord(UInt64(file.release())))
             } catch {
                 throw ConfigError(
-                    code: .unreadable, path: "logs.access.destination",
-                    problem: "cannot write the access log \(path): \(error.reason)",
+                    code: .unreadable, path: setting,
+                    problem: "cannot write the \(noun) \(path): \(error.reason)",
                     fix: "make its folder, and let the user that runs Poise write there")
             }
         }

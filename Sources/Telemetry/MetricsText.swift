@@ -40,7 +40,9 @@ public struct MetricsText: Sendable {
 
     // MARK: What there is
 
-    static let families = process + listener + MetricFamily.http2 + rule + group + target + MetricFamily.http2OfTargets
+    static let families =
+        process + MetricFamily.notify + listener + MetricFamily.http2 + rule + group + target
+        + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [
         .process("poise_build_info", .gauge, "Always 1; the labels tell what runs.", by: "version") {
@@ -185,6 +187,7 @@ public struct MetricsText: Sendable {
         .group(
             "poise_target_group_fail_open", .gauge, "1 while no target is known to be good and all take traffic."
         ) { .number($0.isFailOpen ? 1 : 0) },
+        MetricFamily.detectionTime,
         .group(
             "poise_target_group_health_transitions_total", .counter, "Changes of state of the group's targets."
         ) { .number($0.transitions) },

@@ -30,6 +30,11 @@ public struct Overview: Sendable {
         /// Nanoseconds since 1970.
         public var appliedAt: Int64
         public var failedApplies = 0
+        /// In the order of the configuration.
+        public var hooks: [HookFacts] = []
+        public var commands = CommandFacts()
+        /// `nil` with the health log off.
+        public var healthLog: LineWriter.Statistics?
 
         public init(
             version: String, processID: Int, startedAt: Int64, uptime: Nanoseconds, workers: Int, connections: Int,

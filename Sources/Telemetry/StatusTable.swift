@@ -161,7 +161,7 @@ public struct StatusTable: Sendable {
         TextTable.paint(text, color, isColored)
     }
 
-    private static func color(of state: TargetState) -> TextTable.Color? {
+    static func color(of state: TargetState) -> TextTable.Color? {
         switch state {
         case .healthy: .green
         case .initial, .draining: .yellow
@@ -171,7 +171,7 @@ public struct StatusTable: Sendable {
     }
 
     /// Names come from files: nothing in them may move the cursor.
-    private static func harmless(_ text: String) -> String {
+    static func harmless(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }) else {
             return text
         }

@@ -12,6 +12,15 @@ public struct UTCText: Sendable {
         return String(decoding: text.text.prefix(10), as: UTF8.self)
     }
 
+    /// `2026-11-20T23:20:40.123Z`
+    ///
+    /// - Parameter nanoseconds: since 1970.
+    public static func timestamp(_ nanoseconds: Int64) -> String {
+        var (text, bytes) = (UTCText(), [UInt8]())
+        text.append(nanoseconds, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Appends date and time with milliseconds, in UTC: 24 bytes. RFC 3339 §5.6
     ///
     /// - Parameter nanoseconds: since 1970.

@@ -102,6 +102,7 @@ struct AdminClient {
                     + "nor the owner of its folder\nhelp: find out who that is, or name another socket with --admin PATH"
             )
             return 5
+        case .tls(let failure): problem = "no TLS: \(failure)"
         case .timeout: problem = "no answer in time"
         case .cut: problem = "the connection ended before the answer was complete"
         case .malformed(let reason): problem = "the answer is not HTTP (\(reason.name))"

@@ -44,6 +44,12 @@ enum CheckCommand {
                 "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
                     + "\(wire(of: group))\(group.algorithm.rawValue), \(health(of: group))")
         }
+        for (index, hook) in configuration.notify.enumerated() {
+            // Not where a webhook is: its URL may be a secret.
+            lines.append(
+                "  hook \(hook.displayName(at: index)): \(hook.command.first ?? "a webhook") on "
+                    + hook.events.map(\.rawValue).joined(separator: ", "))
+        }
         return lines.joined(separator: "\n")
     }
 

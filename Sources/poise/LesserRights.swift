@@ -6,8 +6,8 @@ import PoisePlatform
 /// certificates ask for later.
 struct LesserRights {
     private let user: String
-    /// The access log's file.
-    private let log: String?
+    /// Files of logs, by what they are.
+    private let logs: [(noun: String, path: String)]
     /// The configuration's.
     private let file: String?
     /// Those of certificates, keys, authorities and ticket keys.
@@ -16,25 +16,28 @@ struct LesserRights {
     /// `nil` without `process.user`.
     init?(_ configuration: Configuration, file: String?) {
         guard let user = configuration.process.user else { return nil }
-        (self.user, self.file, tlsFiles) = (user, file, configuration.tlsFiles)
-        if case .file(let path) = configuration.logs.access { log = path } else { log = nil }
+        (self.user, self.file, tlsFiles) = (
+            user, file, configuration.tlsFiles + configuration.notify.compactMap(\.caFile)
+        )
+        logs = [("access log", configuration.logs.access), ("health log", configuration.logs.health)].compactMap {
+            if case .file(let path) = $1 { ($0, path) } else { nil }
+        }
     }
 
-    /// Makes the log, which root has opened, the user's. Where that cannot be, ``warnings`` says so.
-    func giveLog() { if let log { try? Files.give(log, to: user) } }
+    /// Makes the logs, which root has opened, the user's. Where that cannot be, ``warnings`` says so.
+    func giveLogs() { for log in logs { try? Files.give(log.path, to: user) } }
 
     /// What will fail. To be asked once the process is the user's: only the kernel knows all that decides.
     var warnings: [OperationalEvent] {
         var warnings: [OperationalEvent] = []
         // A device or a pipe is not moved away.
-        if let log, (try? Files.facts(of: log, followsLink: true))?.kind == .file {
+        for (noun, log) in logs where (try? Files.facts(of: log, followsLink: true))?.kind == .file {
             let folder = Self.folder(of: log)
             if !Files.allows(.makingFiles, folder) {
                 warnings.append(
-                    warning("USR1 cannot make the access log anew: process.user may not write into its folder", log))
+                    warning("USR1 cannot make the \(noun) anew: process.user may not write into its folder", log))
             } else if !Files.allows(.writing, log) {
-                warnings.append(
-                    warning("USR1 cannot open the access log again: process.user may not write it", log))
+                warnings.append(warning("USR1 cannot open the \(noun) again: process.user may not write it", log))
             }
         }
         if let file, !Files.allows(.reading, file) {

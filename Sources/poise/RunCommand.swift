@@ -94,10 +94,11 @@ enum RunCommand {
 private final class Service {
     nonisolated static let signals = [Signals.terminate, Signals.interrupt, Signals.hangUp, Signals.user1]
 
-    private let daemon = Daemon(log: { Console.error($0.line) })
+    private let daemon = Daemon(log: { Console.error($0.line) }, version: Poise.version)
     private let source: RunCommand.Source
     private let incoming: AsyncSignals
     private var log: LogWriter?
+    private var healthLog: LineWriter?
     private var admin: AdminServer?
     private var face: DaemonAdmin?
     private var isDraining = false
@@ -139,6 +140,7 @@ private final class Service {
         daemon.stop()
         // Last of all: the workers have told of everything now.
         log?.stop()
+        healthLog?.stop()
         return failure.map { $0.kind == .invalid ? 3 : 1 } ?? 0
     }
 
@@ -146,14 +148,24 @@ private final class Service {
     private func start(_ proposal: Proposal) async -> ApplyRefusal? {
         do throws(ConfigError) {
             log = try LogWriter(proposal.configuration.logs, bell: daemon.accessBell)
+            healthLog = try LineWriter(
+                proposal.configuration.logs.health, setting: "logs.health", noun: "health log")
         } catch {
             return daemon.refusal(.system, error, proposal.origins)
         }
         let rights = LesserRights(proposal.configuration, file: source.path)
-        rights?.giveLog()
+        rights?.giveLogs()
         if let log { daemon.snapshotObserver = { log.adopt($0) } }
+        if let healthLog {
+            do { try healthLog.start() } catch {
+                return ApplyRefusal(.system, "poise: error: cannot start the thread of the health log: \(error)")
+            }
+            daemon.healthLog = HealthLog(healthLog)
+        }
         let source = self.source
-        let face = DaemonAdmin(daemon: daemon, version: Poise.version, file: source.path, log: log) {
+        let face = DaemonAdmin(
+            daemon: daemon, version: Poise.version, file: source.path, log: log, healthLog: healthLog
+        ) {
             () throws(AdminRefusal) in
             do throws(ConfigReport) { return try source.load() } catch { throw AdminRefusal(error) }
         }
@@ -184,7 +196,9 @@ private final class Service {
             case Signals.hangUp: await reload()
             case Signals.terminate, Signals.interrupt:
                 if isDraining { daemon.endDrain() } else { ControlActor.shared.executor.start { await self.drain() } }
-            case Signals.user1: log?.reopen()
+            case Signals.user1:
+                log?.reopen()
+                healthLog?.reopen()
             default: break
             }
         }

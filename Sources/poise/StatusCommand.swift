@@ -10,10 +10,29 @@ enum StatusCommand {
         AdminClient.option,
     ]
 
+    private static let usage = """
+        poise status [--output table|json] [--watch[=TIME]]
+        poise status TARGET | GROUP/TARGET | GROUP TARGET
+
+        Without a target, everything at a glance. With one, its state in each of its groups, its checks, and its last 100
+        changes with what was seen.
+        """
+
+    /// What is asked for. A group's name has no colon, and `unix:/path` is a target: what stands before the first slash
+    /// tells.
+    private static func path(of names: [String]) -> String {
+        guard let first = names.first else { return "/status" }
+        var names = names
+        if names.count == 1, let slash = first.firstIndex(of: "/"), Identity.isName(String(first[..<slash])) {
+            names = [String(first[..<slash]), String(first[first.index(after: slash)...])]
+        }
+        return "/targets/" + names.map { PathSegment.encode($0) }.joined(separator: "/")
+    }
+
     static func run(_ arguments: [String]) throws(UsageError) -> Int32 {
-        let reader = try ArgumentReader(arguments, options: options)
+        let reader = try ArgumentReader(arguments, options: options, positionalsMax: 2)
         if reader.wantsHelp {
-            Console.print(reader.help(usage: "poise status [--output table|json] [--watch[=TIME]]"))
+            Console.print(reader.help(usage: usage))
             return 0
         }
         let format = reader.string("output") ?? "table"
@@ -23,7 +42,7 @@ enum StatusCommand {
         let isTerminal = Terminal.isTerminal(1)
         let isColored = isTerminal && (Environment["NO_COLOR"] ?? "").isEmpty
         let client = try AdminClient(verb: "status", reader)
-        let target = "/status?format=\(format)\(isColored ? "&color=1" : "")"
+        let target = "\(path(of: reader.positionals))?format=\(format)\(isColored ? "&color=1" : "")"
         guard let period = try reader.duration("watch") else { return client.run("GET", target) }
         guard period >= .milliseconds(100), period <= .seconds(3600) else {
             throw UsageError(problem: "--watch: \(period) is outside 100ms...1h", fix: "write --watch=2s")

@@ -69,7 +69,7 @@ struct DocumentTests {
         #expect(
             Set(properties.keys) == [
                 "version", "process", "logs", "defaults", "load_balancers", "listeners", "rule_sets", "target_groups",
-                "include",
+                "include", "notify",
             ])
     }
 

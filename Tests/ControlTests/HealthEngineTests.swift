@@ -18,6 +18,7 @@ private final class Bench: Probing {
     private(set) var orders = 0
     private(set) var transitions: [HealthTransition] = []
     private(set) var availability: [Availability] = []
+    private(set) var minimum: [Bool] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
     private var generation = 0
@@ -41,6 +42,7 @@ private final class Bench: Probing {
                 switch event {
                 case .transition(let transition): transitions.append(transition)
                 case .availability(_, _, let to): availability.append(to)
+                case .minimum(_, let isMet): minimum.append(isMet)
                 }
             })
     }
@@ -120,7 +122,38 @@ struct HealthEngineTests {
         bench.probe(1, 5)
         #expect(bench.weights(of: "a") == [256, 768])
         let history = bench.engine.target(label(1), in: "a")!.history
-        #expect((0..<history.count).map { history[$0].state } == [.initial, .healthy, .unhealthy, .healthy])
+        let entries = (0..<history.count).map { history[$0] }
+        #expect(entries.map(\.status.state) == [.initial, .healthy, .unhealthy, .healthy])
+        #expect(entries.map(\.previousState) == [.initial, .initial, .healthy, .unhealthy])
+        #expect(
+            entries.map(\.evidence.text)
+                == [nil, "status 200 after 3 ms", "status 503 after 3 ms", "status 200 after 3 ms"])
+    }
+
+    @Test("a group that falls below its minimum is told of once, and once when it has enough or nobody asks any more")
+    func minimum() throws {
+        let bench = Bench()
+        let half: (inout TargetGroup) -> Void = {
+            quick(&$0)
+            $0.minHealthy = .percent(50)
+        }
+        // Backups and targets without weight do not count: half of two is one.
+        let targets = [target(1), target(2), target(3, backup: true), target(4, weight: 0)]
+        try bench.apply(configuration([group("a", targets, half)]))
+        #expect(bench.minimum == [])
+        for last in 1...4 { bench.probe(last, .timeout, 1) }
+        #expect(bench.minimum == [false])
+        bench.probe(3, 2)
+        bench.probe(3, 3)
+        #expect(bench.minimum == [false], "a backup is no help")
+        bench.probe(2, 4)
+        bench.probe(2, 5)
+        #expect(bench.minimum == [false, true])
+        bench.probe(2, .timeout, 6)
+        bench.probe(2, .timeout, 7)
+        #expect(bench.minimum == [false, true, false])
+        try bench.apply(configuration([group("a", targets, quick)]), 8)
+        #expect(bench.minimum == [false, true, false, true])
     }
 
     /// Two checks of each target: at its own port, and at 9000.

@@ -87,6 +87,7 @@ PROCESS = {
     "user": "process.user",
     "admin_socket": "process.admin.socket",
     "max_connections": "process.limits.max_connections",
+    "commands": "process.limits.max_commands",
     "shutdown_deadline": "process.shutdown_deadline",
     "metrics": "process.admin.metrics",
     "access_log": "logs.access.destination",

@@ -75,7 +75,7 @@ struct AvailabilityTests {
 struct HistoryRingTests {
     @Test("keeps the last entries in order", arguments: [1, 2, 7, 100])
     func ring(capacity: Int) {
-        var ring = HistoryRing(capacity: capacity)
+        var ring = HistoryRing<TargetHealth.Status>(capacity: capacity)
         var all: [TargetHealth.Status] = []
         for number in 0..<250 {
             let status = TargetHealth.Status(

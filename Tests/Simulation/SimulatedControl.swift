@@ -34,6 +34,8 @@ final class SimulatedControl: Probing {
                 case .transition(let change):
                     world.trace("\(change.group) \(change.target) is \(change.to.state.name), \(change.to.reason.name)")
                 case .availability(let group, _, let to): world.trace("\(group) is answered by \(to)")
+                case .minimum(let group, let isMet):
+                    world.trace("\(group) has \(isMet ? "enough" : "too few") usable targets")
                 }
             })
     }

@@ -9,6 +9,7 @@ import PoiseTelemetry
 ///
 ///     GET  /metrics                                  Prometheus text
 ///     GET  /status[?format=table&color=1&watch=1000] JSON, or tables; again and again every so many milliseconds
+///     GET  /targets/[GROUP/]TARGET[?format=…]        one target with its history, the same forms
 ///     POST /apply                                    a configuration, or a ``ConfigBundle``
 ///     POST /reload                                   the file again, as HUP
 ///     POST /targets/GROUP/TARGET/drain[?wait=1]      GROUP and TARGET percent-encoded
@@ -109,6 +110,8 @@ public final class AdminServer {
             case ("reload", 1):
                 guard isPost else { return Self.notAllowed(request, "POST") }
                 return Self.answer(request, try await source.reload())
+            case ("targets", 2), ("targets", 3):
+                return isRead ? try await detail(request, Array(parts[1...])) : Self.notAllowed(request, "GET, HEAD")
             case ("targets", 4):
                 guard ["drain", "undrain", "weight"].contains(parts[3]) else { break }
                 guard isPost else { return Self.notAllowed(request, "POST") }
@@ -147,6 +150,41 @@ public final class AdminServer {
     }
 
     private func status(_ request: HTTPRequest) async throws(AdminRefusal) -> HTTPResponse {
+        let isColored = request.query("color") == "1"
+        let frame = LoopBound(LastFrame(), on: ControlActor.loop)
+        return try shown(request) { (isTable, writer) throws(HTTPHandlerFailure) in
+            guard isTable else { return try await self.writeJSON(to: writer) }
+            let last = frame.open()
+            last.frame = try await self.writeTable(after: last.frame, isColored: isColored, to: writer)
+        }
+    }
+
+    /// What the next table of a stream is compared with.
+    private final class LastFrame { var frame: StatusTable.Frame? }
+
+    private func detail(_ request: HTTPRequest, _ names: [String]) async throws(AdminRefusal) -> HTTPResponse {
+        let names = names.map { PercentText.decode($0.utf8, plusIsSpace: false) }
+        let (group, target) = (names.count == 2 ? names[0] : nil, names[names.count - 1])
+        // A wrong name is a refusal and not an empty stream.
+        _ = try await source.details(target: target, group: group)
+        let isColored = request.query("color") == "1"
+        return try shown(request) { (isTable, writer) throws(HTTPHandlerFailure) in
+            let details: [TargetDetail]
+            // It may go while somebody watches.
+            do throws(AdminRefusal) { details = try await self.source.details(target: target, group: group) } catch {
+                throw .cut
+            }
+            try await writer.write(isTable ? Array(details.table(isColored: isColored).utf8) : details.json)
+        }
+    }
+
+    /// An answer in the form that the query asks for, again and again where it asks for that.
+    ///
+    /// - Parameter write: one frame, as a table or as a line of JSON.
+    private func shown(
+        _ request: HTTPRequest,
+        _ write: @escaping @Sendable @ControlActor (Bool, HTTPResponseWriter) async throws(HTTPHandlerFailure) -> Void
+    ) throws(AdminRefusal) -> HTTPResponse {
         let format = request.query("format") ?? "json"
         guard ["json", "table"].contains(format) else {
             throw AdminRefusal(status: 400, code: "bad_query", message: "format is json or table, not '\(format)'\n")
@@ -160,22 +198,16 @@ public final class AdminServer {
             period = .milliseconds(milliseconds)
         }
         let isTable = format == "table"
-        let isColored = request.query("color") == "1"
         let every = period
         return HTTPResponse(
             fields: [
                 "Content-Type": isTable ? "text/plain; charset=utf-8" : "application/json", "Cache-Control": "no-store",
             ],
             body: .stream(length: nil) { (writer) throws(HTTPHandlerFailure) in
-                var frame: StatusTable.Frame?
                 while true {
-                    if isTable {
-                        frame = try await self.writeTable(after: frame, isColored: isColored, to: writer)
-                        // Ends a frame: the client clears the screen.
-                        if every != nil { try await writer.write([0x0C]) }
-                    } else {
-                        try await self.writeJSON(to: writer)
-                    }
+                    try await write(isTable, writer)
+                    // Ends a frame: the client clears the screen.
+                    if isTable, every != nil { try await writer.write([0x0C]) }
                     guard let every, await self.pause(every) else { return }
                 }
             })

@@ -30,6 +30,11 @@ public protocol AdminSource: AnyObject, Sendable {
     /// - Parameter weight: 0...256.
     func setWeight(_ weight: Int, group: String, target: String) async throws(AdminRefusal) -> TargetReport
 
+    /// A target with its history, in each group that has it.
+    ///
+    /// - Parameter group: `nil` for all of them.
+    func details(target: String, group: String?) async throws(AdminRefusal) -> [TargetDetail]
+
     /// One target now; for whoever waits for its flows to end.
     func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport
 }

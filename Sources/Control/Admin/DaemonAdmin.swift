@@ -18,6 +18,7 @@ public final class DaemonAdmin: AdminSource {
     private let version: String
     private let file: String?
     private let log: LogWriter?
+    private let healthLog: LineWriter?
     private let readAgain: Reading
     private let startedAt: Int64
     private var appliedAt: Int64
@@ -27,8 +28,11 @@ public final class DaemonAdmin: AdminSource {
     ///   - daemon: started.
     ///   - file: `nil` for a configuration from the command line.
     ///   - log: `nil` with the access log off.
-    public init(daemon: Daemon, version: String, file: String?, log: LogWriter?, readAgain: @escaping Reading) {
-        (self.daemon, self.version, self.file, self.log) = (daemon, version, file, log)
+    public init(
+        daemon: Daemon, version: String, file: String?, log: LogWriter?, healthLog: LineWriter? = nil,
+        readAgain: @escaping Reading
+    ) {
+        (self.daemon, self.version, self.file, self.log, self.healthLog) = (daemon, version, file, log, healthLog)
         self.readAgain = readAgain
         startedAt = Clock.wall - daemon.uptime.count
         appliedAt = Clock.wall
@@ -43,6 +47,11 @@ public final class DaemonAdmin: AdminSource {
         (process.wakeUps, process.turns) = (workers.map(\.wakeUps), workers.map(\.turns))
         process.log = log?.statistics
         (process.file, process.failedApplies) = (file, failedApplies)
+        process.healthLog = healthLog?.statistics
+        process.hooks = daemon.hub.facts
+        process.commands = Overview.CommandFacts(
+            running: daemon.commands.running, waiting: daemon.commands.waiting, started: daemon.commands.started,
+            timedOut: daemon.commands.timedOut)
         let now = daemon.now
         let bound = daemon.listening
         let listeners = (daemon.snapshot?.listeners ?? []).map { compiled in
@@ -69,13 +78,23 @@ public final class DaemonAdmin: AdminSource {
 
     public func apply(_ bundle: ConfigBundle) async throws(AdminRefusal) -> ApplySummary {
         try await apply(by: "apply") { () throws(AdminRefusal) in
-            do throws(ConfigReport) { return Proposal(try bundle.load()) } catch {
-                throw AdminRefusal(error)
-            }
+            let proposal: Proposal
+            do throws(ConfigReport) { proposal = Proposal(try bundle.load()) } catch { throw AdminRefusal(error) }
+            do throws(ApplyRefusal) { try daemon.refuseForeignCommands(proposal) } catch { throw AdminRefusal(error) }
+            return proposal
         }
     }
 
-    public func reload() async throws(AdminRefusal) -> ApplySummary { try await apply(by: "reload", readAgain) }
+    public func reload() async throws(AdminRefusal) -> ApplySummary {
+        var read: Proposal?
+        let summary = try await apply(by: "reload") { () throws(AdminRefusal) in
+            let proposal = try readAgain()
+            read = proposal
+            return proposal
+        }
+        if let read { daemon.commandAuthority = CommandAuthority(read.configuration) }
+        return summary
+    }
 
     /// What is refused is counted, wherever it is found out.
     private func apply(by source: String, _ read: Reading) async throws(AdminRefusal) -> ApplySummary {
@@ -124,6 +143,10 @@ public final class DaemonAdmin: AdminSource {
         return TargetReport(
             group: group, target: target, state: status.status.state, reason: status.status.reason,
             weight: status.weight, inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
+    }
+
+    public func details(target: String, group: String?) async throws(AdminRefusal) -> [TargetDetail] {
+        do { return try daemon.details(ofTarget: target, group: group) } catch { throw AdminRefusal(error) }
     }
 
     /// Groups are called by name or, those written in place, by id.

@@ -52,6 +52,8 @@ final class CheckRecord {
     var lastResult: ProbeResult?
     /// Of a check that asks an agent.
     var agent = AgentWord()
+    /// Shared by what histories remember of this check.
+    private(set) lazy var name = Evidence.CheckName(spec.check.summary)
     /// Whether the prober has it.
     var isRunning = false
     /// The prober's own object.

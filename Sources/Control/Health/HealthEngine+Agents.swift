@@ -23,7 +23,7 @@ extension HealthEngine {
     /// Puts the words of all of a target's agents in force.
     ///
     /// - Parameter evidence: what one of them said just now.
-    func heedAgents(of target: TargetRecord, at now: MonotonicTime, evidence: String? = nil) {
+    func heedAgents(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .configuration) {
         let agents = target.checks.filter { !$0.spec.check.kind.votes }
         guard let first = agents.first else {
             if target.agentWord != nil { forgetAgents(of: target, at: now) }
@@ -47,7 +47,7 @@ extension HealthEngine {
         target.agentWord = nil
         endReports(of: target)
         limit(target, to: nil)
-        note(target.health.paused(nil, at: now), target, at: now)
+        note(target.health.paused(nil, at: now), target, at: now, evidence: .configuration)
     }
 
     /// - Parameter figure: takes the place of the group's `max_connections`; `nil` goes back to that.

@@ -59,7 +59,9 @@ extension HealthEngine {
             }
         }
         checks.use(new, by: target)
-        note(target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now)
+        note(
+            target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now,
+            evidence: .configuration)
     }
 
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
@@ -83,15 +85,18 @@ extension HealthEngine {
             && (!succeeded || target.checks.first { $0.spec.check.kind.votes } === check)
             && target.passive.probed(succeeded: succeeded, threshold: threshold, at: now)
         {
-            note(target.health.returned(at: now), target, at: now)
+            note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
         }
         if !check.spec.check.kind.votes {
-            for target in check.users { heedAgents(of: target, at: now, evidence: result.evidence) }
+            for target in check.users {
+                let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
+                heedAgents(of: target, at: now, evidence: evidence)
+            }
         }
         guard changed else { return }
         for target in check.users {
             let verdict = Self.verdict(of: target.checks, in: target.group)
-            let evidence = target.checks.count > 1 ? "\(check.spec.check.summary): \(result.evidence)" : result.evidence
+            let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
             note(target.health.checked(verdict, at: now), target, at: now, evidence: evidence)
         }
     }

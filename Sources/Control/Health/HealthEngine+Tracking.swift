@@ -28,7 +28,7 @@ extension HealthEngine {
     }
 
     /// What a follower is told, it tells its own.
-    func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: String? = nil) {
+    func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none) {
         let verdict = Self.word(of: target.health)
         for follower in target.followers {
             let change = follower.health.checked(verdict, at: now)

@@ -25,7 +25,7 @@ final class HealthEngine {
     /// Some group goes by the health of another one.
     var hasFollowers = false
     private let order: ([HealthOrder]) -> Void
-    private let observe: (HealthEvent) -> Void
+    let observe: (HealthEvent) -> Void
     let random: () -> UInt64
 
     /// - Parameters:
@@ -152,9 +152,9 @@ final class HealthEngine {
         record.isUsed = isUsed
         for target in record.targets {
             if !isUsed {
-                note(target.health.groupUnused(at: now), target, at: now)
+                note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
-                note(target.health.undrain(at: now), target, at: now)
+                note(target.health.undrain(at: now), target, at: now, evidence: .configuration)
             }
             checks.updateProbing(target)
         }
@@ -164,7 +164,7 @@ final class HealthEngine {
     private func remove(_ target: TargetRecord, at now: MonotonicTime) {
         checks.release(target)
         _ = target.drain.flowsChanged(to: target.flows)
-        note(target.health.drain(.deregistration, at: now), target, at: now)
+        note(target.health.drain(.deregistration, at: now), target, at: now, evidence: .configuration)
         switch target.drain.deregister(at: now, delay: target.group.settings.deregistrationDelay) {
         case .reportUnused(let flows): drained(target, cutting: flows, at: now)
         case .none where !target.isDraining: drained(target, cutting: 0, at: now)
@@ -184,10 +184,10 @@ final class HealthEngine {
             let target = group.targets.first(where: { $0.compiled?.identity == identity }),
             group.settings.passive.consecutiveFailures > 0, count >= group.settings.passive.consecutiveFailures
         else { return }
-        eject(target, .consecutiveFailures, at: now)
+        eject(target, .consecutiveFailures, at: now, evidence: .failuresInRow(UInt32(clamping: count)))
     }
 
-    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime) {
+    private func eject(_ target: TargetRecord, _ reason: TargetReason, at now: MonotonicTime, evidence: Evidence) {
         guard target.passive.ejectedUntil == nil else { return }
         let tier = target.group.targets.filter { $0.isBackup == target.isBackup }
         guard
@@ -197,7 +197,7 @@ final class HealthEngine {
                 percentMax: target.group.settings.passive.ejectedPercentMax)
         else { return }
         _ = target.passive.eject(for: reason, at: now)
-        note(target.health.ejected(reason, at: now), target, at: now)
+        note(target.health.ejected(reason, at: now), target, at: now, evidence: evidence)
     }
 
     // MARK: Operators
@@ -205,7 +205,7 @@ final class HealthEngine {
     /// New flows stop, those in progress may end within the group's `deregistration_delay`. Idempotent.
     func drain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.flowsChanged(to: target.flows)
-        note(target.health.drain(.drainedByOperator, at: now), target, at: now)
+        note(target.health.drain(.drainedByOperator, at: now), target, at: now, evidence: .operatorAction)
         if case .reportUnused(let flows) = target.drain.deregister(
             at: now, delay: target.group.settings.deregistrationDelay)
         {
@@ -217,7 +217,7 @@ final class HealthEngine {
     /// Back into service. Its health is what it was; probing goes on at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.register()
-        note(target.health.undrain(at: now), target, at: now)
+        note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)
         if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
         checks.updateProbing(target)
     }
@@ -236,7 +236,8 @@ final class HealthEngine {
     }
 
     private func drained(_ target: TargetRecord, cutting flows: Int, at now: MonotonicTime) {
-        note(target.health.drained(at: now), target, at: now)
+        let evidence = flows > 0 ? Evidence.flowsCut(UInt32(clamping: flows)) : .lastFlowEnded
+        note(target.health.drained(at: now), target, at: now, evidence: evidence)
         if flows > 0, let counters = target.compiled?.counters { order([.endFlows(counters)]) }
     }
 
@@ -254,7 +255,9 @@ final class HealthEngine {
             var ramps = false
             for target in group.targets {
                 if samples { sample(target, at: now) }
-                if target.passive.returnIfDue(at: now) { note(target.health.returned(at: now), target, at: now) }
+                if target.passive.returnIfDue(at: now) {
+                    note(target.health.returned(at: now), target, at: now, evidence: .timeIsOver)
+                }
                 if target.isDraining { watchDrain(target, at: now) }
                 if target.rampsSince != nil { ramps = true }
             }
@@ -283,7 +286,8 @@ final class HealthEngine {
         (target.seenSuccesses, target.seenFailures) = (successes, failures)
         // An answer that was cut short is in both: begun, and failed.
         if let reason = target.passive.record(successes: succeeded, failures: failed, at: now) {
-            eject(target, reason, at: now)
+            let total = UInt32(clamping: succeeded + failed)
+            eject(target, reason, at: now, evidence: .failures(UInt32(clamping: failed), of: total))
         }
     }
 
@@ -296,7 +300,7 @@ final class HealthEngine {
     // MARK: What follows
 
     func note(
-        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: String? = nil
+        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none
     ) {
         guard let change else { return }
         markDirty(target.group)
@@ -304,14 +308,14 @@ final class HealthEngine {
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
         guard change.from != change.to else { return }
-        target.history.append(change.to)
+        target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1
         observe(
             .transition(
                 HealthTransition(
                     group: target.group.id, target: target.label, from: change.from, to: change.to,
-                    evidence: evidence)))
+                    evidence: evidence.text)))
     }
 
     private func startRamp(of target: TargetRecord, at now: MonotonicTime) {
@@ -358,6 +362,7 @@ final class HealthEngine {
             observe(.availability(group: group.id, from: group.availability, to: availability))
             group.availability = availability
         }
+        noteMinimum(of: group, usable: ordinary)
         let slot = group.compiled.slot
         guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen else {
             return .availability(slot: slot, group.published)

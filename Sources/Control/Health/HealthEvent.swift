@@ -8,6 +8,8 @@ public enum HealthEvent: Sendable {
     case transition(HealthTransition)
     /// Another tier answers for the group; `.failOpen` is the loud one.
     case availability(group: String, from: Availability, to: Availability)
+    /// The group has fewer usable targets than its `min_healthy`, or enough again.
+    case minimum(group: String, isMet: Bool)
 }
 
 /// A target went from one state or reason to another.

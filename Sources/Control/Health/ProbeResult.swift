@@ -43,12 +43,12 @@ public struct ProbeResult: Sendable, Equatable {
         /// The target takes no requests on this connection.
         case goAway(HTTP2ErrorCode)
         /// A line of an agent.
-        case agent(AgentReport)
+        indirect case agent(AgentReport)
         /// An agent's line has no end within the bound, in bytes.
         case endlessLine(Int)
-        case grpc(GRPCAnswer)
-        case command(CommandResult.End, timeout: Nanoseconds, line: String)
-        case file(path: String, FileState)
+        indirect case grpc(GRPCAnswer)
+        indirect case command(CommandResult.End, timeout: Nanoseconds, line: String)
+        indirect case file(path: String, FileState)
     }
 
     public var outcome: Outcome

@@ -22,7 +22,7 @@ final class TargetRecord {
     var agentWord: AgentWord?
     /// Targets of groups that go by the health of this one's group.
     var followers: [TargetRecord] = []
-    var history = HistoryRing()
+    var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0
     /// Set by an operator; lasts until it is cleared or the target goes.
@@ -38,7 +38,7 @@ final class TargetRecord {
     init(group: GroupRecord, label: String, compiled: CompiledTarget?, health: TargetHealth) {
         (self.group, self.label, self.compiled, self.health) = (group, label, compiled, health)
         passive = PassiveHealth(policy: group.settings.passive)
-        history.append(health.status)
+        history.append(HistoryEntry(health.status))
         if let counters = compiled?.counters {
             seenSuccesses = counters.targetSuccesses
             seenFailures = counters.targetFailures
@@ -84,6 +84,8 @@ final class GroupRecord {
     var availability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
+    /// Fewer targets are usable than `min_healthy` asks for.
+    var isBelowMinimum = false
     /// Some rule leads here.
     var isUsed = true
     var isDirty = true

@@ -9,6 +9,8 @@ import PoisePlatform
 final class ExecRunner: WaitingProbe {
     private let command: Command
     private var run: CommandRun?
+    /// The last one that took too long.
+    private var late: CommandRun?
 
     override init(_ check: CheckRecord, prober: Prober) {
         guard case .exec(let probe) = check.spec.check.kind, let subject = check.spec.subject else {
@@ -24,6 +26,11 @@ final class ExecRunner: WaitingProbe {
     override func begin() {
         // The time of a program counts from its own start.
         cancelTimer()
+        // One at a time: while the last one is being ended, it is still the one that does not end.
+        if let late, !late.isGone {
+            return finish(.failed(.timeout), .command(.timedOut, timeout: command.timeout, line: ""))
+        }
+        late = nil
         run = prober.commands.run(command) { [weak self] in self?.ended($0) }
     }
 
@@ -33,6 +40,7 @@ final class ExecRunner: WaitingProbe {
     }
 
     private func ended(_ result: CommandResult) {
+        if result.end == .timedOut { late = run }
         run = nil
         let detail = ProbeResult.Detail.command(result.end, timeout: command.timeout, line: result.firstLine)
         switch result.end {

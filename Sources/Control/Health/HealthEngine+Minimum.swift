@@ -1,0 +1,23 @@
+import PoiseModel
+
+extension HealthEngine {
+    /// Tells when a group falls below its `min_healthy`, and when it has enough again.
+    ///
+    /// - Parameter usable: ordinary targets with a weight that take new flows.
+    func noteMinimum(of group: GroupRecord, usable: Int) {
+        // Nobody misses the targets of a group that no rule leads to.
+        let minimum = group.isUsed ? group.minimum : nil
+        let isBelow = minimum.map { usable < $0 } ?? false
+        guard isBelow != group.isBelowMinimum else { return }
+        group.isBelowMinimum = isBelow
+        observe(.minimum(group: group.id, isMet: !isBelow))
+    }
+}
+
+extension GroupRecord {
+    /// Ordinary targets with a weight: those of which `min_healthy` asks for a number or a share.
+    var countedTargets: Int { targets.count { !$0.isBackup && $0.fullWeight > 0 } }
+
+    /// How many should be usable; `nil` where nobody asks.
+    var minimum: Int? { settings.minHealthy?.count(of: countedTargets) }
+}

@@ -1,0 +1,72 @@
+import PoiseHealth
+import PoiseModel
+
+/// Turns changes of health into the events that hooks hear, each exactly once.
+///
+/// Invariants:
+/// 1. `target_up` follows a `target_down` of the same target, and `target_down` follows none or an up: another reason
+///    for the same state is no event, nor is the first success after the start.
+/// 2. A group's events alternate in the same way, beginning with the bad one.
+/// 3. What an operator does to a target (drain, removal) is no event; a target that was down before it was drained is
+///    up when it comes back healthy.
+struct EventFilter: Sendable {
+    struct Target: Hashable, Sendable {
+        var group: String
+        var label: String
+    }
+
+    private var down: Set<Target> = []
+    private var downGroups: Set<String> = []
+    private var belowMinimum: Set<String> = []
+
+    /// How much is remembered: only what is bad.
+    var count: Int { down.count + downGroups.count + belowMinimum.count }
+
+    mutating func event(_ change: HealthTransition) -> NotifyEvent? {
+        let target = Target(group: change.group, label: change.target)
+        switch change.to.state {
+        case .unhealthy: return down.insert(target).inserted ? .targetDown : nil
+        case .healthy: return down.remove(target) == nil ? nil : .targetUp
+        case .initial: return nil
+        case .draining, .unused:
+            // It has left its group, and will not come back as the same one.
+            if change.to.reason == .deregistration { down.remove(target) }
+            return nil
+        }
+    }
+
+    /// - Parameter isUsed: whether some rule leads to the group. Nobody misses one that no rule leads to.
+    mutating func event(_ availability: Availability, of group: String, isUsed: Bool) -> NotifyEvent? {
+        switch availability {
+        case .ordinary, .backup: downGroups.remove(group) == nil ? nil : .groupUp
+        case .sorry, .failOpen, .none: isUsed && downGroups.insert(group).inserted ? .groupDown : nil
+        }
+    }
+
+    mutating func event(isBelowMinimum: Bool, of group: String) -> NotifyEvent? {
+        if isBelowMinimum { return belowMinimum.insert(group).inserted ? .groupBelowMinimum : nil }
+        return belowMinimum.remove(group) == nil ? nil : .groupMinimumMet
+    }
+
+    /// Forgets targets that are gone.
+    mutating func keep(where isKnown: (Target) -> Bool) { down = down.filter(isKnown) }
+
+    /// Forgets groups that are gone.
+    mutating func keep(groups: Set<String>) {
+        downGroups.formIntersection(groups)
+        belowMinimum.formIntersection(groups)
+    }
+}
+
+extension Availability {
+    /// As hooks and the health log say it.
+    var name: String {
+        switch self {
+        case .ordinary: "ordinary"
+        case .backup: "backup"
+        case .sorry: "sorry"
+        case .failOpen: "fail_open"
+        case .none: "none"
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import PoiseLoop
+import PoiseModel
+import PoisePlatform
+import PoiseTelemetry
+
+/// Tells operators what happens to targets and groups: every event once, to each hook that asked for it.
+///
+/// Nothing here waits: an event goes into the hooks' queues, which are bounded, and each hook works on its own.
+@ControlActor
+final class NotifyHub {
+    private var hooks: [HookDelivery] = []
+    private var filter = EventFilter()
+    private let tools: HookDelivery.Tools
+    private let group: (String) -> GroupRecord?
+    /// Of this run of the process: ids of events are unique over restarts.
+    private let run = String(SystemRandom.word, radix: 16)
+    private var number = 0
+
+    /// - Parameter group: by id.
+    init(tools: HookDelivery.Tools, group: @escaping (String) -> GroupRecord?) {
+        (self.tools, self.group) = (tools, group)
+    }
+
+    /// The hooks of a configuration that comes into force. One that was there before keeps its queue and its counts: it
+    /// is the same if it is called the same, or without a name if it tells the same address or program.
+    func adopt(_ configuration: Configuration) {
+        var old = hooks
+        hooks = configuration.notify.enumerated().map { index, settings in
+            let name = settings.displayName(at: index)
+            let same = old.firstIndex {
+                settings.name != nil || $0.settings.name != nil
+                    ? $0.settings.name == settings.name
+                    : $0.settings.command == settings.command && $0.settings.webhook == settings.webhook
+            }
+            guard let same else { return HookDelivery(settings, name: name, tools: tools) }
+            let known = old.remove(at: same)
+            known.adopt(settings, name: name)
+            return known
+        }
+        for hook in old { hook.stop() }
+        filter.keep { target in group(target.group)?.targets.contains { $0.label == target.label } ?? false }
+        filter.keep(groups: Set(configuration.targetGroups.map(\.id)))
+    }
+
+    func observed(_ event: HealthEvent) {
+        switch event {
+        case .transition(let change):
+            guard let event = filter.event(change) else { return }
+            tell(
+                event, group: change.group, target: change.target, from: change.from.state.name,
+                to: change.to.state.name,
+                reason: change.to.reason.name, evidence: change.evidence ?? "", at: change.to.since)
+        case .availability(let group, let from, let to):
+            let isUsed = self.group(group)?.isUsed ?? false
+            guard let event = filter.event(to, of: group, isUsed: isUsed) else { return }
+            tell(event, group: group, from: from.name, to: to.name, at: tools.loop.now)
+        case .minimum(let group, let isMet):
+            guard let event = filter.event(isBelowMinimum: !isMet, of: group) else { return }
+            let words = ["minimum_met", "below_minimum"]
+            tell(event, group: group, from: words[isMet ? 1 : 0], to: words[isMet ? 0 : 1], at: tools.loop.now)
+        }
+    }
+
+    /// Counts of all hooks, in the order of the configuration.
+    var facts: [Overview.HookFacts] { hooks.map(\.facts) }
+
+    /// Nothing is told any more.
+    func stop() {
+        for hook in hooks { hook.stop() }
+        hooks = []
+    }
+
+    private func tell(
+        _ event: NotifyEvent, group id: String, target: String? = nil, from: String, to: String, reason: String = "",
+        evidence: String = "", at time: MonotonicTime
+    ) {
+        let interested = hooks.filter { $0.settings.concerns(event, ofGroup: id) }
+        guard !interested.isEmpty else { return }
+        number += 1
+        let record = group(id)
+        let notification = Notification(
+            id: "\(run)-\(number)", event: event, group: id, target: target, state: to, previousState: from,
+            reason: reason, evidence: evidence,
+            since: UTCText.timestamp(WallClock.nanoseconds(of: time)),
+            healthy: record?.targets.count { $0.isUsable } ?? 0, targets: record?.targets.count ?? 0,
+            minimum: record?.minimum)
+        for hook in interested { hook.add(notification) }
+    }
+}
