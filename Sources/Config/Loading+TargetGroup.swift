@@ -215,7 +215,7 @@ extension Loading {
         if let kind = draft.chosen, !kind.asks, let key = ownProbeKeys.first {
             error(
                 .conflict, at: section.keyRange(key), path: section.path(key),
-                "a \(kind.rawValue) check sends no such request, so it has no '\(key)'",
+                "a check of protocol \(kind.rawValue) sends no such request, so it has no '\(key)'",
                 fix: "remove '\(key)', or write 'protocol: \(kind == .tls ? "HTTPS" : "HTTP")'")
         }
         readProbes(section, into: &draft, inDefaults: inDefaults)

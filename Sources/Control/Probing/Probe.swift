@@ -56,7 +56,7 @@ final class Probe: Channel, ProbeRunner {
             request = ProbeRequest.bytes(probe, host: check.spec.host)
             (content, matcher, method) = ([], ProbeMatcher(probe), probe.method)
         case .grpc(let probe):
-            request = ProbeRequest.grpc(host: check.spec.host, timeout: check.spec.check.timeout)
+            request = ProbeRequest.grpc(host: check.spec.host)
             (content, matcher, method) = (GRPCAnswer.request(service: probe.service), ProbeMatcher(HTTPProbe()), "POST")
         case .agent, .exec, .file: preconditionFailure("others make these probes")
         }
