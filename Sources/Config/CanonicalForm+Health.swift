@@ -55,7 +55,8 @@ extension CanonicalWriter {
         _ draft: HealthDraft, _ base: HealthDraft, _ path: String, _ indent: Int, without: Set<String> = [],
         listsToo: Bool = true
     ) {
-        settings(SettingsTable.healthCheck, draft, base, indent, path, without: without)
+        settings(SettingsTable.healthCheck, draft, base, indent, path, without: without.union(draft.unused))
+        writeProbe(draft, base, path, indent, listsToo: listsToo)
         guard draft.chosen?.asks == true else {
             return writeKindOptions(draft, base, path, indent, listsToo: listsToo)
         }

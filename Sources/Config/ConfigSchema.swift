@@ -202,11 +202,16 @@ public enum ConfigSchema {
             properties(SettingsTable.httpProbe, HTTPProbe(), inDefaults: inDefaults)
             + properties(SettingsTable.checkKinds, KindOptions(), inDefaults: inDefaults)
             + (inDefaults ? [] : [("script", script)])
+        let further =
+            properties(SettingsTable.grpcProbe, GRPCProbe(), inDefaults: inDefaults)
+            + properties(SettingsTable.agentProbe, AgentProbe(), inDefaults: inDefaults)
+            + properties(SettingsTable.commandProbe, CommandProbe(), inDefaults: inDefaults)
+            + properties(SettingsTable.fileProbe, FileProbe(), inDefaults: inDefaults)
         let tls = properties(SettingsTable.targetTLS, TargetTLS(), inDefaults: inDefaults)
         return properties(SettingsTable.targetGroup, TargetGroup(id: "", targets: []), inDefaults: inDefaults) + [
             ("tls", closed(ObjectKeys.targetTLS, tls + [("certificate", orOff(reference("certificate")))])),
-            ("health_check", orOff(closed([], check + probe))),
-        ] + (inDefaults ? [] : [("health_checks", healthChecks(check + probe))]) + [
+            ("health_check", orOff(closed([], check + probe + further))),
+        ] + (inDefaults ? [] : [("health_checks", healthChecks(check + probe + further))]) + [
             ("passive_checks", object(SettingsTable.passiveChecks, PassiveChecks(), inDefaults: inDefaults)),
             ("sorry_response", orOff(object(SettingsTable.fixedResponse, FixedResponse(status: 503)))),
         ]

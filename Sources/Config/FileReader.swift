@@ -8,10 +8,14 @@ public protocol FileReader {
     /// The folder that relative paths are seen from; empty where there is none. Paths that a configuration keeps, and
     /// that somebody else opens later, are made absolute with it.
     var workingFolder: String { get }
+
+    /// Why the program at an absolute path cannot be run, in a few words; `nil` where it can, or where nobody can tell.
+    func programProblem(path: String) -> String?
 }
 
 extension FileReader {
     public var workingFolder: String { "" }
+    public func programProblem(path: String) -> String? { nil }
 }
 
 /// Why a file could not be read.

@@ -18,6 +18,10 @@ struct HealthDraft: Sendable {
         case pop3 = "POP3"
         case dns = "DNS"
         case icmp = "ICMP"
+        case grpc = "GRPC"
+        case agent = "AGENT"
+        case exec = "EXEC"
+        case file = "FILE"
 
         /// Whether a request is sent.
         var asks: Bool { self == .http || self == .https }
@@ -33,6 +37,10 @@ struct HealthDraft: Sendable {
     var probe = HTTPProbe()
     /// What checks other than HTTP ask.
     var options = KindOptions()
+    var grpc = GRPCProbe()
+    var agent = AgentProbe()
+    var command = CommandProbe()
+    var file = FileProbe()
 
     init() {}
 
@@ -48,8 +56,21 @@ struct HealthDraft: Sendable {
         case .script(let probe): (chosen, options) = (Kind(probe.dialogue), KindOptions(probe))
         case .dns(let probe): (chosen, options) = (.dns, KindOptions(probe))
         case .icmp: chosen = .icmp
+        case .grpc(let probe): (chosen, grpc) = (.grpc, probe)
+        case .agent(let probe): (chosen, agent) = (.agent, probe)
+        case .exec(let probe): (chosen, command) = (.exec, probe)
+        case .file(let probe): (chosen, file) = (.file, probe)
         }
         (isTimeoutSet, isEdgeSet) = (true, true)
+    }
+
+    /// Keys that a check of this kind has no use for.
+    var unused: Set<String> {
+        switch chosen {
+        case .agent: ["healthy"]
+        case .file: ["healthy", "unhealthy", "address", "port"]
+        case .tcp, .tls, .http, .https, .grpc, .exec, nil: []
+        }
     }
 
     /// Without a word about it: the least that shows what traffic needs. A certificate that does not hold is no service.
@@ -76,7 +97,18 @@ struct HealthDraft: Sendable {
         case .pop3: check.kind = options.script(.pop3)
         case .dns: check.kind = .dns(options.dns)
         case .icmp: check.kind = .icmp
+        case .grpc:
+            var probe = grpc
+            probe.isSecure = isSecureGroup
+            check.kind = .grpc(probe)
+        case .agent: check.kind = .agent(agent)
+        case .exec: check.kind = .exec(command)
+        case .file: check.kind = .file(file)
         }
+        // What a kind has no use for is not carried along.
+        if !check.kind.countsSuccesses { check.healthyThreshold = HealthCheck().healthyThreshold }
+        if !check.kind.countsFailures { check.unhealthyThreshold = HealthCheck().unhealthyThreshold }
+        if case .file = check.kind { (check.address, check.port) = (nil, nil) }
         if !isTimeoutSet { check.timeout = min(check.timeout, check.interval) }
         if !isEdgeSet { check.edgeInterval = min(check.edgeInterval, check.interval) }
         return check

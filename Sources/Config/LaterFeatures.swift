@@ -22,7 +22,7 @@ enum LaterFeatures {
         "cookie_hash": "{ type: hash, key: cookie:NAME }", "query_hash": "{ type: hash, key: query:NAME }",
     ]
     static let healthCheckProtocols = [
-        "HTTP2", "GRPC", "UDP", "EXEC", "LDAP", "AGENT",
+        "HTTP2", "UDP", "LDAP",
     ]
     /// Names of other products for checks that Poise has.
     static let healthCheckProtocolsElsewhere = [
@@ -65,7 +65,7 @@ enum LaterFeatures {
         "preserve_client_ip", "connection_termination", "cache", "port",
         "target_type", "hedging", "mirror", "panic_threshold",
     ]
-    static let healthCheck: Set<String> = ["exec", "agent", "grpc_service", "database"]
+    static let healthCheck: Set<String> = ["database"]
     static let target: Set<String> = ["max_connections", "name", "tls", "slow_start"]
 
     /// Words of other products, and of ELBv2 itself, for settings that Poise has: where they are written here.

@@ -8,6 +8,7 @@ extension Loading {
     /// Looks into every file that TLS settings name, once each.
     func checkTLSFiles(of configuration: Configuration) {
         guard let check = tlsFiles else { return }
+        checkPrograms(of: configuration, check.reader)
         var seen: Set<CertificateFiles> = []
         for (index, listener) in configuration.listeners.enumerated() {
             guard let tls = listener.tls else { continue }

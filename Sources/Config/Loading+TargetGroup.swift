@@ -200,7 +200,7 @@ extension Loading {
         guard
             let section = section(
                 node, at: path, "a health check",
-                keys: SettingsTable.healthCheck.keys + probeKeys + KindOptions.keys
+                keys: SettingsTable.healthCheck.keys + probeKeys + KindOptions.keys + ProbeKeys.names
                     + (furtherKeys == nil ? [] : SettingsTable.healthChecksPart.keys),
                 later: LaterFeatures.healthCheck)
         else { return }
@@ -215,9 +215,10 @@ extension Loading {
         if let kind = draft.chosen, !kind.asks, let key = ownProbeKeys.first {
             error(
                 .conflict, at: section.keyRange(key), path: section.path(key),
-                "a \(kind.rawValue) check sends no request, so it has no '\(key)'",
+                "a check of protocol \(kind.rawValue) sends no such request, so it has no '\(key)'",
                 fix: "remove '\(key)', or write 'protocol: \(kind == .tls ? "HTTPS" : "HTTP")'")
         }
+        readProbes(section, into: &draft, inDefaults: inDefaults)
         read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
         readKindOptions(section, into: &draft, inDefaults: inDefaults)
     }

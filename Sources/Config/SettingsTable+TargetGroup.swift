@@ -189,8 +189,8 @@ extension SettingsTable {
                 unset: nil,
                 attribute: "HealthCheckProtocol",
                 summary:
-                    "TCP connects, TLS shakes hands, HTTP and HTTPS send a request, in the group's version, the others hold a "
-                    + "[conversation](health.md). Unset: the "
+                    "TCP connects, TLS shakes hands, HTTP and HTTPS send a request, in the group's version, the others are "
+                    + "told of [elsewhere](health.md). Unset: the "
                     + "group's protocol where a key of theirs is set, else TLS in groups of protocol HTTPS, and TCP.",
                 get: { .text($0.chosen?.rawValue ?? ($0.hasProbeKeys ? "HTTP" : "TCP")) },
                 set: { root, value in if case .text(let text)? = value { root.chosen = .init(rawValue: text) } }

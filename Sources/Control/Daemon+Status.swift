@@ -4,6 +4,7 @@ import PoiseLoop
 import PoiseModel
 import PoisePlatform
 import PoiseProxy
+import PoiseTelemetry
 
 /// What the admin API may see and do. Values are copies of this moment.
 extension Daemon {
@@ -162,6 +163,8 @@ public struct TargetStatus: Sendable {
     public var isAnomalous: Bool?
     /// False where this Poise's subset leaves it out.
     public var isInUse = true
+    /// What its agent says of weight and limit; `nil` without an agent.
+    public var agent: AgentFacts?
     public var ejectedUntil: MonotonicTime?
     /// Flows that are left at this time are cut; `nil` unless draining.
     public var drainsUntil: MonotonicTime?
@@ -183,6 +186,7 @@ public struct TargetStatus: Sendable {
         checks = record.checks.map { CheckStatus($0) }
         (weightPercent, weightCause) = (record.weightPercent, record.weightCause)
         isAnomalous = record.group.targets.count >= GroupTraffic.targetsMin ? record.traffic.isAnomalous : nil
+        agent = AgentFacts(record)
         (ejectedUntil, drainsUntil, compiled) = (record.passive.ejectedUntil, record.drain.deadline, record.compiled)
     }
 }

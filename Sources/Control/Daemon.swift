@@ -82,7 +82,8 @@ public final class Daemon {
         descriptors = ProcessLimits.raiseDescriptorLimit()
         let probesMax = Self.probesMax(descriptors)
         let workers = self.workers
-        let prober = Prober(loop: loop, runningMax: probesMax)
+        commands = CommandRunner(loop: loop)
+        let prober = Prober(loop: loop, runningMax: probesMax, commands: commands)
         let relay = HealthRelay()
         (self.loop, self.prober, self.log) = (loop, prober, log)
         startedAt = loop.now
@@ -90,7 +91,6 @@ public final class Daemon {
         limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
         names = NameResolver(loop: loop, lookup: lookup)
         let names = self.names
-        commands = CommandRunner(loop: loop)
         webhooks = WebhookSender(loop: loop, version: version) { names.entries[$0]?.addresses ?? [] }
         ticker = LoopTimer(loop: loop)
         (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)

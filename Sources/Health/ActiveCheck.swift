@@ -104,6 +104,18 @@ public struct ActiveCheck: Sendable, Equatable {
         return verdict != old
     }
 
+    /// A probe that learnt nothing, of a check whose silence proves nothing: the verdict stays, and a target that waits for a
+    /// first one waits no longer.
+    ///
+    /// - Returns: whether the verdict changed.
+    public mutating func probeLearntNothing(at now: MonotonicTime, random: UInt64) -> Bool {
+        let old = verdict
+        streak = .none
+        if case .initial = verdict { verdict = .healthy }
+        scheduleNext(at: now, random: random)
+        return verdict != old
+    }
+
     /// A probe that could not be tried for reasons of our own (no descriptor left): it proves nothing and is due again
     /// after the edge interval.
     public mutating func probeAbandoned(at now: MonotonicTime) { nextProbe = max(now, lastStart + policy.edgeInterval) }

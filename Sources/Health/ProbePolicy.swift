@@ -16,6 +16,9 @@ public struct ProbePolicy: Sendable, Equatable {
     public init(_ check: HealthCheck) {
         (interval, edgeInterval) = (check.interval, min(check.edgeInterval, check.interval))
         idleInterval = max(check.idleInterval ?? check.interval, check.interval)
-        (healthyThreshold, unhealthyThreshold) = (max(1, check.healthyThreshold), max(1, check.unhealthyThreshold))
+        // What counts nothing decides by one result.
+        let counts = check.kind.countsSuccesses
+        healthyThreshold = counts ? max(1, check.healthyThreshold) : 1
+        unhealthyThreshold = counts ? max(1, check.unhealthyThreshold) : 1
     }
 }

@@ -2,8 +2,8 @@ import PoiseModel
 
 /// The state of one target in one group, from everything that bears on it.
 ///
-/// The strongest word wins: an operator's or the API's (draining, unused), then the name that does not resolve, then
-/// the probes, then what traffic told. What is hidden is kept: an ejected target that is drained and put
+/// The strongest word wins: an operator's or the API's (draining, unused), then the name that does not resolve, then the
+/// target's own agent (draining), then the probes, then what traffic told. What is hidden is kept: an ejected target that is drained and put
 /// back is still ejected.
 public struct TargetHealth: Sendable, Equatable {
     public struct Status: Sendable, Hashable {
@@ -38,6 +38,8 @@ public struct TargetHealth: Sendable, Equatable {
     /// `nil`: the group has no active check.
     private var verdict: ActiveCheck.Verdict?
     private var ejection: TargetReason?
+    /// What runs beside the target wants no new flows there: `agentDrain` or `agentMaintenance`.
+    private var pause: TargetReason?
 
     /// - Parameters:
     ///   - verdict: of the target's active check; `nil` when its group has none.
@@ -50,7 +52,7 @@ public struct TargetHealth: Sendable, Equatable {
 
     /// Whether new flows may go here.
     public var isUsable: Bool {
-        guard membership == .serving, resolves, ejection == nil else { return false }
+        guard membership == .serving, resolves, ejection == nil, pause == nil else { return false }
         return switch verdict {
         case nil, .healthy: true
         case .initial(let takesTraffic): takesTraffic
@@ -60,7 +62,7 @@ public struct TargetHealth: Sendable, Equatable {
 
     /// Whether new flows may go here when no target of the group is usable: everything that has an address and
     /// is not on its way out.
-    public var takesFailOpen: Bool { membership == .serving && resolves }
+    public var takesFailOpen: Bool { membership == .serving && resolves && pause == nil }
 
     /// Whether probing makes sense now. A draining target is probed no more, as with ELBv2.
     public var wantsProbes: Bool { membership == .serving && resolves }
@@ -68,6 +70,12 @@ public struct TargetHealth: Sendable, Equatable {
     /// The verdict of the active check changed, or the group's check was turned on or off (`nil`).
     public mutating func checked(_ verdict: ActiveCheck.Verdict?, at now: MonotonicTime) -> Change? {
         change(at: now) { $0.verdict = verdict }
+    }
+
+    /// - Parameter reason: `agentDrain` or `agentMaintenance`: no new flows from now on, those in progress go on. `nil`: that is
+    ///   over.
+    public mutating func paused(_ reason: TargetReason?, at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.pause = reason }
     }
 
     /// - Parameter reason: `consecutiveFailures` or `failureRate`.
@@ -137,6 +145,7 @@ public struct TargetHealth: Sendable, Equatable {
         case .serving: break
         }
         guard resolves else { return (.unhealthy, .dns) }
+        if let pause { return (.draining, pause) }
         if case .unhealthy(let reason) = verdict { return (.unhealthy, reason) }
         if let ejection { return (.unhealthy, ejection) }
         return switch verdict {

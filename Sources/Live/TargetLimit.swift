@@ -8,6 +8,9 @@ public final class TargetLimit: Sendable {
     /// Exchanges that hold a slot and wait for an idle connection to be closed somewhere.
     public let connectionQueue = SlotQueue()
 
+    /// As good as none; a limit nevertheless, which can be lowered while traffic goes on.
+    public static let unlimited = 1 << 40
+
     public init(_ limit: Int) {
         exchanges = SlotLimiter(limit: limit)
         connections = SlotLimiter(limit: limit)

@@ -6,6 +6,13 @@ extension HealthChecks {
             let path = parts.count == 1 ? "health_check" : "health_checks.checks[\(index)]"
             errors += part.check.validateKind(targets: targets).map { $0.under(path) }
             errors += part.check.validate(targets: targets).map { $0.under(path) }
+            if !part.check.kind.votes, part.weight != 1 {
+                errors.append(
+                    ConfigError(
+                        code: .conflict, path: "\(path).weight",
+                        problem: "an agent has no vote: its 'down' takes the target down, whatever the others say",
+                        fix: "remove 'weight'"))
+            }
             if part.check.kind.isSecure, !isSecureGroup {
                 errors.append(
                     ConfigError(
@@ -21,7 +28,7 @@ extension HealthChecks {
                         related: "health_checks.checks[\(earlier)]"))
             }
         }
-        let whole = parts.reduce(0) { $0 + $1.weight }
+        let whole = weightInAll
         if case .weight(let weight) = need, weight > whole {
             errors.append(
                 ConfigError(
@@ -57,6 +64,7 @@ extension HealthCheck {
                     problem: "the interval without requests, \(idleInterval), is shorter than the interval \(interval)",
                     fix: "raise idle_interval, or leave it out", related: "interval"))
         }
+        errors += validateKind()
         if port != nil || address != nil, let index = targets.firstIndex(where: \.address.isUnix) {
             errors.append(
                 ConfigError(

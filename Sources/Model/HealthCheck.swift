@@ -10,19 +10,24 @@ public struct HealthCheck: Sendable, Equatable {
         case dns(DNSProbe)
         /// An echo request.
         case icmp
+        case grpc(GRPCProbe)
+        case agent(AgentProbe)
+        case exec(CommandProbe)
+        case file(FileProbe)
 
         /// Over TLS, with the group's settings.
         public var isSecure: Bool {
             switch self {
-            case .tcp: false
+            case .tcp, .agent, .exec, .file: false
             case .tls: true
             case .http(let probe): probe.isSecure
             case .script(let probe): probe.isSecure
             case .dns, .icmp: false
+            case .grpc(let probe): probe.isSecure
             }
         }
 
-        /// `TCP`, `TLS`, `GET /health`, `HTTPS GET /health`.
+        /// `TCP`, `TLS`, `GET /health`, `HTTPS GET /health`, `GRPC shop.Cart`, `AGENT`, `EXEC /usr/local/bin/check`.
         public var summary: String {
             switch self {
             case .tcp: "TCP"
@@ -31,6 +36,10 @@ public struct HealthCheck: Sendable, Equatable {
             case .script(let probe): probe.summary
             case .dns(let probe): probe.summary
             case .icmp: "ICMP"
+            case .grpc(let probe): probe.service.isEmpty ? "GRPC" : "GRPC \(probe.service)"
+            case .agent: "AGENT"
+            case .exec(let probe): "EXEC \(probe.command.first ?? "")"
+            case .file(let probe): probe.downWhen == .exists ? "no FILE \(probe.path)" : "FILE \(probe.path)"
             }
         }
     }
@@ -73,7 +82,7 @@ public struct HealthCheck: Sendable, Equatable {
 
     private func detectionTime(after interval: Nanoseconds) -> Nanoseconds {
         let step = max(edgeInterval, timeout)
-        return interval + step * Int64(unhealthyThreshold - 1) + timeout
+        return interval + step * Int64(kind.countsSuccesses ? unhealthyThreshold - 1 : 0) + timeout
     }
 }
 

@@ -20,16 +20,20 @@ public struct HealthChecks: Sendable, Equatable {
     public init(_ parts: [Part] = [], need: Need = .all) { (self.parts, self.need) = (parts, need) }
     public init(_ check: HealthCheck) { self.init([Part(check)]) }
 
+    /// Of the checks that vote.
+    var weightInAll: Int { parts.reduce(0) { $0 + ($1.check.kind.votes ? $1.weight : 0) } }
+
     /// What the weights of passing checks must add up to.
     public var weightNeeded: Int {
         switch need {
-        case .all: parts.reduce(0) { $0 + $1.weight }
-        case .any: parts.isEmpty ? 0 : 1
+        case .all: weightInAll
+        case .any: min(1, weightInAll)
         case .weight(let weight): weight
         }
     }
 
-    /// The longest time from a target's death, when every check fails, to its being `unhealthy`; `nil` without checks.
+    /// The longest time from a target's death, when every check fails, to its being `unhealthy`; `nil` without checks that
+    /// notice one: an agent's silence takes nothing down.
     public var detectionTimeMax: Nanoseconds? { detectionTimeMax(\.detectionTimeMax) }
 
     /// The same while no request comes; `nil` where that makes no difference.
@@ -39,8 +43,8 @@ public struct HealthChecks: Sendable, Equatable {
     }
 
     private func detectionTimeMax(_ time: (HealthCheck) -> Nanoseconds) -> Nanoseconds? {
-        var left = parts.reduce(0) { $0 + $1.weight }
-        for part in parts.sorted(by: { time($0.check) < time($1.check) }) {
+        var left = weightInAll
+        for part in parts.filter(\.check.kind.votes).sorted(by: { time($0.check) < time($1.check) }) {
             left -= part.weight
             if left < weightNeeded { return time(part.check) }
         }
@@ -54,6 +58,9 @@ extension TargetGroup {
         get { healthChecks.parts.first?.check }
         set { healthChecks = newValue.map { HealthChecks($0) } ?? HealthChecks() }
     }
+
+    /// Some agent speaks for its targets: limits may come while it serves.
+    public var hasAgents: Bool { healthChecks.parts.contains { !$0.check.kind.votes } }
 
     /// `GET /health`, `all of: TCP, GET /ready at port 9000`, `health of 'web'`; `nil` without checks.
     public var healthSummary: String? { healthSummary { $0.summary } }
@@ -69,7 +76,7 @@ extension TargetGroup {
             switch healthChecks.need {
             case .all: "all of"
             case .any: "any of"
-            case .weight(let weight): "\(weight) of \(healthChecks.parts.reduce(0) { $0 + $1.weight }) by weight"
+            case .weight(let weight): "\(weight) of \(healthChecks.weightInAll) by weight"
             }
         return "\(need): \(texts.joined(separator: ", "))"
     }

@@ -107,7 +107,7 @@ extension Configuration {
     /// Programs that the configuration has Poise run, with the place of each: for whoever decides where they may come
     /// from.
     public var commands: [(path: String, command: [String])] {
-        notify.enumerated().filter { !$1.command.isEmpty }.map { ("notify[\($0)].command", $1.command) }
+        notify.enumerated().filter { !$1.command.isEmpty }.map { ("notify[\($0)].command", $1.command) } + checkCommands
     }
 
     func validateHooks() -> [ConfigError] {

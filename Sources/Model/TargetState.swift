@@ -33,6 +33,13 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
     case certificateNameMismatch, certificateRevoked, certificateInvalid
     /// No TLS handshake for any other cause.
     case tlsFailed
+    /// What runs beside the target says so.
+    case agentDown, agentDrain, agentMaintenance
+    /// The server's own word: it does not serve.
+    case notServing
+    case commandFailed
+    /// The file that takes it out is there, or the one that keeps it in is not.
+    case maintenanceFile
     /// The name does not resolve.
     case dns
     /// Ejected by passive checks.
@@ -63,6 +70,12 @@ public enum TargetReason: UInt8, Sendable, CaseIterable {
         case .certificateRevoked: "certificate_revoked"
         case .certificateInvalid: "certificate_invalid"
         case .tlsFailed: "tls_failed"
+        case .agentDown: "agent_down"
+        case .agentDrain: "agent_drain"
+        case .agentMaintenance: "agent_maintenance"
+        case .notServing: "not_serving"
+        case .commandFailed: "command_failed"
+        case .maintenanceFile: "maintenance_file"
         case .dns: "dns"
         case .consecutiveFailures: "consecutive_failures"
         case .failureRate: "failure_rate"

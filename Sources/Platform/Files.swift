@@ -97,6 +97,7 @@ public enum Files {
             case .reading: R_OK
             case .writing: W_OK
             case .makingFiles: W_OK | X_OK
+            case .running: X_OK
             }
         // SAFETY: the string is used during the call only.
         return unsafe Glibc.access(path, mode) == 0
@@ -129,7 +130,7 @@ public enum Files {
 }
 
 /// What a process may want of a path.
-public enum FileAccess: Sendable { case reading, writing, makingFiles }
+public enum FileAccess: Sendable { case reading, writing, makingFiles, running }
 
 /// Kind, owner and permissions of a file.
 public struct FileFacts: Sendable, Equatable {

@@ -129,6 +129,7 @@ public enum Errno {
     public static let addressNotAvailable: CInt = 99
     public static let addressFamilyNotSupported: CInt = 97
     public static let notFound: CInt = 2
+    public static let notFolder: CInt = 20
     public static let fileTooLarge: CInt = 27
     public static let accessDenied: CInt = 13
     public static let connectionAborted: CInt = 103

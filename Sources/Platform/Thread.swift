@@ -36,4 +36,9 @@ public struct Thread: Sendable {
     public func join() {
         pthread_join(id, nil)
     }
+
+    /// Nobody waits for its end. Once per thread, and never with ``join()``.
+    public func detach() {
+        pthread_detach(id)
+    }
 }

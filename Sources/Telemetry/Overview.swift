@@ -103,6 +103,7 @@ public struct Overview: Sendable {
         /// What its last probe saw; `nil` before the first one, and without an active check.
         public var lastProbe: String?
         public var share: ShareFacts
+        public var agent: AgentFacts?
         /// `nil` where nobody said.
         public var zone: String?
         /// 0...15; of no account for backups.
@@ -114,10 +115,10 @@ public struct Overview: Sendable {
 
         public init(
             label: String, counters: CounterBlock?, isBackup: Bool = false, state: TargetState, reason: TargetReason,
-            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil, share: ShareFacts = ShareFacts()
+            age: Nanoseconds, weight: Int, transitions: Int, lastProbe: String? = nil,
+            share: ShareFacts = ShareFacts(), agent: AgentFacts? = nil
         ) {
-            self.share = share
-            self.lastProbe = lastProbe
+            (self.lastProbe, self.share, self.agent) = (lastProbe, share, agent)
             (self.label, self.counters, self.isBackup) = (label, counters, isBackup)
             (self.state, self.reason, self.age, self.weight) = (state, reason, age, weight)
             self.transitions = transitions

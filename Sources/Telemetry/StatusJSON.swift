@@ -237,6 +237,8 @@ public struct StatusJSON: Sendable {
         json.member("in_use", facts.isInUse)
         json.member("health_transitions", facts.transitions)
         facts.share.write(to: &json)
+        json.key("agent")
+        if let agent = facts.agent { agent.write(to: &json) } else { json.null() }
         guard let counters = facts.counters else {
             json.endObject()
             return json.sink

@@ -131,7 +131,8 @@ public struct StatusTable: Sendable {
         return state + [
             Self.gauge(counters, TargetCounter.inFlight), Self.count(counters, TargetCounter.requests), rate(counters),
         ] + classes(counters, TargetCounter.status2xx) + [
-            .init("\(errors)", errors > 0 ? .red : nil), .init(""), .init(""), .init(facts.lastProbe ?? ""),
+            .init("\(errors)", errors > 0 ? .red : nil), .init(""), .init(""),
+            .init([facts.lastProbe, facts.agent?.text].compactMap(\.self).joined(separator: "; ")),
         ]
     }
 

@@ -32,7 +32,8 @@ extension TargetDetail {
         var text =
             "  check     \(StatusTable.harmless(check.summary)) every \(check.interval), timeout \(check.timeout), "
         text += "\(check.healthyThreshold) up, \(check.unhealthyThreshold) down: "
-        text += "a dead target is out within \(check.detectionTimeMax)\n"
+        text +=
+            check.detectionTimeMax.map { "a dead target is out within \($0)\n" } ?? "its silence takes nothing out\n"
         text += "            last: "
         if let result = check.lastResult, let age = check.lastAge {
             text += "\(StatusTable.harmless(result)), \(StatusTable.span(age)) ago"

@@ -11,8 +11,8 @@ public struct TargetDetail: Sendable, Equatable {
         /// Results in a row that change the verdict.
         public var healthyThreshold: Int
         public var unhealthyThreshold: Int
-        /// The longest time from the target's death to its being unhealthy.
-        public var detectionTimeMax: Nanoseconds
+        /// The longest time from the target's death to its being unhealthy; `nil` of an agent, whose silence says nothing.
+        public var detectionTimeMax: Nanoseconds?
         /// What the last probe saw; `nil` before the first one.
         public var lastResult: String?
         /// How long ago that probe began.
@@ -22,8 +22,10 @@ public struct TargetDetail: Sendable, Equatable {
 
         public init(_ check: HealthCheck) {
             (summary, interval, timeout) = (check.summary, check.interval, check.timeout)
-            (healthyThreshold, unhealthyThreshold) = (check.healthyThreshold, check.unhealthyThreshold)
-            detectionTimeMax = check.detectionTimeMax
+            let counts = check.kind.countsSuccesses
+            healthyThreshold = counts ? check.healthyThreshold : 1
+            unhealthyThreshold = counts ? check.unhealthyThreshold : 1
+            detectionTimeMax = check.kind.votes ? check.detectionTimeMax : nil
         }
     }
 

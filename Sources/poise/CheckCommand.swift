@@ -67,9 +67,12 @@ enum CheckCommand {
 
     private static func health(of group: TargetGroup) -> String {
         if let tracked = group.trackedGroup { return "as healthy as '\(tracked)' says" }
-        guard let summary = group.healthSummaryWithIntervals, let time = group.healthChecks.detectionTimeMax else {
+        guard let summary = group.healthSummaryWithIntervals else {
             return group.passive.consecutiveFailures == 0
                 ? "no health check" : "no health check; traffic alone tells what is dead"
+        }
+        guard let time = group.healthChecks.detectionTimeMax else {
+            return "\(summary): an agent's silence takes nothing out; no check notices a dead target"
         }
         let idle = group.healthChecks.idleDetectionTimeMax.map { ", \($0) without requests" } ?? ""
         return "\(summary): a dead target is out within \(time)\(idle)"

@@ -74,6 +74,14 @@ struct ProberTests {
         return .http(probe)
     }
 
+    /// The target answers whoever has sent something.
+    private static let agent = HealthCheck.Kind.agent(AgentProbe(send: "how\n"))
+
+    private static func said(_ line: String) -> AgentReport {
+        let bytes = Array(line.utf8)
+        return AgentReport(parsing: bytes.span)
+    }
+
     private static let fine = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhealthy"
 
     @Test(
@@ -128,6 +136,28 @@ struct ProberTests {
                 detail: .script(ScriptFinding(.closed, expected: "'VERSION'", answer: []))),
             Row(
                 testDescription: "silent", answer: nil, kind: http(), outcome: .failed(.timeout), detail: .noAnswer),
+            Row(
+                testDescription: "an agent", answer: "75% up maxconn:30\r\nand more\n", kind: agent,
+                outcome: .succeeded,
+                detail: .agent(said("75% up maxconn:30"))),
+            Row(
+                testDescription: "an agent that says down: what that means is not for here", answer: "down # why\n",
+                kind: agent, outcome: .succeeded, detail: .agent(said("down # why"))),
+            Row(
+                testDescription: "an agent that ends its line by closing", answer: "drain", kind: agent,
+                outcome: .succeeded, detail: .agent(said("drain"))),
+            Row(
+                testDescription: "an agent's longest line", answer: String(repeating: " ", count: 1022) + "up\n",
+                kind: agent, outcome: .succeeded, detail: .agent(said("up"))),
+            Row(
+                testDescription: "an agent's line that is longer", answer: String(repeating: " ", count: 1023) + "up\n",
+                kind: agent, outcome: .learntNothing, detail: .endlessLine(1024)),
+            Row(
+                testDescription: "an agent that closes", answer: "", kind: agent, outcome: .learntNothing,
+                detail: .closedEarly),
+            Row(
+                testDescription: "an agent that is silent", answer: nil, kind: agent, outcome: .learntNothing,
+                detail: .noAnswer),
         ])
     func results(row: Row) throws {
         let results = try probe(row.answer, row.kind, count: 2)

@@ -291,4 +291,22 @@ struct ActiveCheckTests {
         probe(83.5, good: false)
         #expect(check.nextProbe == at(88.5))
     }
+
+    @Test("a probe that learnt nothing changes no verdict, and ends the wait for a first one")
+    func learntNothing() {
+        let policy = ProbePolicy(HealthCheck())
+        var joining = ActiveCheck(policy: policy, arrival: .joining, at: at(0))
+        joining.probeStarted(at: at(0))
+        var changed = joining.probeLearntNothing(at: at(0), random: .max)
+        #expect(changed && joining.verdict == .healthy && joining.nextProbe == at(5))
+        var down = ActiveCheck(policy: policy, arrival: .withGroup, at: at(0))
+        down.probeStarted(at: at(0))
+        _ = down.probeFailed(.agentDown, at: at(0), random: 0)
+        for _ in 0..<5 {
+            let now = down.nextProbe!
+            down.probeStarted(at: now)
+            changed = down.probeLearntNothing(at: now, random: 0)
+            #expect(!changed && down.verdict == .unhealthy(.agentDown))
+        }
+    }
 }

@@ -43,6 +43,7 @@ struct StatePicture {
         case (.healthy, .unhealthy): Arrow(path: "M465,110 C485,180 485,240 465,310", x: 488, y: 205, anchor: "start")
         case (.unhealthy, .healthy): Arrow(path: "M435,310 C415,240 415,180 435,110", x: 412, y: 198, anchor: "end")
         case (.draining, .unused): Arrow(path: "M840,112 L840,306", x: 830, y: 205, anchor: "end")
+        case (.unused, .draining): Arrow(path: "M865,306 L865,112", x: 876, y: 225, anchor: "start")
         default: nil
         }
     }
@@ -50,7 +51,7 @@ struct StatePicture {
     /// From the box, or to it.
     private static func boxArrow(_ state: TargetState, leaves: Bool) -> Arrow? {
         switch (state, leaves) {
-        case (.draining, true): Arrow(path: "M590,78 L776,78", x: 683, y: 68)
+        case (.draining, true): Arrow(path: "M590,78 L776,78", x: 683, y: 54)
         case (.draining, false): Arrow(path: "M776,102 L594,102", x: 683, y: 120)
         case (.unused, true): Arrow(path: "M590,318 L776,318", x: 683, y: 308)
         case (.unused, false): Arrow(path: "M776,342 L594,342", x: 683, y: 360)

@@ -15,6 +15,8 @@ struct StateTable {
         case drain = "drained or removed"
         case drained = "flows ended, or time over"
         case register = "put back"
+        case pause = "its agent says drain or maint"
+        case resume = "its agent says ready"
         case unused = "no rule leads here"
 
         func apply(to target: inout TargetHealth) {
@@ -30,6 +32,8 @@ struct StateTable {
                 case .drain: target.drain(.drainedByOperator, at: now)
                 case .drained: target.drained(at: now)
                 case .register: target.undrain(at: now)
+                case .pause: target.paused(.agentDrain, at: now)
+                case .resume: target.paused(nil, at: now)
                 case .unused: target.groupUnused(at: now)
                 }
         }

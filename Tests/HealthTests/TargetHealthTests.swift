@@ -121,4 +121,21 @@ struct TargetHealthTests {
         #expect(unchecked.status == .init(state: .healthy, reason: .checksDisabled, since: at(0)))
         #expect(unchecked.isUsable)
     }
+
+    @Test("what an agent pauses drains, keeps its other words behind that, and takes no flow even where all are tried")
+    func paused() throws {
+        var target = TargetHealth(verdict: .healthy, at: at(0))
+        let out = try #require(target.paused(.agentDrain, at: at(1)) as TargetHealth.Change?)
+        #expect(out.to == .init(state: .draining, reason: .agentDrain, since: at(1)) && !out.isUsable)
+        #expect(!target.takesFailOpen && target.wantsProbes)
+        #expect(target.paused(.agentDrain, at: at(2)) == nil, "said again, it is no news")
+        #expect(target.checked(.unhealthy(.timeout), at: at(3)) == nil, "hidden behind the agent's word")
+        let other = try #require(target.paused(.agentMaintenance, at: at(4)) as TargetHealth.Change?)
+        #expect(other.to.reason == .agentMaintenance)
+        let operated = try #require(target.drain(.drainedByOperator, at: at(5)) as TargetHealth.Change?)
+        #expect(operated.to.reason == .drainedByOperator, "an operator's word is stronger")
+        _ = target.undrain(at: at(6))
+        let back = try #require(target.paused(nil, at: at(7)) as TargetHealth.Change?)
+        #expect(back.to == .init(state: .unhealthy, reason: .timeout, since: at(7)) && !back.isUsable)
+    }
 }

@@ -71,7 +71,8 @@ public final class DaemonAdmin: AdminSource {
                         lastProbe: target.lastProbe,
                         share: .init(
                             percent: target.weightPercent, cause: target.weightCause, isAnomalous: target.isAnomalous,
-                            isMitigated: group.compiled.settings.mitigatesAnomalies))
+                            isMitigated: group.compiled.settings.mitigatesAnomalies),
+                        agent: target.agent)
                     (facts.zone, facts.tier) = (target.compiled?.settings.zone, target.compiled?.settings.tier ?? 0)
                     (facts.isInUse, facts.effectiveWeight) = (target.isInUse, Int(target.effectiveWeight))
                     return facts

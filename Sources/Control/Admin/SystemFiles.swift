@@ -10,6 +10,15 @@ public struct SystemFiles: FileReader {
     public func read(path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
         do { return try Files.read(path, limit: bytesMax) } catch { throw FileReadError(error, bytesMax: bytesMax) }
     }
+
+    public func programProblem(path: String) -> String? {
+        do throws(SystemError) {
+            guard try Files.facts(of: path, followsLink: true).kind == .file else { return "it is no file" }
+            return Files.allows(.running, path) ? nil : "it is not executable"
+        } catch {
+            return error.reason
+        }
+    }
 }
 
 extension TLSFileCheck {

@@ -44,6 +44,8 @@ struct LiveObjects {
     struct TargetEntry {
         let counters: CounterBlock
         var limit: TargetLimit?
+        /// What the configuration says of ``limit``; an agent may have set it to something else.
+        var configuredLimit: Int?
         var compiled: CompiledTarget?
         init(workers: Int) { counters = CounterBlock(workers: workers, width: TargetCounter.width) }
     }

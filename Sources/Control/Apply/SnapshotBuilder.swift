@@ -87,7 +87,8 @@ struct SnapshotBuilder: Sendable {
         let compiled = CompiledGroup(
             slot: entry.slot, settings: group, targets: targets, tls: tls, counters: entry.counters,
             totalTime: entry.totalTime, targetTime: entry.targetTime,
-            queue: group.limits.connectionsMax == nil && group.version == .http1 ? nil : entry.queue,
+            queue: group.limits.connectionsMax == nil && !group.hasAgents && group.version == .http1
+                ? nil : entry.queue,
             place: place, backupSlot: backupSlot)
         entry.compiled = compiled
         live.groups[group.id] = entry
@@ -107,12 +108,14 @@ struct SnapshotBuilder: Sendable {
         _ address: SocketAddress, _ target: Target, _ label: String, _ group: TargetGroup,
         _ cell: inout LiveObjects.TargetEntry
     ) -> CompiledTarget {
-        if let value = group.limits.connectionsMax {
+        if let value = group.limits.connectionsMax ?? (group.hasAgents ? TargetLimit.unlimited : nil) {
             if let limit = cell.limit {
-                if limit.value != value { limits.append((limit, value)) }
+                // As configured, that is: an agent's figure stays until it says another.
+                if cell.configuredLimit != value { limits.append((limit, value)) }
             } else {
                 cell.limit = TargetLimit(value)
             }
+            cell.configuredLimit = value
         } else {
             cell.limit = nil
         }

@@ -43,6 +43,8 @@ public final class CommandRun {
     }
 
     var isWaiting: Bool { phase == .waiting }
+    /// Its program has ended, or never ran.
+    var isGone: Bool { phase == .gone }
 
     /// No result is told any more, and the program is ended. Nothing happens after the end.
     public func cancel() {

@@ -9,7 +9,7 @@ struct ProbeSpec: Equatable {
     /// With the check's own port, where it has one.
     let address: SocketAddress
     let check: HealthCheck
-    /// `Host` of an HTTP probe; empty for TCP and TLS.
+    /// `Host` of a request; empty of checks that send none.
     let host: String
     /// There where the check goes over TLS.
     let tls: ProbeTLS?
@@ -17,6 +17,8 @@ struct ProbeSpec: Equatable {
     let usesHTTP2: Bool
     /// The PROXY header that comes first, which says that Poise speaks for itself; `nil` without.
     let introduction: ProxyProtocolHeader.Version?
+    /// Of a check whose texts name the target; `nil` for the others, so that groups share them.
+    let subject: ProbeSubject?
 
     init(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         self.init(
@@ -24,7 +26,8 @@ struct ProbeSpec: Equatable {
             version: group.settings.version,
             // What is asked elsewhere is as a rule made for checks, and not for clients behind proxies.
             introduction: check.port == nil && check.address == nil && check.kind.isConnection
-                ? group.settings.proxyProtocol.headerVersion : nil)
+                ? group.settings.proxyProtocol.headerVersion : nil,
+            subject: ProbeSubject(check, of: target, in: group))
     }
 
     /// - Parameters:
@@ -32,15 +35,18 @@ struct ProbeSpec: Equatable {
     ///   - version: of the group, for checks that send a request.
     init(
         _ address: SocketAddress, _ check: HealthCheck, hostHeader: String, tls: ProbeTLS? = nil,
-        version: TargetGroup.HTTPVersion = .http1, introduction: ProxyProtocolHeader.Version? = nil
+        version: TargetGroup.HTTPVersion = .http1, introduction: ProxyProtocolHeader.Version? = nil,
+        subject: ProbeSubject? = nil
     ) {
-        (self.check, self.tls, self.introduction) = (check, tls, introduction)
+        (self.check, self.tls, self.introduction, self.subject) = (check, tls, introduction, subject)
         switch address {
         case .ip(let ip, let port): self.address = .ip(check.address ?? ip, port: check.port ?? port)
         case .unix: self.address = address
         }
         switch check.kind {
-        case .tcp, .tls, .script, .dns, .icmp: (host, usesHTTP2) = ("", false)
+        case .tcp, .tls, .script, .dns, .icmp, .agent, .exec, .file: (host, usesHTTP2) = ("", false)
+        // gRPC is HTTP/2, in groups of version http1 too.
+        case .grpc: (host, usesHTTP2) = (hostHeader, true)
         case .http(let probe): (host, usesHTTP2) = (probe.host ?? hostHeader, version == .http2)
         }
     }
@@ -50,8 +56,8 @@ extension HealthCheck.Kind {
     /// Talks over a TCP connection, as clients of the target do.
     fileprivate var isConnection: Bool {
         switch self {
-        case .tcp, .tls, .http, .script: true
-        case .dns, .icmp: false
+        case .tcp, .tls, .http, .script, .grpc: true
+        case .dns, .icmp, .agent, .exec, .file: false
         }
     }
 }
@@ -73,6 +79,8 @@ final class CheckRecord {
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// Of a check that asks an agent.
+    var agent = AgentWord()
     /// Shared by what histories remember of this check.
     private(set) lazy var name = Evidence.CheckName(spec.check.summary)
     /// Whether the prober has it.

@@ -21,8 +21,13 @@ extension HealthEngine {
         // Most groups have one, and then nothing is to be combined.
         guard checks.count > 1 else { return checks.first?.state.verdict }
         let settings = group.settings.healthChecks
+        let agents = checks.filter { !$0.spec.check.kind.votes }.map { ($0.state.verdict, 1) }
+        guard agents.count < checks.count else { return CombinedChecks.verdict(of: agents, need: agents.count) }
+        // An agent's word is no vote: whatever the others say, a target whose agent calls it down is down.
+        for (verdict, _) in agents { if case .unhealthy = verdict { return verdict } }
+        let votes = zip(checks, settings.parts).filter { $0.0.spec.check.kind.votes }
         return CombinedChecks.verdict(
-            of: zip(checks, settings.parts).map { ($0.state.verdict, $1.weight) }, need: settings.weightNeeded)
+            of: votes.map { ($0.state.verdict, $1.weight) }, need: settings.weightNeeded)
     }
 
     /// The group's checks may have changed: what is known of the target is kept, the next results are of the new ones.
@@ -62,7 +67,9 @@ extension HealthEngine {
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
     func probeEnded(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) {
         let changed: Bool
+        let result = heeding(result, of: check, at: now)
         switch result.outcome {
+        case .learntNothing: changed = check.state.probeLearntNothing(at: now, random: random())
         case .succeeded: changed = check.state.probeSucceeded(at: now, random: random())
         case .failed(let reason): changed = check.state.probeFailed(reason, at: now, random: random())
         case .abandoned:
@@ -74,10 +81,17 @@ extension HealthEngine {
         let threshold = check.state.policy.healthyThreshold
         // One check's successes count, or two would count for twice as many probes.
         for target in check.users
-        where (!succeeded || target.checks.first === check)
+        where check.spec.check.kind.votes && result.outcome != .learntNothing
+            && (!succeeded || target.checks.first { $0.spec.check.kind.votes } === check)
             && target.passive.probed(succeeded: succeeded, threshold: threshold, at: now)
         {
             note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
+        }
+        if !check.spec.check.kind.votes {
+            for target in check.users {
+                let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
+                heedAgents(of: target, at: now, evidence: evidence)
+            }
         }
         guard changed else { return }
         for target in check.users {

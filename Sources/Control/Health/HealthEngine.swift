@@ -116,6 +116,7 @@ final class HealthEngine {
             if policyChanged { known.passive.policyChanged(to: settings.passive) }
             if settings.slowStart.count <= 0 { known.rampsSince = nil }
             recheck(known, at: now)
+            heedAgents(of: known, at: now)
             return known
         }
         for target in before where target.compiled.map({ old[$0.address] === target }) == true {
@@ -131,6 +132,7 @@ final class HealthEngine {
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: Self.verdict(of: own, in: group), at: now))
         checks.use(own, by: record)
+        heedAgents(of: record, at: now)
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
         return record
     }

@@ -5,11 +5,13 @@ import PoisePackets
 import PoisePlatform
 import PoiseTLS
 
-/// What one probe found out. Numbers only: text is made when somebody looks.
+/// What one probe found out. Numbers where numbers say it: text is made when somebody looks.
 public struct ProbeResult: Sendable, Equatable {
     public enum Outcome: Sendable, Equatable {
         case succeeded
         case failed(TargetReason)
+        /// Nobody who had to say something said it: proves nothing.
+        case learntNothing
         /// Not tried, for reasons of our own (no descriptor, no port left): proves nothing.
         case abandoned
     }
@@ -50,6 +52,13 @@ public struct ProbeResult: Sendable, Equatable {
         indirect case dns(DNSFinding)
         /// An echo came back, after this time.
         case echo(Nanoseconds)
+        /// A line of an agent.
+        indirect case agent(AgentReport)
+        /// An agent's line has no end within the bound, in bytes.
+        case endlessLine(Int)
+        indirect case grpc(GRPCAnswer)
+        indirect case command(CommandResult.End, timeout: Nanoseconds, line: String)
+        indirect case file(path: String, FileState)
     }
 
     public var outcome: Outcome
@@ -111,6 +120,11 @@ public struct ProbeResult: Sendable, Equatable {
         case .answered: "answered"
         case .dns(let finding): finding.text
         case .echo(let roundTrip): "echo reply in \(roundTrip)"
+        case .agent(let report): Self.text(report)
+        case .endlessLine(let limit): "the agent's line is longer than \(limit) bytes"
+        case .grpc(let answer): answer.text
+        case .command(let end, let timeout, let line): Self.text(end, timeout, line)
+        case .file(let path, let state): "\(path) \(state.text)"
         }
     }
 }

@@ -17,9 +17,15 @@ struct ProbeTLS: Equatable {
     /// - Returns: `nil` for a check in plain text.
     init?(_ kind: HealthCheck.Kind, of target: CompiledTarget, in group: CompiledGroup) {
         guard kind.isSecure, let context = group.tls, let name = target.tlsName else { return nil }
-        // Whatever a script speaks, it is no HTTP.
-        let isScript = if case .script = kind { true } else { false }
-        self.init(context, name, offer: isScript ? .none : group.settings.version == .http2 ? .http2 : .http11)
+        let offer: TLSSession.ApplicationProtocol =
+            switch kind {
+            // Whatever a script speaks, it is no HTTP.
+            case .script: .none
+            case .grpc: .http2
+            case .tcp, .tls, .http, .dns, .icmp, .agent, .exec, .file:
+                group.settings.version == .http2 ? .http2 : .http11
+            }
+        self.init(context, name, offer: offer)
     }
 
     var peer: TLSPeer { name.peer(offers: offer == .none ? [] : [offer]) }

@@ -18,6 +18,8 @@ final class TargetRecord {
     var drain = DrainMachine()
     /// In the order of the group's settings.
     var checks: [CheckRecord] = []
+    /// What all its agents say together; `nil` without one.
+    var agentWord: AgentWord?
     /// Targets of groups that go by the health of this one's group.
     var followers: [TargetRecord] = []
     var history = HistoryRing<HistoryEntry>()

@@ -24,7 +24,7 @@ import PoiseTLS
 ///
 /// A connection whose answer came whole is closed with RST: neither side has more to say, and a FIN of ours would
 /// leave a socket in TIME_WAIT for a minute, 120,000 of them at 2,000 probes a second. See `docs/decisions/probes.md`.
-final class Probe: Channel {
+final class Probe: Channel, ProbeRunner {
     enum Phase { case waiting, queued, connecting, shaking, asking, reading, ending }
 
     let prober: Prober
@@ -37,6 +37,8 @@ final class Probe: Channel {
     private let method: String
     /// Of a check by script; while a probe runs it is somewhere in its steps.
     var script: ScriptMatcher?
+    /// Behind the head of the request.
+    private let content: [UInt8]
     var phase = Phase.waiting
     var sent = 0
     private var answer: ProbeAnswer?
@@ -66,7 +68,7 @@ final class Probe: Channel {
         let header = check.spec.introduction.map(ProbeRequest.introduction) ?? []
         switch check.spec.check.kind {
         case .tcp, .tls:
-            (request, matcher, method) = ([], nil, "")
+            (request, content, matcher, method) = ([], [], nil, "")
             introduction = header
         case .http(let probe):
             let bytes = ProbeRequest.bytes(probe, host: check.spec.host)
@@ -74,12 +76,16 @@ final class Probe: Channel {
             // In one send with it.
             (introduction, request) = isSeparate ? (header, bytes) : ([], header + bytes)
             let pattern = probe.bodyMatches.flatMap(prober.shelf.pattern)
-            (matcher, method) = (ProbeMatcher(probe, pattern: pattern), probe.method)
+            (content, matcher, method) = ([], ProbeMatcher(probe, pattern: pattern), probe.method)
+        case .grpc(let probe):
+            request = ProbeRequest.grpc(host: check.spec.host)
+            introduction = header
+            (content, matcher, method) = (GRPCAnswer.request(service: probe.service), ProbeMatcher(HTTPProbe()), "POST")
         case .script(let probe):
-            (request, matcher, method) = ([], nil, "")
+            (request, content, matcher, method) = ([], [], nil, "")
             introduction = header
             script = prober.shelf.dialogue(probe).map { ScriptMatcher($0) }
-        case .dns, .icmp: preconditionFailure("no conversation over a connection")
+        case .dns, .icmp, .agent, .exec, .file: preconditionFailure("others make these probes")
         }
         super.init(loop: prober.loop)
     }
@@ -232,7 +238,7 @@ final class Probe: Channel {
     func ask() {
         guard introduce() else { return }
         if check.spec.usesHTTP2, stream == nil {
-            stream = ProbeStream(request, isHTTPS: session != nil, workspace: prober.http2)
+            stream = ProbeStream(request, content: content, isHTTPS: session != nil, workspace: prober.http2)
         }
         switch flush() {
         case .blocked: return
@@ -298,8 +304,7 @@ final class Probe: Channel {
             if let stream, stream.output.count - sent > ProbeStream.outputBytesMax { return }
             let buffer = self.buffer ?? loop.buffers.takeStandard()
             self.buffer = buffer
-            let answer = self.answer ?? prober.takeAnswer(matcher!, method: method)
-            self.answer = answer
+            let answer = self.answer ?? takeAnswer()
             let room = buffer.capacity - filled
             let result =
                 session?.receive(self, into: buffer, filled, buffer.capacity)
@@ -326,6 +331,13 @@ final class Probe: Channel {
             // A short read has drained the socket; the next event tells of more.
             if session.map({ !$0.mayHaveMore }) ?? (result.count < room), !peerClosed { return }
         }
+    }
+
+    private func takeAnswer() -> ProbeAnswer {
+        let answer = prober.takeAnswer(matcher!, method: method)
+        if case .grpc(let probe) = check.spec.check.kind { answer.expect(codes: probe.codes) }
+        self.answer = answer
+        return answer
     }
 
     /// What came, or the end.

@@ -18,6 +18,8 @@ final class ProbeAnswer {
     private var chunks = ChunkedDecoder()
     private var matcher = ProbeMatcher(HTTPProbe())
     private var method = HTTPMethod.get
+    /// Of a gRPC check: what it says is judged by this, and not by the matcher.
+    private var call: (answer: GRPCAnswer, codes: [ClosedRange<Int>])?
     private var headIsComplete = false
     private var remaining = 0
     private var dropped = 0
@@ -39,6 +41,7 @@ final class ProbeAnswer {
 
     func begin(_ matcher: ProbeMatcher, method: String) {
         self.matcher = matcher
+        call = nil
         self.method = method == "HEAD" ? .head : .get
         head.reset()
         chunks.reset()
@@ -83,8 +86,15 @@ final class ProbeAnswer {
         case .complete:
             guard head.status >= 200 else { return }
             headIsComplete = true
+            call?.answer.head(status: head.status, fields: text)
             judge()
         }
+    }
+
+    /// Behind this comes nothing.
+    func takeTrailers(_ text: [UInt8]) {
+        call?.answer.trailers(text)
+        takeEnd()
     }
 
     func takeContent(_ buffer: Buffer, _ start: Int, _ end: Int) { take(buffer, start, end) }
@@ -94,6 +104,9 @@ final class ProbeAnswer {
         guard !isComplete else { return }
         endOfContent()
     }
+
+    /// The answer to a gRPC call is expected.
+    func expect(codes: [ClosedRange<Int>]) { call = (GRPCAnswer(), codes) }
 
     /// There will be no more of the answer. A verdict stands.
     func fail(_ reason: TargetReason, _ detail: ProbeResult.Detail) {
@@ -133,6 +146,11 @@ final class ProbeAnswer {
     }
 
     private func judge() {
+        if let call {
+            // Whatever it is, what follows says no more of the target.
+            if call.answer.isForeign { decide(.failed(.responseMismatch), .grpc(call.answer)) }
+            return
+        }
         switch matcher.status(head.status) {
         case .undecided: break
         case .succeeded: decide(.succeeded, .status(head.status))
@@ -186,19 +204,34 @@ final class ProbeAnswer {
             if dropped > Self.droppedMax { isComplete = true }
             return
         }
+        if var call {
+            let isRoom = call.answer.content(buffer.bytes(start, end))
+            self.call = call
+            if !isRoom { decide(.failed(.malformedResponse), .grpc(call.answer)) }
+            return
+        }
         apply(matcher.body(buffer.bytes(start, end)))
     }
 
     private func endOfContent() {
         (isComplete, isWhole) = (true, true)
-        if decision == nil { apply(matcher.end()) }
+        guard decision == nil else { return }
+        guard var call else { return apply(matcher.end()) }
+        let verdict = call.answer.end(codes: call.codes)
+        apply(verdict, .grpc(call.answer), .grpc(call.answer))
     }
 
     private func apply(_ verdict: ProbeMatcher.Verdict) {
+        apply(verdict, .status(head.status), .body(status: head.status))
+    }
+
+    private func apply(
+        _ verdict: ProbeMatcher.Verdict, _ success: ProbeResult.Detail, _ failure: ProbeResult.Detail
+    ) {
         switch verdict {
         case .undecided: break
-        case .succeeded: decide(.succeeded, .status(head.status))
-        case .failed(let reason): decide(.failed(reason), .body(status: head.status))
+        case .succeeded: decide(.succeeded, success)
+        case .failed(let reason): decide(.failed(reason), failure)
         case .tooCostly: decide(.failed(.bodyMismatch), .bodyTooCostly(status: head.status))
         }
     }

@@ -22,4 +22,14 @@ enum ProbeRequest {
         for field in probe.headers { text += "\(field.name): \(field.value)\r\n" }
         return Array("\(text)\r\n".utf8)
     }
+
+    /// The head of a call of `grpc.health.v1.Health/Check`. Without a deadline: a server that keeps to it would answer in the very
+    /// moment in which the probe gives up and cancels the call, and its reason would be a matter of chance.
+    static func grpc(host: String) -> [UInt8] {
+        let lines = [
+            "POST /grpc.health.v1.Health/Check HTTP/1.1", "Host: \(host)", "TE: trailers",
+            "Content-Type: application/grpc", "User-Agent: Poise-HealthChecker/1",
+        ]
+        return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    }
 }

@@ -17,8 +17,6 @@ protocol ProbeRunner: AnyObject {
     func stop()
 }
 
-extension Probe: ProbeRunner {}
-
 /// What every probe has that is no conversation over a connection: it waits, has its turn, and reports once.
 ///
 ///     waiting ──due──> queued ──a place is free──> running ──report──> waiting

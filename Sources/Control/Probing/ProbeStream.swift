@@ -35,16 +35,22 @@ final class ProbeStream {
     }
 
     /// - Parameters:
-    ///   - request: as HTTP/1.1 has it; without content.
+    ///   - request: its head, as HTTP/1.1 has it.
+    ///   - content: at most 16 KiB.
     ///   - workspace: of the loop. Nothing stays in it between two calls.
-    init(_ request: [UInt8], isHTTPS: Bool, workspace: RawCell<HTTP2Workspace>) {
+    init(_ request: [UInt8], content: [UInt8] = [], isHTTPS: Bool, workspace: RawCell<HTTP2Workspace>) {
         self.workspace = workspace
         machine.start(workspace: &workspace.value, to: &output)
         guard let slot = machine.openStream() else { preconditionFailure("a new connection takes one stream") }
         self.slot = slot
         let isSent = machine.sendHead(
-            slot: slot, request.span, endStream: true, isHTTPS: isHTTPS, workspace: &workspace.value, to: &output)
+            slot: slot, request.span, endStream: content.isEmpty, isHTTPS: isHTTPS, workspace: &workspace.value,
+            to: &output)
         precondition(isSent, "the settings allow no request without the form of one")
+        guard !content.isEmpty else { return }
+        precondition(content.count <= machine.sendRoom(slot: slot), "less than every peer takes at first")
+        machine.sendDataHeader(slot: slot, count: content.count, endStream: true, to: &output)
+        output += content
     }
 
     /// Takes the bytes `0..<end` of `buffer`; ``kept`` of them are moved to the front and must be there again next time.
@@ -92,7 +98,10 @@ final class ProbeStream {
             answer.takeContent(buffer, range.start, range.end)
             machine.consumed(slot: slot, range.count, workspace: &workspace.value, to: &output)
             if endsStream { answer.takeEnd() }
-        case .trailers: answer.takeEnd()
+        case .trailers:
+            headText.removeAll(keepingCapacity: true)
+            workspace.value.appendHeadText(to: &headText)
+            answer.takeTrailers(headText)
         case .streamReset(_, let code):
             answer.fail(.connectionFailed, goAway.map(ProbeResult.Detail.goAway) ?? .streamReset(code))
         case .streamFailed(_, _, let fault): answer.fail(.malformedResponse, .http2(fault))

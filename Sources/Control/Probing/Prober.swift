@@ -23,21 +23,35 @@ final class Prober: Probing {
     let shelf = ProbeShelf()
     /// By family; each is there from the first check that needs it on.
     private(set) var pings: [IPAddress.Family: PingChannel] = [:]
+    private(set) lazy var files = FileDesk(loop: loop)
+    /// Runs the programs of checks.
+    let commands: CommandRunner
     /// Takes the results.
     var report: (CheckRecord, ProbeResult, MonotonicTime) -> Void = { _, _, _ in }
 
-    /// - Parameter runningMax: descriptors that probes may use.
-    init(loop: EventLoop, runningMax: Int = 512) { (self.loop, self.runningMax) = (loop, max(1, runningMax)) }
+    /// - Parameters:
+    ///   - runningMax: descriptors that probes may use.
+    ///   - commands: runs the programs of checks; shared with whoever else runs some.
+    init(loop: EventLoop, runningMax: Int = 512, commands: CommandRunner? = nil) {
+        (self.loop, self.runningMax) = (loop, max(1, runningMax))
+        self.commands = commands ?? CommandRunner(loop: loop)
+    }
 
     func begin(_ check: CheckRecord) {
-        let probe: any ProbeRunner =
-            switch check.spec.check.kind {
-            case .tcp, .tls, .http, .script: Probe(check, prober: self)
-            case .dns(let probe): DNSRunner(check, probe, prober: self)
-            case .icmp: PingRunner(check, prober: self)
-            }
-        check.runner = probe
-        probe.schedule()
+        let runner = runner(of: check)
+        check.runner = runner
+        runner.schedule()
+    }
+
+    private func runner(of check: CheckRecord) -> any ProbeRunner {
+        switch check.spec.check.kind {
+        case .tcp, .tls, .http, .grpc, .script: Probe(check, prober: self)
+        case .dns(let probe): DNSRunner(check, probe, prober: self)
+        case .icmp: PingRunner(check, prober: self)
+        case .agent: AgentRunner(check, prober: self)
+        case .exec: ExecRunner(check, prober: self)
+        case .file: FileRunner(check, prober: self)
+        }
     }
 
     func hurry(_ check: CheckRecord) { (check.runner as? any ProbeRunner)?.hurry() }

@@ -1,0 +1,108 @@
+/// Asks an agent that runs beside the target how it is: one line of text per connection, as HAProxy's `agent-check` reads it.
+public struct AgentProbe: Sendable, Hashable {
+    /// Sent once connected; may hold ``ProbePlaceholder``s. `nil`: nothing is sent.
+    public var send: String?
+
+    public init(send: String? = nil) { self.send = send }
+}
+
+/// Calls `grpc.health.v1.Health/Check`.
+public struct GRPCProbe: Sendable, Hashable {
+    /// Over TLS, with the group's TLS settings.
+    public var isSecure = false
+    /// Which service is asked for; empty: the whole server.
+    public var service = ""
+    /// Codes of `grpc-status` that mean healthy, closed ranges in 0...99. Where 0 is among them, the answer must say
+    /// SERVING too.
+    public var codes: [ClosedRange<Int>] = [0...0]
+
+    public init() {}
+}
+
+/// Runs a program, without a shell: exit status 0 is healthy.
+public struct CommandProbe: Sendable, Hashable {
+    /// The program by its absolute path, and its arguments; never empty in a valid check.
+    public var command: [String]
+
+    public init(command: [String] = []) { self.command = command }
+}
+
+/// Looks whether a file is there on this machine.
+public struct FileProbe: Sendable, Hashable {
+    public enum Sign: String, Sendable, CaseIterable, Hashable {
+        /// The file takes the target out: a maintenance flag.
+        case exists
+        /// The file keeps the target in: a sign of life.
+        case missing
+    }
+    /// Absolute; may hold ``ProbePlaceholder``s.
+    public var path: String
+    /// When the target is down.
+    public var downWhen: Sign
+
+    public init(path: String = "", downWhen: Sign = .exists) { (self.path, self.downWhen) = (path, downWhen) }
+}
+
+/// Words in braces that stand for the target that is checked.
+public enum ProbePlaceholder: String, Sendable, CaseIterable {
+    /// The target's IP address, or the path of its unix socket.
+    case address
+    case port
+    /// The group's name.
+    case group
+    /// Address and port, as status shows them.
+    case target
+
+    /// `text` with every placeholder replaced. Braces around other words stay as they are: ``unknown(in:)`` has them refused.
+    public static func fill(_ text: String, _ value: (ProbePlaceholder) -> String) -> String {
+        var result = ""
+        var rest = Substring(text)
+        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
+            result += rest[..<open]
+            let name = rest[rest.index(after: open)..<close]
+            result += ProbePlaceholder(rawValue: String(name)).map(value) ?? "{\(name)}"
+            rest = rest[rest.index(after: close)...]
+        }
+        return result + rest
+    }
+
+    /// The first word in braces that is none of these; `nil` where all are.
+    public static func unknown(in text: String) -> String? {
+        var rest = Substring(text)
+        while let open = rest.firstIndex(of: "{") {
+            rest = rest[rest.index(after: open)...]
+            guard let close = rest.firstIndex(of: "}") else { return String(rest) }
+            let name = String(rest[..<close])
+            if ProbePlaceholder(rawValue: name) == nil { return name }
+            rest = rest[rest.index(after: close)...]
+        }
+        return nil
+    }
+}
+
+extension HealthCheck.Kind {
+    /// Whether results in a row are counted. A file is there or not, and an agent's word is no guess: one decides.
+    public var countsSuccesses: Bool {
+        switch self {
+        case .tcp, .tls, .http, .grpc, .exec: true
+        case .agent, .file: false
+        }
+    }
+
+    /// Of an agent, those are the probes without a word.
+    public var countsFailures: Bool {
+        switch self {
+        case .tcp, .tls, .http, .grpc, .exec, .agent: true
+        case .file: false
+        }
+    }
+
+    /// Whether what it finds counts for the group's `need`. An agent's word is no vote: it takes a target down by itself, and
+    /// its silence says nothing.
+    public var votes: Bool {
+        switch self {
+        case .tcp, .tls, .http, .grpc, .exec, .file: true
+        case .agent: false
+        }
+    }
+}
