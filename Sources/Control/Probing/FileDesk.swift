@@ -20,7 +20,12 @@ final class FileDesk {
     /// Who wants to know of which path. One that asks again is told once.
     private var waiting: [String: [ObjectIdentifier: (FileState) -> Void]] = [:]
 
-    init(loop: EventLoop) { self.loop = loop }
+    private let see: @Sendable (String) -> FileState
+
+    /// - Parameter see: looks at a path, blocking; called on threads of the desk.
+    init(loop: EventLoop, see: @escaping @Sendable (String) -> FileState = { FileDesk.look($0) }) {
+        (self.loop, self.see) = (loop, see)
+    }
 
     /// - Parameters:
     ///   - asker: its later question takes the place of an earlier one.
@@ -28,17 +33,16 @@ final class FileDesk {
     func look(at path: String, for asker: AnyObject, then: @escaping (FileState) -> Void) {
         waiting[path, default: [:]][ObjectIdentifier(asker)] = then
         let wantsThread = state.withLock { state in
-            guard state.pending.insert(path).inserted else { return false }
-            state.queue.append(path)
-            guard state.threads < Self.threadsMax else { return false }
+            if state.pending.insert(path).inserted { state.queue.append(path) }
+            guard !state.queue.isEmpty, state.threads < Self.threadsMax else { return false }
             state.threads += 1
             return true
         }
         guard wantsThread else { return }
-        let (shared, mailbox, me) = (state, loop.mailbox, LoopBound(self, on: loop))
+        let (shared, see, mailbox, me) = (state, see, loop.mailbox, LoopBound(self, on: loop))
         do throws(SystemError) {
             try Thread.start(name: "files") {
-                Self.work(shared) { path, found in mailbox.post { me.open().answered(path, found) } }
+                Self.work(shared, see) { path, found in mailbox.post { me.open().answered(path, found) } }
             }.detach()
         } catch {
             // Whoever asks next tries again; nobody is told meanwhile.
@@ -50,7 +54,9 @@ final class FileDesk {
         for then in (waiting.removeValue(forKey: path) ?? [:]).values { then(found) }
     }
 
-    private static func work(_ state: Lock<State>, _ tell: (String, FileState) -> Void) {
+    private static func work(
+        _ state: Lock<State>, _ see: (String) -> FileState, _ tell: (String, FileState) -> Void
+    ) {
         while true {
             let next = state.withLock { state -> String? in
                 guard state.queue.isEmpty else { return state.queue.removeFirst() }
@@ -58,13 +64,13 @@ final class FileDesk {
                 return nil
             }
             guard let path = next else { return }
-            let found = look(path)
+            let found = see(path)
             _ = state.withLock { $0.pending.remove(path) }
             tell(path, found)
         }
     }
 
-    private static func look(_ path: String) -> FileState {
+    static func look(_ path: String) -> FileState {
         do throws(SystemError) {
             _ = try Files.facts(of: path, followsLink: true)
             return .exists
