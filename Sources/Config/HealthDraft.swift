@@ -69,7 +69,7 @@ struct HealthDraft: Sendable {
         switch chosen {
         case .agent: ["healthy"]
         case .file: ["healthy", "unhealthy", "address", "port"]
-        case .tcp, .tls, .http, .https, .grpc, .exec, nil: []
+        default: []
         }
     }
 

@@ -50,7 +50,7 @@ extension HealthDraft.Kind {
     /// The keys that only some kinds have, and that this one has. Those of HTTP are elsewhere.
     var options: [String] {
         switch self {
-        case .tcp, .tls, .http, .https, .icmp: []
+        case .tcp, .tls, .http, .https, .icmp, .grpc, .agent, .exec, .file: []
         case .script: ["script", "tls"]
         case .redis: ["password", "tls"]
         case .smtp: ["helo", "tls"]

@@ -77,7 +77,7 @@ extension CanonicalWriter {
         case .exec:
             settings(SettingsTable.commandProbe, draft.command, base.command, indent, path, listsToo: listsToo)
         case .file: settings(SettingsTable.fileProbe, draft.file, base.file, indent, path, listsToo: listsToo)
-        case .tcp, .tls, .http, .https, nil: break
+        default: break
         }
     }
 }

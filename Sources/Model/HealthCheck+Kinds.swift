@@ -84,7 +84,7 @@ extension HealthCheck.Kind {
     /// Whether results in a row are counted. A file is there or not, and an agent's word is no guess: one decides.
     public var countsSuccesses: Bool {
         switch self {
-        case .tcp, .tls, .http, .grpc, .exec: true
+        case .tcp, .tls, .http, .grpc, .script, .dns, .icmp, .exec: true
         case .agent, .file: false
         }
     }
@@ -92,7 +92,7 @@ extension HealthCheck.Kind {
     /// Of an agent, those are the probes without a word.
     public var countsFailures: Bool {
         switch self {
-        case .tcp, .tls, .http, .grpc, .exec, .agent: true
+        case .tcp, .tls, .http, .grpc, .script, .dns, .icmp, .exec, .agent: true
         case .file: false
         }
     }
@@ -101,7 +101,7 @@ extension HealthCheck.Kind {
     /// its silence says nothing.
     public var votes: Bool {
         switch self {
-        case .tcp, .tls, .http, .grpc, .exec, .file: true
+        case .tcp, .tls, .http, .grpc, .script, .dns, .icmp, .exec, .file: true
         case .agent: false
         }
     }

@@ -64,7 +64,6 @@ extension HealthCheck {
                     problem: "the interval without requests, \(idleInterval), is shorter than the interval \(interval)",
                     fix: "raise idle_interval, or leave it out", related: "interval"))
         }
-        errors += validateKind()
         if port != nil || address != nil, let index = targets.firstIndex(where: \.address.isUnix) {
             errors.append(
                 ConfigError(
