@@ -51,6 +51,8 @@ def test_an_example_fits(validator, path):
     " target_group: {tls: {ca_file: ca.pem, certificate: off}, http2: {max_streams: 7}}}",
     "target_groups: [{name: web, targets: [127.0.0.1:1], protocol: HTTPS, version: http2, http2: {window: 65535B},"
     " tls: {certificate: {certificate: a.pem, key: a.key}, name: a.test}, health_check: {protocol: TLS}}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: SCRIPT, script: [{send: a}, {expect_hex: '00'}]}},"
+    " {name: names, targets: [127.0.0.1:53], health_check: {protocol: DNS, query: a.test, record: AAAA, answer: '::1'}}]",
 ])
 def test_settings_of_tls_and_http2_fit(validator, text):
     validator.validate(yaml.load(text, Loader))
@@ -71,7 +73,9 @@ def test_settings_of_tls_and_http2_fit(validator, text):
     "listeners: [{address: ':8080', http2: {max_streams: 0}, forward: [127.0.0.1:1]}]",
     "target_groups: [{name: web, targets: [127.0.0.1:1], version: http3}]",
     "target_groups: [{name: web, targets: [127.0.0.1:1], protocol: HTTPS, tls: {verify: often}}]",
-    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: SMTP}}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: LDAP}}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: SCRIPT, script: [{send: a, expect: b}]}}]",
+    "target_groups: [{name: web, targets: [127.0.0.1:1], health_check: {protocol: DNS, query: a.test, record: AXFR}}]",
 ])
 def test_a_mistake_does_not_fit(validator, text):
     assert list(validator.iter_errors(yaml.load(text, Loader)))
