@@ -3,7 +3,7 @@ import PoiseModel
 
 /// What algorithms may cost, at 10,000 targets: `balancing-bench check [PICKS]`; the exit status is 1 where one costs more.
 ///
-/// Time is CPU time and the best of five runs. `Tests/Scripts/test_algorithms.py` also counts allocations, by comparing
+/// Time is CPU time and the best of five runs. `Tests/Scripts/test_algorithm_scripts.py` also counts allocations, by comparing
 /// two numbers of picks.
 enum CostCheck {
     static let targets = 10_000

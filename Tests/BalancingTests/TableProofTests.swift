@@ -19,7 +19,7 @@ struct TableProofTests {
     private func digest(_ table: HashTable, _ choice: KeyedChoice) -> String {
         switch table {
         case .maglev: digest(choice.maglev.slots.map(UInt64.init))
-        case .ring: digest(choice.ring.places.map(UInt64.init), choice.ring.owners.map(UInt64.init))
+        case .ring: digest(choice.ring.circle.map(UInt64.init), choice.ring.owners.map(UInt64.init))
         case .rendezvous:
             digest(
                 choice.rendezvous.seeds, choice.rendezvous.members.map(UInt64.init),

@@ -9,6 +9,7 @@ struct ShareTests {
     private func overview(_ share: ShareFacts) -> Overview {
         var overview = House(check: nil).overview()
         overview.groups[0].targets[0].share = share
+        overview.groups[0].targets[0].effectiveWeight = 3 * 256
         return overview
     }
 

@@ -19,7 +19,7 @@ struct ProbeSubject: Equatable {
     /// - Returns: `nil` for a check that says the same of all targets at an address.
     init?(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         switch check.kind {
-        case .tcp, .tls, .http, .grpc: return nil
+        case .tcp, .tls, .http, .grpc, .script, .dns, .icmp: return nil
         case .agent(let probe): guard probe.send?.contains("{") == true else { return nil }
         case .exec, .file: break
         }
