@@ -209,7 +209,7 @@ struct GroupSimulation {
         let before = view.averages[request.worker][target]
         let isFailure = end == .unavailable || end == .timedOut
         view.averages[request.worker][target] =
-            isFailure ? before.observingFailure(took, at: now) : before.observing(took, at: now)
+            end == .answered ? before.observing(took, at: now) : before.observingFailure(took, at: now)
         for index in factors.indices { factors[index].ended(at: target, end, after: took, now: now) }
         if !watches.isEmpty {
             watches[target].ended(succeeded: !isFailure, mayEject: canSpareOne, now: now)

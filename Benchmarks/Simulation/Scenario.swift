@@ -17,7 +17,7 @@ struct Scenario {
         var joins = Nanoseconds.zero
         /// This share of its requests fails at once: 0...1.
         var failures = 0.0
-        /// What it fails with. A 503 is a failure to health checks and `least_time`, a 500 an answer like any other.
+        /// What it fails with. A 503 is a failure to passive checks, a 500 is not; `least_time` takes both for one.
         var failsAsUnavailable = true
         /// Everything fails for the last 2 s of every 5.
         var isFlapping = false

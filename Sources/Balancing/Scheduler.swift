@@ -31,9 +31,9 @@ public struct Scheduler: Sendable {
         roundRobin = SmoothWeightedRoundRobin(weights: algorithm == .roundRobin ? weights : [], start: start)
         leastLoad =
             switch algorithm {
-            case .leastConnections, .leastOutstandingRequests, .adaptive:
+            case .leastConnections, .leastOutstandingRequests:
                 LeastLoad(.flows, weights: weights, start: start)
-            case .sed: LeastLoad(.expectedDelay, weights: weights, start: start)
+            case .sed, .adaptive: LeastLoad(.expectedDelay, weights: weights, start: start)
             case .nq: LeastLoad(.neverQueue, weights: weights, start: start)
             case .leastTime: LeastLoad(.answerTime, weights: weights, start: start)
             case .roundRobin, .first, .random, .weightedRandom, .p2c, .hash, .sourceHash: LeastLoad(.flows, weights: [])

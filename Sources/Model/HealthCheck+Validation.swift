@@ -1,6 +1,6 @@
 extension HealthChecks {
     /// - Returns: errors with paths relative to the group.
-    func validate(targets: [Target], isSecureGroup: Bool) -> [ConfigError] {
+    func validate(targets: [Target], isSecureGroup: Bool, version: TargetGroup.HTTPVersion) -> [ConfigError] {
         var errors: [ConfigError] = []
         for (index, part) in parts.enumerated() {
             let path = parts.count == 1 ? "health_check" : "health_checks.checks[\(index)]"
@@ -12,6 +12,13 @@ extension HealthChecks {
                         code: .conflict, path: "\(path).weight",
                         problem: "an agent has no vote: its 'down' takes the target down, whatever the others say",
                         fix: "remove 'weight'"))
+            }
+            if case .http(let probe) = part.check.kind, probe.reusesConnection, version == .http2 {
+                errors.append(
+                    ConfigError(
+                        code: .conflict, path: "\(path).reuse_connection",
+                        problem: "in a group of version http2 each probe opens a connection",
+                        fix: "remove 'reuse_connection'"))
             }
             if part.check.kind.isSecure, !isSecureGroup {
                 errors.append(

@@ -47,7 +47,7 @@ extension TargetGroup {
                     related: "algorithm"))
         }
         errors += (tls?.validate(targets: targets) ?? []).map { $0.under("tls") }
-        errors += healthChecks.validate(targets: targets, isSecureGroup: tls != nil)
+        errors += healthChecks.validate(targets: targets, isSecureGroup: tls != nil, version: version)
         errors += validateProxyProtocol()
         errors += passive.validate().map { $0.under("passive_checks") }
         errors += (sorryResponse?.validate() ?? []).map { $0.under("sorry_response") }

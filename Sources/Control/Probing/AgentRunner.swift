@@ -13,8 +13,6 @@ final class AgentRunner: WaitingProbe {
     private let request: [UInt8]
     private var sent = 0
     private var line: [UInt8] = []
-    /// The deadline has passed once; what had arrived by then is still looked at.
-    private var isLate = false
     private var isConnected = false
 
     override init(_ check: CheckRecord, prober: Prober) {
@@ -27,7 +25,7 @@ final class AgentRunner: WaitingProbe {
     }
 
     override func begin() {
-        (sent, isLate, isConnected) = (0, false, false)
+        (sent, isConnected) = (0, false)
         line.removeAll(keepingCapacity: true)
         do {
             open(try loop.connect(to: check.spec.address, forOneRequest: !request.isEmpty))
@@ -57,12 +55,6 @@ final class AgentRunner: WaitingProbe {
 
     override func timeIsUp() {
         if isConnected { read() }
-        guard isRunning else { return }
-        guard isLate else {
-            // What came in while the loop was busy counts: its events are dispatched before this fires again.
-            isLate = true
-            return armTimer(at: loop.now)
-        }
         finish(.learntNothing, isConnected ? .noAnswer : .noConnection)
     }
 

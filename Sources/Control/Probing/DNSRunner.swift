@@ -10,7 +10,7 @@ import PoisePlatform
 ///
 /// A UDP socket of its own for each probe, connected: answers from elsewhere never reach it, a closed port tells of itself, and
 /// the source port is as hard to guess as the id. What does not answer this question is not looked at.
-final class DNSRunner: SimpleRunner {
+final class DNSRunner: WaitingProbe {
     private let probe: DNSProbe
     private let question: DNSMessage.Question
     private var id: UInt16 = 0
@@ -26,16 +26,17 @@ final class DNSRunner: SimpleRunner {
         super.init(check, prober: prober)
     }
 
-    override func start() {
+    override func begin() {
         id = UInt16(truncatingIfNeeded: SystemRandom.word)
         ask(overTCP: probe.transport == .tcp)
     }
 
-    override func finish() { (outgoing, incoming) = ([], []) }
-
-    override func late() -> (TargetReason, ProbeResult.Detail) {
-        (.timeout, isStream && !isConnected ? .noConnection : .noAnswer)
+    override func release() {
+        super.release()
+        (outgoing, incoming) = ([], [])
     }
+
+    override func timeIsUp() { finish(.failed(.timeout), isStream && !isConnected ? .noConnection : .noAnswer) }
 
     override func ready(_ readiness: Readiness) {
         guard isRunning else { return }
@@ -59,7 +60,7 @@ final class DNSRunner: SimpleRunner {
                     ? try loop.connect(to: check.spec.address, forOneRequest: true)
                     : try Sockets.connectDatagram(to: check.spec.address))
         } catch {
-            return fail(error.code)
+            return finish(failedWith: error.code)
         }
         if say() { watch(overTCP ? [.readable, .writable] : .readable) }
     }
@@ -69,7 +70,7 @@ final class DNSRunner: SimpleRunner {
         while sent < outgoing.count {
             let result = send(outgoing.span.extracting(droppingFirst: sent))
             if let code = result.failure {
-                fail(code)
+                finish(failedWith: code)
                 return false
             }
             if result.isBlocked { return true }
@@ -84,7 +85,7 @@ final class DNSRunner: SimpleRunner {
         while isRunning, !isStream {
             let result = receive(into: buffer, 0, buffer.capacity)
             if result.isBlocked { return }
-            if let code = result.failure { return fail(code) }
+            if let code = result.failure { return finish(failedWith: code) }
             judge(buffer.bytes(0, result.count))
         }
     }
@@ -95,8 +96,8 @@ final class DNSRunner: SimpleRunner {
         while isRunning {
             let result = receive(into: buffer, 0, buffer.capacity)
             if result.isBlocked { return }
-            if let code = result.failure { return fail(code) }
-            guard !result.isEndOfStream else { return report(.failed(.connectionFailed), .closedEarly) }
+            if let code = result.failure { return finish(failedWith: code) }
+            guard !result.isEndOfStream else { return finish(.failed(.connectionFailed), .closedEarly) }
             isConnected = true
             for index in 0..<result.count { incoming.append(buffer[index]) }
             takeMessages()
@@ -117,7 +118,7 @@ final class DNSRunner: SimpleRunner {
         guard DNSMessage.id(of: bytes) == id else { return }
         let answer: DNSMessage
         do throws(DNSMessage.Refusal) { answer = try DNSMessage(parsing: bytes) } catch {
-            return report(.failed(.malformedResponse), .dns(.malformed(error)))
+            return finish(.failed(.malformedResponse), .dns(.malformed(error)))
         }
         // A server that could not read the question does not repeat it.
         guard answer.isAnswer, answer.questions == [question] || answer.questions.isEmpty && answer.responseCode != 0
@@ -130,6 +131,6 @@ final class DNSRunner: SimpleRunner {
             return
         }
         let finding = DNSFinding(answer, probe)
-        report(finding.isGood ? .succeeded : .failed(.unexpectedAnswer), .dns(finding))
+        finish(finding.isGood ? .succeeded : .failed(.unexpectedAnswer), .dns(finding))
     }
 }

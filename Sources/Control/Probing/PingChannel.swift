@@ -71,31 +71,33 @@ final class PingChannel: Channel {
 struct PingFailure: Error { let code: CInt }
 
 /// Pings one target.
-final class PingRunner: SimpleRunner {
+final class PingRunner: WaitingProbe {
     private var sequence: UInt16?
     private var channel: PingChannel?
 
-    override func start() {
-        guard case .ip(let address, _) = check.spec.address else { return fail(Errno.addressFamilyNotSupported) }
+    override func begin() {
+        guard case .ip(let address, _) = check.spec.address else {
+            return finish(failedWith: Errno.addressFamilyNotSupported)
+        }
         do {
             let channel = try prober.ping(address.family)
             switch channel.send(to: address, for: self) {
             case .success(let sequence): (self.channel, self.sequence) = (channel, sequence)
-            case .failure(let failure): fail(failure.code)
+            case .failure(let failure): finish(failedWith: failure.code)
             }
         } catch {
             // Allowed when the configuration was applied, and not any more: no fault of the target.
-            report(.abandoned, .system(error.code))
+            finish(.abandoned, .system(error.code))
         }
     }
 
-    override func finish() {
+    override func release() {
         if let sequence { channel?.forget(sequence) }
         (channel, sequence) = (nil, nil)
     }
 
-    func answered(after roundTrip: Nanoseconds) { report(.succeeded, .echo(roundTrip)) }
+    func answered(after roundTrip: Nanoseconds) { finish(.succeeded, .echo(roundTrip)) }
 
     /// What a router, or our own machine, says of the way there.
-    func unreachable(_ code: CInt) { fail(code) }
+    func unreachable(_ code: CInt) { finish(failedWith: code) }
 }

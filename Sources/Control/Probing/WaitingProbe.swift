@@ -14,8 +14,11 @@ class WaitingProbe: Channel, ProbeRunner {
     let prober: Prober
     let check: CheckRecord
     private var phase = Phase.waiting
-    private(set) var startedAt = MonotonicTime.zero
+    private var startedAt = MonotonicTime.zero
+    /// The deadline has passed once; what had arrived by then is still looked at.
+    private var isLate = false
     final var isRunning: Bool { phase == .running }
+    final var deadline: MonotonicTime { startedAt + check.spec.check.timeout }
 
     init(_ check: CheckRecord, prober: Prober) {
         (self.check, self.prober) = (check, prober)
@@ -28,8 +31,8 @@ class WaitingProbe: Channel, ProbeRunner {
     var needsPlace: Bool { true }
     /// Starts one probe; may finish it at once.
     func begin() { preconditionFailure("a subclass begins its probes") }
-    /// The deadline has passed.
-    func timeIsUp() {}
+    /// The deadline has passed, and what came in while the loop was busy was looked at.
+    func timeIsUp() { finish(.failed(.timeout), .noAnswer) }
     /// Called once at the end of each probe, whatever it came to.
     func release() { close() }
 
@@ -45,6 +48,12 @@ class WaitingProbe: Channel, ProbeRunner {
         if needsPlace { prober.left() }
     }
 
+    /// For a failed call on its socket.
+    final func finish(failedWith code: CInt) {
+        let (outcome, detail) = ProbeResult.failure(code)
+        finish(outcome, detail)
+    }
+
     // MARK: ProbeRunner
 
     final var isWaitingForPlace: Bool { phase == .queued }
@@ -58,10 +67,9 @@ class WaitingProbe: Channel, ProbeRunner {
     final func hurry() { if phase == .waiting { schedule() } }
 
     final func run() {
-        phase = .running
-        startedAt = loop.now
+        (phase, startedAt, isLate) = (.running, loop.now, false)
         check.state.probeStarted(at: loop.now)
-        armTimer(at: loop.now + check.spec.check.timeout)
+        armTimer(at: deadline)
         begin()
     }
 
@@ -77,7 +85,13 @@ class WaitingProbe: Channel, ProbeRunner {
         switch phase {
         case .waiting: if needsPlace { prober.due(self) } else { run() }
         case .queued: break
-        case .running: timeIsUp()
+        case .running:
+            // The events of this moment are dispatched before it fires again.
+            guard isLate else {
+                isLate = true
+                return armTimer(at: loop.now)
+            }
+            timeIsUp()
         }
     }
 }

@@ -111,8 +111,8 @@ extension Exchange {
         answeredAt = now
         if !target.isConnected { target.markConnected() }
         let mayRetry = answer.status >= 500 && mayRetry(status: answer.status)
-        let isFailure = mayRetry || TargetPool.isUnavailable(answer.status)
-        target.pool.took(now - chosenAt, isFailure ? .failed : .answered, at: now)
+        // Every 5xx: who fails at once must not look quick.
+        target.pool.took(now - chosenAt, answer.status >= 500 ? .failed : .answered, at: now)
         if mayRetry {
             reason = .answered
             status = answer.status
