@@ -33,17 +33,19 @@ public struct Scheduler: Sendable {
             switch algorithm {
             case .leastConnections, .leastOutstandingRequests:
                 LeastLoad(.flows, weights: weights, start: start)
-            case .sed, .adaptive: LeastLoad(.expectedDelay, weights: weights, start: start)
+            case .sed: LeastLoad(.expectedDelay, weights: weights, start: start)
             case .nq: LeastLoad(.neverQueue, weights: weights, start: start)
             case .leastTime: LeastLoad(.answerTime, weights: weights, start: start)
-            case .roundRobin, .first, .random, .weightedRandom, .p2c, .hash, .sourceHash: LeastLoad(.flows, weights: [])
+            case .roundRobin, .first, .random, .weightedRandom, .p2c, .adaptive, .hash, .sourceHash:
+                LeastLoad(.flows, weights: [])
             }
         randomChoices =
             switch algorithm {
             case .random: RandomChoices(alike: weights)
             case .weightedRandom: RandomChoices(weights: weights, choices: 1)
             case .p2c: RandomChoices(weights: weights, choices: options.choices)
-            case .roundRobin, .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime, .first,
+            case .adaptive: RandomChoices(weights: weights, choices: 2)
+            case .roundRobin, .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime, .first,
                 .hash,
                 .sourceHash:
                 RandomChoices(weights: [], choices: 1)
@@ -68,10 +70,10 @@ public struct Scheduler: Sendable {
     ) -> Int? {
         switch algorithm {
         case .roundRobin: roundRobin.pick(from: targets, excluding: excluded)
-        case .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime:
+        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
             leastLoad.pick(from: targets, random: random, excluding: excluded)
         case .first: firstFree.pick(from: targets, excluding: excluded)
-        case .random, .weightedRandom, .p2c: randomChoices.pick(from: targets, random: random, excluding: excluded)
+        case .random, .weightedRandom, .p2c, .adaptive: randomChoices.pick(from: targets, random: random, excluding: excluded)
         case .hash, .sourceHash: keyed.pick(from: targets, key: key, excluding: excluded)
         }
     }
@@ -83,10 +85,10 @@ public struct Scheduler: Sendable {
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)
-        case .leastConnections, .leastOutstandingRequests, .adaptive, .sed, .nq, .leastTime:
+        case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
             leastLoad.weightChanged(at: index, to: weight)
         case .first: break  // The view tells who is closed.
-        case .random, .weightedRandom, .p2c: randomChoices.weightChanged(at: index, to: weight)
+        case .random, .weightedRandom, .p2c, .adaptive: randomChoices.weightChanged(at: index, to: weight)
         case .hash, .sourceHash: keyed.weightChanged(at: index, to: weight)
         }
     }

@@ -75,7 +75,7 @@ struct SchedulerTests {
             }
         }
         // Idle backups tempt no one; the ordinary ones tie, for sed and its like with the flow to come.
-        view.loads = [0, 9, [.sed, .adaptive, .nq, .leastTime].contains(algorithm) ? 19 : 18, 0, 9]
+        view.loads = [0, 9, [.sed, .nq, .leastTime].contains(algorithm) ? 19 : 18, 0, 9]
         #expect(seen() == [1, 2, 4])
         #expect(seen([2]) == [1, 4])
         #expect(seen([1, 2, 4]) == [0, 3])

@@ -17,7 +17,7 @@ from tls import Authority
 
 EVENTS = ["target_up", "target_down", "group_down", "group_up", "group_below_minimum", "group_minimum_met"]
 # Seldom enough that a slow machine does not fail a probe which a test has not meant to fail.
-CHECK = {"path": "/", "interval": "300ms", "edge_interval": "20ms", "timeout": "290ms", "healthy": 1, "unhealthy": 1}
+CHECK = {"path": "/", "interval": "700ms", "edge_interval": "20ms", "timeout": "690ms", "healthy": 1, "unhealthy": 1}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from deadline import eventually
 from settings import configuration, group, listener
 from test_algorithms import shares
 
-QUICK = {"interval": "100ms", "timeout": "100ms", "edge_interval": "20ms", "healthy": 1, "unhealthy": 1}
+QUICK = {"interval": "300ms", "timeout": "300ms", "edge_interval": "20ms", "healthy": 1, "unhealthy": 1}
 
 
 def zoned(start, zones, own="a", preference="own_zone", **settings):
