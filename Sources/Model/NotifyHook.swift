@@ -117,15 +117,16 @@ extension Configuration {
         for (index, hook) in notify.enumerated() {
             let here = "notify[\(index)]"
             errors += hook.validate().map { $0.under(here) }
-            if let name = hook.name {
-                if let earlier = first[name] {
-                    errors.append(
-                        ConfigError(
-                            code: .duplicate, path: "\(here).name", problem: "a second hook is called '\(name)'",
-                            fix: "give it another name", related: "notify[\(earlier)].name"))
-                }
-                first[name] = first[name] ?? index
+            // Those without a name are called by their place.
+            let name = hook.displayName(at: index)
+            if let earlier = first[name] {
+                let named = hook.name == nil ? earlier : index
+                errors.append(
+                    ConfigError(
+                        code: .duplicate, path: "notify[\(named)].name", problem: "a second hook is called '\(name)'",
+                        fix: "give it another name", related: "notify[\(named == index ? earlier : index)].name"))
             }
+            first[name] = first[name] ?? index
             for (part, group) in hook.groups.enumerated() {
                 // A pattern may wait for groups to come.
                 let isPattern = group.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }

@@ -106,6 +106,23 @@ struct CommandRunnerTests {
         }
     }
 
+    @Test("checks that hang leave places to hooks", arguments: [2, 4, 16])
+    func patience(places: Int) async throws {
+        try await onLoop { loop in
+            let runner = CommandRunner(loop: loop, runningMax: places)
+            runner.open()
+            var checks: [CommandRun] = []
+            for _ in 0..<2 * places {
+                checks.append(runner.run(Self.shell("exec sleep 1000"), isPatient: true) { _ in })
+            }
+            #expect(runner.running == places - max(1, places / 4))
+            let result = await received { runner.run(Self.shell("echo page"), then: $0) }
+            #expect(result.firstLine == "page" && runner.waiting == places + max(1, places / 4))
+            for check in checks { check.cancel() }
+            try await Self.quiet(runner)
+        }
+    }
+
     @Test("a cancelled run tells nothing, wherever it is, and its program goes")
     func cancel() async throws {
         try await onLoop { loop in

@@ -12,6 +12,8 @@ import PoisePlatform
 public final class CommandRun {
     let command: Command
     let number: Int
+    /// It leaves places to those that are not.
+    let isPatient: Bool
     private unowned let runner: CommandRunner
     private var then: ((CommandResult) -> Void)?
     private var phase = Phase.waiting
@@ -35,9 +37,10 @@ public final class CommandRun {
     private static let freeBytesMax = 1024 * 1024
     private static let pause = Nanoseconds.milliseconds(16)
 
-    init(_ command: Command, number: Int, runner: CommandRunner, then: @escaping (CommandResult) -> Void) {
+    init(_ command: Command, number: Int, isPatient: Bool, runner: CommandRunner, then: @escaping (CommandResult) -> Void) {
         precondition(!command.arguments.isEmpty, "a command has a program")
-        (self.command, self.number, self.runner, self.then) = (command, number, runner, then)
+        (self.command, self.number, self.isPatient) = (command, number, isPatient)
+        (self.runner, self.then) = (runner, then)
         timer = LoopTimer(loop: runner.loop)
         timer.fired = { [unowned self] in late() }
     }

@@ -15,7 +15,7 @@ import PoisePlatform
 /// Nothing starts before ``open()``: the process may still have rights that commands must not get.
 public final class CommandRunner {
     let loop: EventLoop
-    /// Programs at once; the others wait, first come first served. Lowering it ends nothing.
+    /// Programs at once; the others wait, first come first served, patient ones behind all others. Lowering it ends nothing.
     public var runningMax: Int { didSet { startQueued() } }
     /// Those that have a place, those that are being ended too.
     public private(set) var running = 0
@@ -51,10 +51,15 @@ public final class CommandRunner {
 
     /// Runs `command` as soon as there is a place.
     ///
-    /// - Parameter then: told once, never before this returns: the end, or that it takes too long.
+    /// - Parameters:
+    ///   - isPatient: of many alike, such as checks: they leave a quarter of the places to others, so that checks that hang
+    ///     delay no hook.
+    ///   - then: told once, never before this returns: the end, or that it takes too long.
     @discardableResult
-    public func run(_ command: Command, then: @escaping (CommandResult) -> Void) -> CommandRun {
-        let run = CommandRun(command, number: nextNumber, runner: self, then: then)
+    public func run(
+        _ command: Command, isPatient: Bool = false, then: @escaping (CommandResult) -> Void
+    ) -> CommandRun {
+        let run = CommandRun(command, number: nextNumber, isPatient: isPatient, runner: self, then: then)
         nextNumber += 1
         queue.append(run)
         startQueued()
@@ -129,10 +134,16 @@ public final class CommandRunner {
         active[number]?.arrived(result)
     }
 
+    private var nextInQueue: Int? {
+        if let urgent = queue.firstIndex(where: { !$0.isPatient }) { return urgent }
+        let patientMax = max(1, runningMax - max(1, runningMax / 4))
+        return !queue.isEmpty && active.values.count { $0.isPatient } < patientMax ? 0 : nil
+    }
+
     private func startQueued() {
         queue.removeAll { !$0.isWaiting }
-        while isOpen, running < runningMax, !queue.isEmpty {
-            let run = queue.removeFirst()
+        while isOpen, running < runningMax, let next = nextInQueue {
+            let run = queue.remove(at: next)
             running += 1
             active[run.number] = run
             run.begin()

@@ -58,6 +58,12 @@ final class HookDelivery {
     /// Ends what is under way; nothing is delivered any more.
     func stop() {
         isStopped = true
+        if queue.count > 0 {
+            tools.log(
+                OperationalEvent(
+                    .warning, "notifications are dropped: their hook is gone",
+                    [("hook", name), ("notifications", "\(queue.count)")]))
+        }
         timer.end()
         run?.cancel()
         task?.cancel()

@@ -31,7 +31,7 @@ final class ExecRunner: WaitingProbe {
             return finish(.failed(.timeout), .command(.timedOut, timeout: command.timeout, line: ""))
         }
         late = nil
-        run = prober.commands.run(command) { [weak self] in self?.ended($0) }
+        run = prober.commands.run(command, isPatient: true) { [weak self] in self?.ended($0) }
     }
 
     override func release() {
