@@ -5,7 +5,7 @@ import PoiseModel
 /// The algorithms are stored side by side, the unused ones empty, because a payload of an enum cannot be changed in place.
 public struct Scheduler: Sendable {
     /// More targets cannot be numbered.
-    public static let targetsMax = 65_535
+    public static let targetsMax = TargetGroup.targetsMax
 
     public let algorithm: Algorithm
     @usableFromInline var roundRobin: SmoothWeightedRoundRobin
@@ -73,7 +73,8 @@ public struct Scheduler: Sendable {
         case .leastConnections, .leastOutstandingRequests, .sed, .nq, .leastTime:
             leastLoad.pick(from: targets, random: random, excluding: excluded)
         case .first: firstFree.pick(from: targets, excluding: excluded)
-        case .random, .weightedRandom, .p2c, .adaptive: randomChoices.pick(from: targets, random: random, excluding: excluded)
+        case .random, .weightedRandom, .p2c, .adaptive:
+            randomChoices.pick(from: targets, random: random, excluding: excluded)
         case .hash, .sourceHash: keyed.pick(from: targets, key: key, excluding: excluded)
         }
     }

@@ -1,6 +1,6 @@
 /// How much of the traffic each priority tier takes: the first as long as it can, the next ones what is left.
 ///
-/// A tier can take the part of its configured weight that is usable, times the overprovisioning factor, and no more than
+/// A tier can take the part of its weight that is usable (see ``TierHealth``), times the overprovisioning factor, and no more than
 /// all. With a factor of 1.4 a tier takes everything until more than 28 % of its weight are gone. Where all tiers together
 /// cannot take everything, each takes in proportion to what it can. Source: Envoy, "Priority levels".
 @usableFromInline struct SpillOver: Sendable {
@@ -8,14 +8,14 @@
     static let whole = 1 << 16
 
     private let percent: Int
-    /// Configured weights of each tier.
-    private let full: [Int]
-    /// In force.
+    /// What the targets of each tier add up to, usable or not.
+    private var full: [Int]
+    /// What those add up to that are usable.
     private var usable: [Int]
     @usableFromInline var schedule: CreditSchedule
 
     /// - Parameters:
-    ///   - full: per tier, what the configured weights add up to.
+    ///   - full: per tier, what the configured weights add up to; all are usable.
     ///   - percent: of overprovisioning, 100 or more.
     init(full: [Int], percent: Int) {
         (self.percent, self.full, usable) = (percent, full, full)
@@ -23,8 +23,13 @@
         divide()
     }
 
-    mutating func change(_ tier: Int, by weight: Int) {
+    /// - Parameters:
+    ///   - weight: how much more is usable.
+    ///   - whole: how much more there is, usable or not.
+    mutating func change(_ tier: Int, by weight: Int, whole: Int = 0) {
+        guard weight != 0 || whole != 0 else { return }
         usable[tier] += weight
+        full[tier] += whole
         divide()
     }
 

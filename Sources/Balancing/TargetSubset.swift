@@ -9,7 +9,9 @@
 /// 1998; "Site Reliability Engineering", O'Reilly 2016, chapter 20, for the problem.
 ///
 /// Each tier has a subset of its own, and backups have one; where zones are preferred, it is divided between zones by the
-/// number of targets that each has there, so that the subset has the proportions of the whole.
+/// number of targets that each has there, so that the subset has the proportions of the whole. Each zone has one at least,
+/// where the size allows that; a subset of fewer targets than there are zones is drawn from all of them alike, so that it is
+/// never empty while a target is left somewhere.
 public struct TargetSubset: Sendable, Equatable {
     /// What of a tier and zone is used.
     private struct Stratum: Sendable, Equatable {
@@ -35,18 +37,31 @@ public struct TargetSubset: Sendable, Equatable {
         let order = lots.indices.sorted { (lots[$0], identities[$0]) < (lots[$1], identities[$1]) }
         for tier in Set(tiers).sorted() {
             let members = order.filter { tiers[$0] == tier }
-            let numbers = zones.isEmpty ? [0] : Set(members.map { zones[$0] }).sorted()
-            let parts = numbers.map { number in members.filter { zones.isEmpty || zones[$0] == number } }
+            let numbers = zones.isEmpty ? [] : Set(members.map { zones[$0] }).sorted()
+            let isDivided = numbers.count > 1 && size >= numbers.count
+            let parts = isDivided ? numbers.map { number in members.filter { zones[$0] == number } } : [members]
             for (part, quota) in zip(parts, Self.quotas(parts.map(\.count), of: size)) {
                 strata.append(Stratum(order: part.map { Int32($0) }, quota: quota))
             }
         }
     }
 
-    /// In proportion to `counts`, rounded up: no zone is without a target because it is small.
+    /// In proportion to `counts`, 1 or more each, and `size` together unless that many are not there.
+    ///
+    /// - Parameter size: at least as many as there are counts.
     private static func quotas(_ counts: [Int], of size: Int) -> [Int] {
         let total = counts.reduce(0, +)
-        return counts.map { min($0, (size * $0 + total - 1) / total) }
+        guard size < total else { return counts }
+        var quotas = counts.map { max(1, size * $0 / total) }
+        // Of `total`: how much a part has too little, above 0, or too much.
+        func lack(_ part: Int) -> Int { size * counts[part] - quotas[part] * total }
+        for _ in quotas.reduce(0, +)..<max(size, quotas.reduce(0, +)) {
+            quotas[quotas.indices.filter { quotas[$0] < counts[$0] }.max { lack($0) < lack($1) }!] += 1
+        }
+        for _ in size..<max(size, quotas.reduce(0, +)) {
+            quotas[quotas.indices.filter { quotas[$0] > 1 }.min { lack($0) < lack($1) }!] -= 1
+        }
+        return quotas
     }
 
     /// Calls `take` for each target in use.

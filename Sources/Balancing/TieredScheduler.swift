@@ -32,6 +32,10 @@ public struct TieredScheduler: Sendable {
     /// One per tier; empty without a preference.
     @usableFromInline var zones: [ZoneShares] = []
     private var weights: [Int32]
+    /// Weights without the subset; empty where they are of no account: with a single part.
+    private var standing: [Int32] = []
+    /// Empty with a single tier.
+    private var health: [TierHealth] = []
 
     /// - Parameters:
     ///   - isBackup: one flag per target; empty means that none is.
@@ -86,6 +90,8 @@ public struct TieredScheduler: Sendable {
                         usable: members.count { weights[$0] > 0 }))
             }
         }
+        standing = self.weights
+        if ordinaryCount > 1 { health = self.weights.map { TierHealth(weight: $0) } }
         spill = SpillOver(
             full: tiers.prefix(ordinaryCount).map { $0.reduce(0) { $0 + weights[$1] } },
             percent: overprovisioningPercent)
@@ -146,7 +152,11 @@ public struct TieredScheduler: Sendable {
     }
 
     /// As ``Scheduler/weightChanged(at:to:)``.
-    public mutating func weightChanged(at index: Int, to weight: Int) {
+    ///
+    /// - Parameter standing: what the weight would be if the subset left nobody out; `nil`: the same. Tiers and zones share
+    ///   the flows by this one, as the whole group is, and the subset's members only take them.
+    public mutating func weightChanged(at index: Int, to weight: Int, standing told: Int? = nil) {
+        stand(index, at: told ?? weight)
         let old = Int(weights[index])
         guard weight != old else { return }
         let change = (weight > 0 ? 1 : 0) - (old > 0 ? 1 : 0)
@@ -156,11 +166,21 @@ public struct TieredScheduler: Sendable {
             return single.weightChanged(at: index, to: weight)
         }
         let part = Int(partOf[index])
-        let tier = part / zoneCount
         parts[part].usable += change
         parts[part].scheduler.weightChanged(at: Int(places[index]), to: weight)
-        if tier < ordinaryCount { spill.change(tier, by: weight - old) }
-        if zoneCount > 1 { zones[tier].change(part % zoneCount, by: weight - old) }
+    }
+
+    private mutating func stand(_ index: Int, at weight: Int) {
+        guard !standing.isEmpty, weight != Int(standing[index]) else { return }
+        let part = Int(partOf[index])
+        let tier = part / zoneCount
+        if zoneCount > 1 { zones[tier].change(part % zoneCount, by: weight - Int(standing[index])) }
+        standing[index] = Int32(weight)
+        guard tier < ordinaryCount, !health.isEmpty else { return }
+        let before = health[index]
+        health[index].weightChanged(to: Int32(weight))
+        spill.change(
+            tier, by: health[index].usable - before.usable, whole: Int(health[index].whole) - Int(before.whole))
     }
 
     /// Exclusions of one part, in its own numbers.

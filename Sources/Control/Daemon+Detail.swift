@@ -41,6 +41,7 @@ extension Daemon {
             weight: target.operatorWeight ?? target.compiled?.settings.weight ?? 0, isUsable: target.isUsable,
             transitions: target.transitions)
         detail.isBackup = target.isBackup
+        detail.isWeightOverridden = target.operatorWeight != nil
         detail.ejectedFor = target.passive.ejectedUntil.map { max(.zero, $0 - loop.now) }
         detail.drainsFor = target.drain.deadline.map { max(.zero, $0 - loop.now) }
         for check in target.checks {

@@ -74,13 +74,25 @@ extension Daemon {
         engine.undrain(try find(target, group), at: loop.now)
     }
 
-    /// - Parameter weight: 0...256, until the target leaves its group; `nil` goes back to the configured one.
+    /// - Parameter weight: 0...256, until an apply changes what the file says or the target leaves; `nil` goes back to the file.
+    /// - Throws: where the group's table is made of configured weights and this is more, as it would have no effect.
     public func setWeight(_ weight: Int?, target: String, inGroup group: String) throws(ConfigError) {
         if let weight, !(0...256).contains(weight) {
             throw ConfigError(
                 code: .outOfRange, path: "weight", problem: "\(weight) is outside 0...256", fix: "use 0 to 256")
         }
-        engine.setWeight(weight, of: try find(target, group), at: loop.now)
+        let record = try find(target, group)
+        let settings = record.group.settings
+        let configured = record.compiled?.settings.weight ?? 0
+        if let weight, weight > configured, settings.algorithm.isKeyed, settings.algorithmOptions.table != .rendezvous {
+            throw ConfigError(
+                code: .conflict, path: "weight",
+                problem:
+                    "the group '\(group)' goes by a table (\(settings.algorithmOptions.table.rawValue)) that is made of "
+                    + "the weights in the file: \(weight) is more than \(configured), and would have no effect",
+                fix: "write 'weight: \(weight)' into the file and apply it, or use 'table: rendezvous'")
+        }
+        engine.setWeight(weight, of: record, at: loop.now)
     }
 
     /// Returns when each worker chooses by what was ordered before: whoever was told that a target is drained must not
@@ -133,8 +145,8 @@ public struct GroupStatus: Sendable {
         (transitions, compiled) = (record.transitions, record.compiled)
         targets = record.targets.enumerated().map { index, target in
             var status = TargetStatus(target, weight: record.published.weights[index])
-            // Who is unhealthy is not left out by the subset.
-            status.isInUse = record.inUse.isEmpty || record.inUse[index] || !target.isUsable
+            // Who is unhealthy is not left out by the subset; who has weight 0 is out of use all the same.
+            status.isInUse = record.inUse.isEmpty || record.inUse[index] || !target.health.isUsable
             return status
         }
         targets += record.unresolved.map { TargetStatus($0, weight: 0) }
@@ -151,6 +163,8 @@ public struct TargetStatus: Sendable {
     public var isUsable: Bool
     /// Configured or an operator's, 0...256.
     public var weight: Int
+    /// An operator's.
+    public var isWeightOverridden: Bool
     /// In force at the workers, in 256ths: lower during slow start, 0 when out.
     public var effectiveWeight: Int32
     public var isBackup: Bool
@@ -182,6 +196,7 @@ public struct TargetStatus: Sendable {
         (label, status, isUsable) = (record.label, record.health.status, record.isUsable)
         transitions = record.transitions
         weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
+        isWeightOverridden = record.operatorWeight != nil
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         checks = record.checks.map { CheckStatus($0) }
         (weightPercent, weightCause) = (record.weightPercent, record.weightCause)

@@ -1,4 +1,14 @@
 extension TargetGroup {
+    /// Addresses of one group: they are numbered with 16 bits.
+    public static let targetsMax = 65_535
+
+    /// - Parameter count: addresses of the group, more than ``targetsMax``.
+    public func tooManyTargets(_ count: Int) -> ConfigError {
+        ConfigError(
+            code: .outOfRange, path: "targets", problem: "the group '\(id)' has \(count) addresses",
+            fix: "a group may have \(Self.targetsMax): divide it")
+    }
+
     /// - Returns: errors with paths relative to the group.
     func validate() -> [ConfigError] {
         var errors: [ConfigError] = []
@@ -15,6 +25,7 @@ extension TargetGroup {
                     problem: "every target of \(name.map { "'\($0)'" } ?? "the list") is a backup",
                     fix: "remove 'backup: true' from the targets that take the ordinary traffic"))
         }
+        if targets.count > Self.targetsMax { errors.append(tooManyTargets(targets.count)) }
         var seen: [TargetAddress: Int] = [:]
         for (index, target) in targets.enumerated() {
             if let earlier = seen.updateValue(index, forKey: target.address) {

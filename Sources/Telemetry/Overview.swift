@@ -98,6 +98,8 @@ public struct Overview: Sendable {
         public var age: Nanoseconds
         /// 0...256: as configured, or as an operator set it.
         public var weight: Int
+        /// An operator's and not the file's.
+        public var isWeightOverridden = false
         /// Changes of its state so far.
         public var transitions: Int
         /// What its last probe saw; `nil` before the first one, and without an active check.

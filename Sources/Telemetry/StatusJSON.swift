@@ -229,6 +229,7 @@ public struct StatusJSON: Sendable {
         if let lastProbe = facts.lastProbe { json.string(lastProbe) } else { json.null() }
         json.member("age_seconds", facts.age)
         json.member("weight", facts.weight)
+        json.member("weight_overridden", facts.isWeightOverridden)
         json.key("effective_weight")
         json.number(EffectiveWeightText.number(facts.effectiveWeight))
         json.member("tier", facts.tier)

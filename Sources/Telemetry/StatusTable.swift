@@ -138,10 +138,11 @@ public struct StatusTable: Sendable {
 
     // MARK: Cells
 
-    /// `3`, or `0.5/3` where less is in force than configured.
+    /// `3`, or `0.5/3` where less is in force than configured; `3 (operator)` where the file says something else.
     private static func weight(_ facts: Overview.TargetFacts) -> String {
         let inForce = EffectiveWeightText.format(facts.effectiveWeight)
-        return inForce == "\(facts.weight)" ? inForce : "\(inForce)/\(facts.weight)"
+        let text = inForce == "\(facts.weight)" ? inForce : "\(inForce)/\(facts.weight)"
+        return facts.isWeightOverridden ? text + " (operator)" : text
     }
 
     private func classes(_ counters: CounterBlock, _ first: Int) -> [TextTable.Cell] {

@@ -17,6 +17,7 @@ extension TargetDetail {
         if reason != .none { text += ": \(reason.name)" }
         text += ", for \(StatusTable.span(age)), since \(UTCText.timestamp(since))\n"
         text += "  traffic   \(isUsable ? "takes new requests" : "takes none"), weight \(weight)"
+        if isWeightOverridden { text += " (operator)" }
         if let ejectedFor { text += ", ejected for \(StatusTable.span(ejectedFor)) more" }
         if let drainsFor { text += ", cut in \(StatusTable.span(drainsFor))" }
         text += "\n"

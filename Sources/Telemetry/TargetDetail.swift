@@ -59,6 +59,8 @@ public struct TargetDetail: Sendable, Equatable {
     public var age: Nanoseconds
     /// 0...256: as configured, or as an operator set it.
     public var weight: Int
+    /// An operator's and not the file's.
+    public var isWeightOverridden = false
     public var isBackup = false
     /// Takes new flows.
     public var isUsable: Bool
@@ -105,6 +107,7 @@ extension TargetDetail {
         json.member("since", UTCText.timestamp(since))
         json.member("age_seconds", seconds: age)
         json.member("weight", weight)
+        json.member("weight_overridden", isWeightOverridden)
         json.member("backup", isBackup)
         json.member("usable", isUsable)
         json.member("health_transitions", transitions)

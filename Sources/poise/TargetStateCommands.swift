@@ -16,8 +16,14 @@ enum TargetStateCommands {
     }
 
     static func weight(_ arguments: [String]) throws(UsageError) -> Int32 {
-        let reader = try ArgumentReader(arguments, options: [AdminClient.option], positionalsMax: 3)
-        return try run("weight", reader, names: 3, "poise weight GROUP TARGET WEIGHT") { (names) throws(UsageError) in
+        let reset = CommandOption("reset", help: "back to the weight in the file, instead of WEIGHT")
+        let reader = try ArgumentReader(arguments, options: [reset, AdminClient.option], positionalsMax: 3)
+        let isReset = reader.has("reset")
+        return try run(
+            "weight", reader, names: isReset ? 2 : 3, "poise weight GROUP TARGET WEIGHT|--reset",
+            method: isReset ? "DELETE" : "POST"
+        ) { (names) throws(UsageError) in
+            if isReset { return "" }
             guard let weight = Int(names[2]), (0...256).contains(weight) else {
                 throw UsageError(problem: "'\(names[2])' is not a weight", fix: "write a number from 0 to 256")
             }
@@ -26,7 +32,7 @@ enum TargetStateCommands {
     }
 
     private static func run(
-        _ verb: String, _ reader: ArgumentReader, names: Int, _ usage: String,
+        _ verb: String, _ reader: ArgumentReader, names: Int, _ usage: String, method: String = "POST",
         query: ([String]) throws(UsageError) -> String
     ) throws(UsageError) -> Int32 {
         if reader.wantsHelp {
@@ -38,6 +44,6 @@ enum TargetStateCommands {
         }
         let query = try query(reader.positionals)
         let (group, target) = (PathSegment.encode(reader.positionals[0]), PathSegment.encode(reader.positionals[1]))
-        return try AdminClient(verb: verb, reader).run("POST", "/targets/\(group)/\(target)/\(verb)\(query)")
+        return try AdminClient(verb: verb, reader).run(method, "/targets/\(group)/\(target)/\(verb)\(query)")
     }
 }

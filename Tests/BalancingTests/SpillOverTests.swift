@@ -76,6 +76,66 @@ struct SpillOverTests {
         #expect(shares()[0] > 0.999, "all the others are gone")
     }
 
+    @Test(
+        "a weight told at run time is no ill health; who is closed counts as much as it had", arguments: [1, 64, 300])
+    func weightsAreNotHealth(weight: Int) {
+        var view = Targets(weights: Array(repeating: 256, count: 8))
+        var scheduler = group(.roundRobin, weights: view.weights)
+        func set(_ target: Int, _ weight: Int) {
+            view.weights[target] = weight
+            scheduler.weightChanged(at: target, to: weight)
+        }
+        func near() -> Double {
+            Double((0..<2_000).count { _ in scheduler.pick(from: view, key: 0, random: 0)! < 4 }) / 2_000
+        }
+        for target in 0..<4 { set(target, weight) }
+        #expect(near() == 1)
+        // Two of four that are alike: 70 % of the traffic.
+        set(0, 0)
+        set(1, 0)
+        #expect(abs(near() - 0.7) < 0.01)
+        // Back, slowly: no less than before at once, whatever becomes of it on the way.
+        set(0, 1)
+        #expect(near() == 1)
+        set(0, 0)
+        #expect(abs(near() - 0.7) < 0.01)
+    }
+
+    @Test("a large target that is closed takes its whole part of the health with it")
+    func largeTarget() {
+        var view = Targets(weights: Array(repeating: 256, count: 8))
+        var scheduler = group(.roundRobin, weights: view.weights)
+        for weight in [256 * 97, 0] {
+            view.weights[0] = weight
+            scheduler.weightChanged(at: 0, to: weight)
+        }
+        // 3 of 100 are left: 4.2 % of the traffic.
+        let near = (0..<10_000).count { _ in scheduler.pick(from: view, key: 0, random: 0)! < 4 }
+        #expect(abs(near - 420) < 5, "\(near)")
+    }
+
+    @Test("who is left out by a subset is not ill: the first tier takes all while the whole of it can")
+    func subset() {
+        var view = Targets(weights: Array(repeating: 256, count: 8))
+        var scheduler = group(.roundRobin, weights: view.weights)
+        func set(_ target: Int, _ weight: Int, standing: Int) {
+            view.weights[target] = weight
+            scheduler.weightChanged(at: target, to: weight, standing: standing)
+        }
+        func near() -> Double {
+            Double((0..<2_000).count { _ in scheduler.pick(from: view, key: 0, random: 0)! < 4 }) / 2_000
+        }
+        for target in [1, 2, 3, 5, 6, 7] { set(target, 0, standing: 256) }
+        #expect(near() == 1)
+        // Its only member fails and another one takes its place, and again: 105 %, then 70 % of the traffic.
+        set(0, 0, standing: 0)
+        set(1, 256, standing: 256)
+        #expect(near() == 1)
+        set(1, 0, standing: 0)
+        set(2, 256, standing: 256)
+        #expect(abs(near() - 0.7) < 0.01)
+    }
+
     @Test("a retry goes to the other tiers when its own has nobody left", arguments: Algorithm.allCases)
     func retries(algorithm: Algorithm) {
         let view = Targets(weights: Array(repeating: 256, count: 8))

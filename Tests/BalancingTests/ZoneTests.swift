@@ -170,6 +170,24 @@ struct ZoneTests {
         for (old, new) in zip(far, all()) where old >= 8 { #expect(new == old) }
     }
 
+    @Test("with a subset zones share by what the whole group has there, not by its members")
+    func subsetOfZones() {
+        // Zone 0 is 0...3, of which 0 is a member, zone 1 is 4...7, with two, zone 2 is 8...11, with one.
+        var view = Targets(weights: Array(repeating: 256, count: 12))
+        var scheduler = group(.roundRobin)
+        for target in 0..<12 where ![0, 4, 5, 8].contains(target) {
+            view.weights[target] = 0
+            scheduler.weightChanged(at: target, to: 0, standing: 256)
+        }
+        func near() -> Double {
+            Double((0..<2_000).count { _ in scheduler.pick(from: view, key: 0, random: 0)! < 4 }) / 2_000
+        }
+        #expect(near() == 1)
+        // Half of the zone is ill, none of them a member: 2 of 10 for a third of the requests.
+        for target in [2, 3] { scheduler.weightChanged(at: target, to: 0, standing: 0) }
+        #expect(abs(near() - 0.6) < 0.01)
+    }
+
     @Test("the bound of the load is that of the zone: nobody is passed over because others are idle")
     func bound() {
         var options = AlgorithmOptions()
@@ -277,5 +295,27 @@ struct TargetSubsetTests {
             subset(12, of: identities, node: 1, zones: (0..<120).map { $0 < 90 ? 0 : $0 < 110 ? 1 : 2 }))
         #expect(zoned.count { $0 < 90 } == 9 && zoned.count { (90..<110).contains($0) } == 2)
         #expect(zoned.count { $0 >= 110 } == 1)
+    }
+
+    @Test("zones round nobody up beyond the size, and each has one while it is large enough", arguments: 1...60)
+    func quotas(size: Int) {
+        var random = Seeded(UInt64(size))
+        for _ in 0..<20 {
+            let counts = (0..<Int.random(in: 1...6, using: &random)).map { _ in Int.random(in: 1...20, using: &random) }
+            let zones = counts.indices.flatMap { Array(repeating: $0, count: counts[$0]) }
+            let subset = subset(size, of: zones.indices.map { mix64(UInt64($0)) }, node: 3, zones: zones)
+            let found = counts.indices.map { zone in members(subset).count { zones[$0] == zone } }
+            #expect(found.reduce(0, +) == min(size, zones.count), "\(counts): \(found)")
+            guard size >= counts.count else { continue }
+            for (count, quota) in zip(counts, found) {
+                #expect(
+                    quota >= 1 && quota <= max(1, (size * count + zones.count - 1) / zones.count), "\(counts): \(found)"
+                )
+            }
+            // A zone that is gone leaves the others; with fewer members than zones these are never all gone.
+            #expect(!members(subset, where: { zones[$0] == 0 }).isEmpty)
+        }
+        let few = subset(2, of: (0..<6).map { mix64(UInt64($0)) }, node: 3, zones: [0, 1, 2, 3, 4, 5])
+        for last in 0..<6 { #expect(members(few, where: { $0 == last }) == [last]) }
     }
 }

@@ -371,6 +371,23 @@ struct HealthEngineTests {
         #expect(bench.weights(of: "a") == [256, 256, 0])
     }
 
+    @Test("an operator's weight outlasts an apply, unless that changes what the file says of it")
+    func overrides() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", [target(1), target(2)])]))
+        for last in 1...2 { bench.probe(last, 1) }
+        bench.engine.setWeight(5, of: try #require(bench.engine.target(label(1), in: "a")), at: at(2))
+        try bench.apply(configuration([group("a", [target(1), target(2)]) { $0.algorithm = .p2c }]), 3)
+        #expect(bench.weights(of: "a") == [1280, 256])
+        let record = try #require(bench.engine.groups["a"])
+        #expect(GroupStatus(record).targets.map(\.isWeightOverridden) == [true, false])
+        var changed = target(1)
+        changed.weight = 2
+        try bench.apply(configuration([group("a", [changed, target(2)])]), 4)
+        #expect(bench.weights(of: "a") == [512, 256])
+        #expect(GroupStatus(record).targets.map(\.isWeightOverridden) == [false, false])
+    }
+
     @Test("a changed check keeps what is known until its own results say otherwise; without one all are healthy")
     func changedCheck() throws {
         let bench = Bench()

@@ -104,4 +104,32 @@ struct PlacesTests {
         for last in 1...9 where last != drained + 1 { bench.probe(last, .timeout, 3) }
         #expect(inUse().count == 3 && bench.failOpen.count == 1)
     }
+
+    @Test("workers are told how the whole of a group is whose subset is divided by tiers")
+    func standing() throws {
+        let bench = Bench()
+        var targets = (1...6).map { target($0) }
+        for index in 3..<6 { targets[index].tier = 1 }
+        try bench.apply(configuration([group("a", targets) { $0.subsetSize = 1 }]))
+        let record = try #require(bench.engine.groups["a"])
+        #expect(record.published.weights.count { $0 > 0 } == 2)
+        #expect(record.published.standing == Array(repeating: 256, count: 6))
+        let member = try #require(record.published.weights.firstIndex { $0 > 0 })
+        let other = try #require((0..<3).first { $0 != member })
+        bench.probe(other + 1, .timeout, 1)
+        #expect(record.published.standing[other] == 0 && record.published.standing.count { $0 > 0 } == 5)
+        // With a single tier nobody asks.
+        try bench.apply(configuration([group("a", (1...6).map { target($0) }) { $0.subsetSize = 1 }]), 2)
+        #expect(record.published.standing.isEmpty)
+    }
+
+    @Test("who has weight 0 is not in use, in a group with a subset")
+    func closed() throws {
+        let bench = Bench()
+        try bench.apply(configuration([group("a", (1...3).map { target($0) }) { $0.subsetSize = 3 }]))
+        bench.engine.setWeight(0, of: try #require(bench.engine.target(label(1), in: "a")), at: at(1))
+        bench.engine.flush(at: at(1))
+        let record = try #require(bench.engine.groups["a"])
+        #expect(GroupStatus(record).targets.map(\.isInUse) == [false, true, true])
+    }
 }

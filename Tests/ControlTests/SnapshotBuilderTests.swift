@@ -157,6 +157,31 @@ struct SnapshotBuilderTests {
         #expect(try applies.apply(one).groups[2].slot == 2, "the failed build's slot was never taken")
     }
 
+    @Test(
+        "more addresses than can be numbered are refused before a table is made of them",
+        arguments: [Algorithm.sourceHash, .p2c])
+    func tooMany(algorithm: Algorithm) throws {
+        let named = configuration([
+            group("a", [Target(address: .name("web.test", port: 80))]) { $0.algorithm = algorithm }
+        ])
+        var builder = SnapshotBuilder(
+            live: LiveObjects(workers: 1),
+            addresses: ["web.test": (0..<65_536).map { IPAddress(v4: UInt32($0)) }])
+        let error = #expect(throws: ConfigError.self) { _ = try builder.build(named, generation: 1) }
+        #expect(error?.path == "target_groups[0].targets" && error?.fix == "a group may have 65535: divide it")
+    }
+
+    @Test("the limit of targets is one of the configuration")
+    func tooManyConfigured() {
+        let many = { (count: UInt32) in
+            configuration([
+                group("a", (0..<count).map { Target(address: .ip(IPAddress(v4: 0x0A00_0001 + $0), port: 80)) })
+            ])
+        }
+        #expect(many(65_535).validate().isEmpty)
+        #expect(many(65_536).validate().map(\.path) == ["target_groups[0].targets"])
+    }
+
     @Test("a limit changes in place and at the commit only")
     func limits() throws {
         var applies = Applies()

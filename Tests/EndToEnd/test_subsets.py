@@ -1,7 +1,7 @@
 """Subsets: a Poise uses some of very many targets, others than its neighbours, and always as many."""
 import json
 
-from admin import admin, metrics
+from admin import admin, metrics, verb
 from client import Client, request
 from deadline import eventually
 from test_algorithms import shares
@@ -77,3 +77,20 @@ def test_each_zone_has_its_part(start):
     assert sum(n < 6 for n in used) == 2 and len(used) == 4
     new = shares(poise, origins, 20)
     assert sum(new[:6]) == 20 and sum(count > 0 for count in new[:6]) == 2
+
+
+def test_who_is_left_out_makes_no_tier_ill(start):
+    origins = [start.origin() for _ in range(10)]
+    tiered = [{"address": o.address, "tier": int(n >= 6)} for n, o in enumerate(origins)]
+    poise = start.proxy(*tiered, group_subset=2, process_node="lb-1")
+    assert sum(n < 6 for n in in_use(poise, origins)) == 2
+
+    def near():
+        return sum(shares(poise, origins, 100)[:6])
+    assert near() == 100
+    # Half of the tier: 70 % of the requests, whoever of them was in use.
+    for n in range(3):
+        assert verb("weight", "pool", origins[n].address, 0, poise=poise).returncode == 0
+    assert abs(near() - 70) <= 2
+    assert verb("weight", "pool", origins[0].address, "--reset", poise=poise).returncode == 0
+    assert abs(near() - 93) <= 2

@@ -206,6 +206,35 @@ def test_drain_undrain_weight(start):
     assert verb("weight", "pool", second.address, "much", poise=poise).returncode == 2
 
 
+def test_a_weight_of_an_operator_is_shown_and_given_back(start):
+    first, second = start.origin(), start.origin()
+    poise = start.proxy({"address": first.address, "weight": 3}, second)
+
+    def shown():
+        targets = json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["targets"]
+        return [(t["weight"], t["weight_overridden"]) for t in targets]
+    told = verb("weight", "pool", first.address, 5, poise=poise)
+    assert told.returncode == 0 and "weight 5 (operator)" in told.stdout
+    assert shown() == [(5, True), (1, False)]
+    assert "5 (operator)" in verb("status", poise=poise).stdout
+    assert "weight 5 (operator)" in verb("status", first.address, poise=poise).stdout
+    back = verb("weight", "pool", first.address, "--reset", poise=poise)
+    assert back.returncode == 0 and "weight 3," in back.stdout, back.stderr
+    assert shown() == [(3, False), (1, False)]
+    assert "(operator)" not in verb("status", poise=poise).stdout
+    assert verb("weight", "pool", first.address, 5, "--reset", poise=poise).returncode == 2
+
+
+@pytest.mark.parametrize("table, code", [("maglev", 1), ("ring", 1), ("rendezvous", 0)])
+def test_a_table_made_of_the_files_weights_takes_no_more_than_these(start, table, code):
+    first, second = start.origin(), start.origin()
+    poise = start.proxy(
+        {"address": first.address, "weight": 3}, second, group_algorithm={"type": "source_hash", "table": table})
+    told = verb("weight", "pool", first.address, 4, poise=poise)
+    assert told.returncode == code and (code == 0 or "made of the weights in the file" in told.stderr)
+    assert verb("weight", "pool", first.address, 2, poise=poise).returncode == 0
+
+
 def test_what_was_told_is_in_force_for_the_very_next_request(start):
     """The answer of the admin API must not overtake the order to the workers: many tries, as it is a race."""
     first, second = start.origin(), start.origin()

@@ -15,6 +15,7 @@ import PoiseTelemetry
 ///     POST /targets/GROUP/TARGET/drain[?wait=1]      GROUP and TARGET percent-encoded
 ///     POST /targets/GROUP/TARGET/undrain
 ///     POST /targets/GROUP/TARGET/weight?weight=N
+///     DELETE /targets/GROUP/TARGET/weight            back to what the file says
 ///
 /// Answers and errors are JSON; `Accept: text/plain` asks for what the command line prints.
 @ControlActor
@@ -114,7 +115,10 @@ public final class AdminServer {
                 return isRead ? try await detail(request, Array(parts[1...])) : Self.notAllowed(request, "GET, HEAD")
             case ("targets", 4):
                 guard ["drain", "undrain", "weight"].contains(parts[3]) else { break }
-                guard isPost else { return Self.notAllowed(request, "POST") }
+                let isWeight = parts[3] == "weight"
+                guard isPost || (isWeight && request.method == "DELETE") else {
+                    return Self.notAllowed(request, isWeight ? "POST, DELETE" : "POST")
+                }
                 return try await target(request, group: parts[1], target: parts[2], verb: parts[3])
             default: break
             }
@@ -266,6 +270,8 @@ public final class AdminServer {
         let target = PercentText.decode(target.utf8, plusIsSpace: false)
         switch verb {
         case "undrain": return Self.answer(request, try await source.undrain(group: group, target: target))
+        case "weight" where request.method == "DELETE":
+            return Self.answer(request, try await source.setWeight(nil, group: group, target: target))
         case "weight":
             let text = request.query("weight") ?? ""
             guard let weight = Int(text), (0...256).contains(weight) else {

@@ -27,8 +27,8 @@ public protocol AdminSource: AnyObject, Sendable {
 
     /// Until the next apply that changes the target's weight.
     ///
-    /// - Parameter weight: 0...256.
-    func setWeight(_ weight: Int, group: String, target: String) async throws(AdminRefusal) -> TargetReport
+    /// - Parameter weight: 0...256; `nil` gives it back to the file.
+    func setWeight(_ weight: Int?, group: String, target: String) async throws(AdminRefusal) -> TargetReport
 
     /// A target with its history, in each group that has it.
     ///
@@ -46,18 +46,23 @@ public struct TargetReport: Sendable, Equatable {
     public var state: TargetState
     public var reason: TargetReason
     public var weight: Int
+    /// An operator's and not the file's.
+    public var isWeightOverridden: Bool
     public var inFlight: Int
 
     public init(
-        group: String, target: String, state: TargetState, reason: TargetReason, weight: Int, inFlight: Int
+        group: String, target: String, state: TargetState, reason: TargetReason, weight: Int,
+        isWeightOverridden: Bool = false, inFlight: Int
     ) {
+        self.isWeightOverridden = isWeightOverridden
         (self.group, self.target, self.state) = (group, target, state)
         (self.reason, self.weight, self.inFlight) = (reason, weight, inFlight)
     }
 
     var text: String {
         let why = reason == .none ? "" : " (\(reason.name))"
-        return "\(target) of \(group): \(state.name)\(why), weight \(weight), \(inFlight) in flight"
+        let whose = isWeightOverridden ? " (operator)" : ""
+        return "\(target) of \(group): \(state.name)\(why), weight \(weight)\(whose), \(inFlight) in flight"
     }
 
     func write(to json: inout JSONText<[UInt8]>) {
@@ -67,6 +72,7 @@ public struct TargetReport: Sendable, Equatable {
         json.member("state", state.name)
         json.member("reason", reason.name)
         json.member("weight", weight)
+        json.member("weight_overridden", isWeightOverridden)
         json.member("in_flight", inFlight)
         json.endObject()
     }

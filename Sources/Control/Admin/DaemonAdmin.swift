@@ -74,6 +74,7 @@ public final class DaemonAdmin: AdminSource {
                             isMitigated: group.compiled.settings.mitigatesAnomalies),
                         agent: target.agent)
                     (facts.zone, facts.tier) = (target.compiled?.settings.zone, target.compiled?.settings.tier ?? 0)
+                    facts.isWeightOverridden = target.isWeightOverridden
                     (facts.isInUse, facts.effectiveWeight) = (target.isInUse, Int(target.effectiveWeight))
                     return facts
                 })
@@ -138,7 +139,7 @@ public final class DaemonAdmin: AdminSource {
         return try await report(group: group, target: target)
     }
 
-    public func setWeight(_ weight: Int, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
+    public func setWeight(_ weight: Int?, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
         do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
         await daemon.waitUntilInForce()
@@ -151,7 +152,8 @@ public final class DaemonAdmin: AdminSource {
         do { status = try daemon.status(ofTarget: target, inGroup: id) } catch { throw AdminRefusal(error) }
         return TargetReport(
             group: group, target: target, state: status.status.state, reason: status.status.reason,
-            weight: status.weight, inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
+            weight: status.weight, isWeightOverridden: status.isWeightOverridden,
+            inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
     }
 
     public func details(target: String, group: String?) async throws(AdminRefusal) -> [TargetDetail] {

@@ -40,13 +40,7 @@ struct SnapshotBuilder: Sendable {
         var groups: [CompiledGroup] = []
         groups.reserveCapacity(configuration.targetGroups.count)
         for (index, group) in configuration.targetGroups.enumerated() {
-            groups.append(compile(group))
-            guard groups[index].targets.count <= Scheduler.targetsMax else {
-                throw ConfigError(
-                    code: .outOfRange, path: "target_groups[\(index)].targets",
-                    problem: "the group '\(group.id)' has \(groups[index].targets.count) addresses",
-                    fix: "a group may have \(Scheduler.targetsMax): divide it")
-            }
+            do { groups.append(try compile(group)) } catch { throw error.under("target_groups[\(index)]") }
         }
         var listeners: [CompiledListener] = []
         for (index, listener) in configuration.listeners.enumerated() {
@@ -62,7 +56,7 @@ struct SnapshotBuilder: Sendable {
 
     // MARK: Groups
 
-    private mutating func compile(_ group: TargetGroup) -> CompiledGroup {
+    private mutating func compile(_ group: TargetGroup) throws(ConfigError) -> CompiledGroup {
         var entry = live.groups[group.id] ?? live.newGroup()
         let hasNames = group.targets.contains { if case .name = $0.address { true } else { false } }
         let tls = contexts.groups[group.id]
@@ -83,6 +77,8 @@ struct SnapshotBuilder: Sendable {
                 entry.targets[address] = cell
             }
         }
+        // Names may have more addresses than the configuration has targets. No table is made of so many.
+        guard targets.count <= TargetGroup.targetsMax else { throw group.tooManyTargets(targets.count) }
         if let old, old.targets.elementsEqual(targets, by: ===) { return old }
         let compiled = CompiledGroup(
             slot: entry.slot, settings: group, targets: targets, tls: tls, counters: entry.counters,

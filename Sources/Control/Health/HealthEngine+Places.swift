@@ -5,17 +5,18 @@ import PoiseProxy
 /// Subsets and backup groups: which targets, and which groups, answer for a group.
 extension HealthEngine {
     /// What workers are told: of a subset's group, weights of those that are in it.
-    func weightsInForce(_ group: GroupRecord, _ availability: Availability, at now: MonotonicTime) -> [Int32] {
+    func published(_ group: GroupRecord, _ availability: Availability, at now: MonotonicTime) -> GroupAvailability {
         var weights = group.targets.map { Int32($0.weightInForce(availability, at: now)) }
         guard let subset = group.compiled.subset else {
             group.inUse = []
-            return weights
+            return GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
         }
         var inUse = Array(repeating: false, count: weights.count)
         subset.forEachMember(where: { weights[$0] > 0 }, { inUse[$0] = true })
+        let standing = group.compiled.dividesByStanding ? weights : []
         for target in weights.indices where !inUse[target] { weights[target] = 0 }
         group.inUse = inUse
-        return weights
+        return GroupAvailability(weights: weights, standing: standing, isFailOpen: availability == .failOpen)
     }
 
     /// The group that answers while `group` has no usable target: the first of the chain that has one.

@@ -112,6 +112,7 @@ final class HealthEngine {
             guard let known = old.removeValue(forKey: target.address) else {
                 return newTarget(target, in: record, arrival: arrival, at: now)
             }
+            if known.compiled?.settings.weight != target.settings.weight { known.operatorWeight = nil }
             known.compiled = target
             if policyChanged { known.passive.policyChanged(to: settings.passive) }
             if settings.slowStart.count <= 0 { known.rampsSince = nil }
@@ -363,9 +364,8 @@ final class HealthEngine {
             ordinaryUsable: ordinary, backupUsable: backup, backupGroupUsable: standIn(for: group) != nil,
             failOpenCandidates: candidates, failOpen: group.settings.failOpen,
             hasSorryResponse: group.settings.sorryResponse != nil)
-        let weights = weightsInForce(group, availability, at: now)
         let before = group.published
-        group.published = GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)
+        group.published = published(group, availability, at: now)
         if availability != group.availability {
             observe(.availability(group: group.id, from: group.availability, to: availability))
             let wasServing = group.availability.isServing
@@ -374,7 +374,10 @@ final class HealthEngine {
         }
         noteMinimum(of: group, usable: ordinary)
         let slot = group.compiled.slot
-        guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen else {
+        let weights = group.published.weights
+        guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen,
+            before.standing == group.published.standing
+        else {
             return .availability(slot: slot, group.published)
         }
         let changes = weights.indices.filter { weights[$0] != before.weights[$0] }

@@ -25,7 +25,7 @@ final class TargetRecord {
     var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0
-    /// Set by an operator; lasts until it is cleared or the target goes.
+    /// Set by an operator; lasts until it is cleared, an apply changes the configured weight, or the target goes.
     var operatorWeight: Int?
     /// What its agent said last.
     var agent: AgentWeight?

@@ -30,7 +30,7 @@ final class GroupRuntime {
         weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
         usableCount = now.weights.count { $0 > 0 }
-        scheduler = RawCell(Self.scheduler(for: compiled, weights: now.weights, worker: worker))
+        scheduler = RawCell(Self.scheduler(for: compiled, now, worker: worker))
         retryBudget = RawCell(Self.budget(compiled))
         pools = []
         pools = compiled.targets.map { TargetPool(worker: worker, group: compiled, target: $0) }
@@ -50,12 +50,11 @@ final class GroupRuntime {
 
     /// Built with the configured weights, as Maglev's table must not depend on health; then told what is in force.
     private static func scheduler(
-        for compiled: CompiledGroup, weights: [Int32], worker: Worker
+        for compiled: CompiledGroup, _ now: GroupAvailability, worker: Worker
     ) -> TieredScheduler {
-        let configured = compiled.targets.map { EffectiveWeight.of($0.settings.weight) }
         var scheduler = compiled.scheduler(start: worker.random())
-        for (index, weight) in weights.enumerated() where Int(weight) != configured[index] {
-            scheduler.weightChanged(at: index, to: Int(weight))
+        for (index, weight) in now.weights.enumerated() {
+            scheduler.weightChanged(at: index, to: Int(weight), standing: now.standing(of: index))
         }
         return scheduler
     }
@@ -84,7 +83,7 @@ final class GroupRuntime {
         weights = RawTable(now.weights)
         isFailOpen = now.isFailOpen
         usableCount = now.weights.count { $0 > 0 }
-        scheduler.value = Self.scheduler(for: compiled, weights: now.weights, worker: worker)
+        scheduler.value = Self.scheduler(for: compiled, now, worker: worker)
         retryBudget.value = Self.budget(compiled)
         pools = compiled.targets.map { target in
             guard let pool = old.removeValue(forKey: target.identity), pool.target.address == target.address else {
@@ -105,15 +104,25 @@ final class GroupRuntime {
 
     func setAvailability(_ availability: GroupAvailability) {
         guard availability.weights.count == weights.count else { return }
-        for index in weights.indices { setWeight(availability.weights[index], of: index) }
+        for index in weights.indices {
+            let weight = availability.weights[index]
+            scheduler.value.weightChanged(at: index, to: Int(weight), standing: availability.standing(of: index))
+            take(weight, of: index)
+        }
         isFailOpen = availability.isFailOpen
     }
 
     func setWeight(_ weight: Int32, of target: Int) {
         guard target < weights.count, weights[target] != weight else { return }
+        scheduler.value.weightChanged(at: target, to: Int(weight))
+        take(weight, of: target)
+    }
+
+    /// All that follows from a weight, but for the algorithm.
+    private func take(_ weight: Int32, of target: Int) {
+        guard weights[target] != weight else { return }
         usableCount += (weight > 0 ? 1 : 0) - (weights[target] > 0 ? 1 : 0)
         weights[target] = weight
-        scheduler.value.weightChanged(at: target, to: Int(weight))
         // A target that is no longer used must not keep connections that may be half dead.
         if weight == 0 { pools[target].closeIdle() }
         guard let queue = compiled.queue, !queue.isEmpty else { return }

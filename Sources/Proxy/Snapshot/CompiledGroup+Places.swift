@@ -30,6 +30,11 @@ extension CompiledGroup {
         }
     }
 
+    /// Tiers or zones divide the flows by the whole group, of which a subset leaves out some.
+    public var dividesByStanding: Bool {
+        subset != nil && (preference != nil || targets.contains { $0.settings.tier != targets[0].settings.tier })
+    }
+
     /// Where each target comes when any will do: tiers in order, the own zone first in each, backups last.
     static func ranks(_ targets: [CompiledTarget], _ preference: ZonePreference?) -> [Int] {
         targets.indices.map { index in
@@ -38,4 +43,9 @@ extension CompiledGroup {
             return (target.isBackup ? 16 : target.tier) * 2 + (isFar ? 1 : 0)
         }
     }
+}
+
+extension GroupAvailability {
+    /// What the weight of a target would be if the subset left nobody out.
+    func standing(of target: Int) -> Int { Int(standing.isEmpty ? weights[target] : standing[target]) }
 }

@@ -175,10 +175,12 @@ public final class CompiledTarget: Sendable {
 public struct GroupAvailability: Sendable, Equatable {
     /// Effective weights as ``EffectiveWeight``, one per target; 0 takes no new flows.
     public var weights: [Int32]
+    /// What they would be if the subset left nobody out: tiers and zones share the flows by these. Empty: the same.
+    public var standing: [Int32] = []
     /// Weights are those of fail-open: no target is known to be good.
     public var isFailOpen = false
 
-    public init(weights: [Int32], isFailOpen: Bool = false) {
-        (self.weights, self.isFailOpen) = (weights, isFailOpen)
+    public init(weights: [Int32], standing: [Int32] = [], isFailOpen: Bool = false) {
+        (self.weights, self.standing, self.isFailOpen) = (weights, standing, isFailOpen)
     }
 }
