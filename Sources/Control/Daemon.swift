@@ -105,6 +105,10 @@ public final class Daemon {
             group: { engine.groups[$0] })
         relay.observe = { [unowned self] in observed($0) }
         prober.report = { check, result, now in engine.probeEnded(check, result, at: now) }
+        let lateness = LateProbeReport(log)
+        prober.late = { [unowned prober] delay in
+            lateness.late(by: delay, places: prober.runningMax, waiting: prober.waiting, at: loop.now)
+        }
         loop.endOfWakeUp = {
             engine.flush(at: loop.now)
             relay.tell()
@@ -123,7 +127,10 @@ public final class Daemon {
 
     /// Each exchange needs two descriptors; some are for files, listeners, and the admin socket.
     static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100 - probesMax(descriptors)) / 2) }
-    static func probesMax(_ descriptors: Int) -> Int { min(512, max(8, descriptors / 16)) }
+    /// At most a quarter of the descriptors; from 2,048 on at least 512, since as many targets may hang at once, and an eighth.
+    static func probesMax(_ descriptors: Int) -> Int {
+        min(16_384, max(8, min(descriptors / 4, max(512, descriptors / 8))))
+    }
 
     /// 256 bytes hold a record of usual length; `nil` without a log.
     static func ringBytes(_ logs: LogSettings) -> Int? { logs.access == .off ? nil : logs.accessRingRecords * 256 }

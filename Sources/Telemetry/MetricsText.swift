@@ -41,7 +41,8 @@ public struct MetricsText: Sendable {
     // MARK: What there is
 
     static let families =
-        process + MetricFamily.notify + listener + MetricFamily.http2 + rule + group + target + MetricFamily.shares
+        process + MetricFamily.notify + MetricFamily.probes + listener + MetricFamily.http2 + rule + group + target
+        + MetricFamily.shares
         + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [

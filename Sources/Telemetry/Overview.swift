@@ -33,6 +33,7 @@ public struct Overview: Sendable {
         /// In the order of the configuration.
         public var hooks: [HookFacts] = []
         public var commands = CommandFacts()
+        public var probes = ProbeFacts()
         /// `nil` with the health log off.
         public var healthLog: LineWriter.Statistics?
 

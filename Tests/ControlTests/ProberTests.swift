@@ -93,6 +93,10 @@ struct ProberTests {
                 testDescription: "an interim answer before", answer: "HTTP/1.1 103 Early Hints\r\n\r\n\(fine)",
                 kind: http(), outcome: .succeeded, detail: .status(200)),
             Row(
+                testDescription: "interim answers without an end",
+                answer: String(repeating: "HTTP/1.1 103 E\r\n\r\n", count: 3_700), kind: http(),
+                outcome: .failed(.malformedResponse), detail: .malformed(.headTooLarge)),
+            Row(
                 testDescription: "another status", answer: "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", kind: http(),
                 outcome: .failed(.responseMismatch), detail: .status(503)),
             Row(
@@ -304,6 +308,81 @@ struct ProberTests {
         #expect(results.prefix(3).map(\.detail) == Array(repeating: .status(200), count: 3))
         #expect(results.last?.outcome == .failed(.connectionRefused))
         #expect(prober.running == 0 && loop.buffers.outstanding == 0)
+    }
+
+    @Test("kept connections take places, half of them at most, and the checks without one get their turn")
+    func keptPlaces() throws {
+        let loop = EventLoop()
+        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
+        let port = Sockets.localAddress(of: socket.number)!.port
+        let target = KeepingTarget(loop: loop)
+        target.open(socket)
+        target.watch(.readable)
+        let prober = Prober(loop: loop, runningMax: 4)
+        let checks = (0..<10).map { _ in record(Self.check(Self.http { $0.reusesConnection = true }), port, loop) }
+        var counts = Array(repeating: 0, count: checks.count)
+        var (mostKept, most) = (0, 0)
+        prober.report = { check, result, now in
+            #expect(result.outcome == .succeeded)
+            counts[checks.firstIndex { $0 === check }!] += 1
+            _ = check.state.probeSucceeded(at: now, random: 0)
+            if counts.allSatisfy({ $0 >= 4 }) { loop.stop() }
+        }
+        loop.endOfWakeUp = {
+            mostKept = max(mostKept, prober.kept)
+            most = max(most, prober.kept + prober.running)
+        }
+        for check in checks { prober.begin(check) }
+        loop.run()
+        #expect(mostKept == 2 && most <= 4)
+        for check in checks { prober.end(check) }
+        target.close()
+        #expect(prober.kept == 0 && prober.running == 0 && loop.buffers.outstanding == 0)
+    }
+
+    @Test("a probe that waits for a place longer than its interval is counted, told of, and the longest wait is known")
+    func lateness() throws {
+        let loop = EventLoop()
+        let target = try ScriptedTarget(nil, loop: loop)
+        let prober = Prober(loop: loop, runningMax: 1)
+        let checks = (0..<3).map { _ in record(Self.check(Self.http()), target.port, loop) }
+        var told: [Nanoseconds] = []
+        var ended = 0
+        var waiting = 0
+        prober.late = { told.append($0) }
+        prober.report = { check, _, now in
+            ended += 1
+            if ended == 1 { waiting = prober.waiting }
+            _ = check.state.probeSucceeded(at: now + .seconds(3600), random: 0)
+            if ended == checks.count { loop.stop() }
+        }
+        for check in checks { prober.begin(check) }
+        loop.run()
+        // The first hangs for its timeout while two wait, then the second, while one does.
+        #expect(waiting == 2 && told.count == 2 && prober.delays.late == 2)
+        #expect(told.last == prober.delays.longest && prober.delays.longest >= Self.timeout * 2)
+        #expect(prober.waiting == 0)
+        for check in checks { prober.end(check) }
+        target.close()
+    }
+
+    @Test("the warning of late probes comes once a minute")
+    func lateReport() {
+        var events: [OperationalEvent] = []
+        let report = LateProbeReport { events.append($0) }
+        for second in [0, 1, 59, 60, 61] as [Int64] {
+            report.late(
+                by: .seconds(3), places: 512, waiting: 700, at: MonotonicTime(nanoseconds: second * 1_000_000_000))
+        }
+        #expect(events.count == 2)
+        #expect(events.first?.fields.contains { $0.name == "waiting" && $0.value == "700" } == true)
+    }
+
+    @Test(
+        "places grow with the descriptors, and never take more than a quarter of them",
+        arguments: [(16, 8), (256, 64), (1_024, 256), (2_048, 512), (4_096, 512), (65_536, 8_192), (1 << 20, 16_384)])
+    @ControlActor func places(descriptors: Int, places: Int) {
+        #expect(Daemon.probesMax(descriptors) == places)
     }
 
     private static var mayPing: Bool { (try? PingSocket(.v4)) != nil }

@@ -49,6 +49,7 @@ public final class DaemonAdmin: AdminSource {
         (process.file, process.failedApplies) = (file, failedApplies)
         process.healthLog = healthLog?.statistics
         process.hooks = daemon.hub.facts
+        process.probes = daemon.prober.facts
         process.commands = Overview.CommandFacts(
             running: daemon.commands.running, waiting: daemon.commands.waiting, started: daemon.commands.started,
             timedOut: daemon.commands.timedOut)

@@ -82,9 +82,12 @@ final class DNSRunner: WaitingProbe {
     private func receiveDatagrams() {
         let buffer = loop.buffers.takeStandard()
         defer { loop.buffers.release(buffer) }
+        var turn = ReadTurn()
         while isRunning, !isStream {
+            guard turn.goesOn else { return again() }
             let result = receive(into: buffer, 0, buffer.capacity)
             if result.isBlocked { return }
+            turn.took(result.count)
             if let code = result.failure { return finish(failedWith: code) }
             judge(buffer.bytes(0, result.count))
         }
@@ -93,9 +96,12 @@ final class DNSRunner: WaitingProbe {
     private func receiveStream() {
         let buffer = loop.buffers.takeStandard()
         defer { loop.buffers.release(buffer) }
+        var turn = ReadTurn()
         while isRunning {
+            guard turn.goesOn else { return again() }
             let result = receive(into: buffer, 0, buffer.capacity)
             if result.isBlocked { return }
+            turn.took(result.count)
             if let code = result.failure { return finish(failedWith: code) }
             guard !result.isEndOfStream else { return finish(.failed(.connectionFailed), .closedEarly) }
             isConnected = true

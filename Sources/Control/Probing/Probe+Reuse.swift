@@ -7,18 +7,26 @@ extension Probe {
     /// - Returns: whether the connection stays open until the next probe.
     func keepConnection() -> Bool {
         guard case .http(let probe) = check.spec.check.kind, probe.reusesConnection, !check.spec.usesHTTP2, !peerClosed,
-            isOpen
+            isOpen, prober.keep()
         else { return false }
-        phase = .waiting
+        (phase, isCounted) = (.waiting, true)
         giveBackBuffers()
         schedule()
         prober.left()
         return true
     }
 
+    /// The connection is none that waits for the next probe: it is gone, or in use.
+    func stopCounting() {
+        guard isCounted else { return }
+        isCounted = false
+        prober.keptEnded()
+    }
+
     /// A probe on the connection of the one before. One chance: where it turns out to be gone, a new one is made.
     func askAgain() {
         sent = 0
+        stopCounting()
         isKeptConnection = true
         phase = .asking
         armTimer(at: loop.now + check.spec.check.timeout)

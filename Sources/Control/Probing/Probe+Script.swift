@@ -5,7 +5,7 @@ import PoiseModel
 /// Checks by script: the steps are ``ScriptMatcher``'s, and this moves their bytes.
 extension Probe {
     /// Behind a farewell, bytes that are read and dropped at most until the target hangs up.
-    private static var droppedMax: Int { 65_536 }
+    private static var droppedMax: Int { 32_768 }
 
     /// Does what the script says next.
     func follow(_ first: ScriptMatcher.Action) {
@@ -32,16 +32,19 @@ extension Probe {
         let buffer = loop.buffers.takeStandard()
         defer { loop.buffers.release(buffer) }
         var dropped = 0
+        var turn = ReadTurn()
         while isOpen, phase == .reading || phase == .ending {
+            guard turn.goesOn else { return again() }
             let result =
                 session?.receive(self, into: buffer, 0, buffer.capacity) ?? receive(into: buffer, 0, buffer.capacity)
+            turn.took(result.count)
             if result.isBlocked {
                 guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
                 continue
             }
             if phase == .ending {
                 dropped += result.count
-                if result.failure != nil || result.isEndOfStream || dropped > Self.droppedMax { return over() }
+                if result.failure != nil || result.isEndOfStream || dropped >= Self.droppedMax { return over() }
                 continue
             }
             if let code = result.failure { return fail(session?.failure, code) }

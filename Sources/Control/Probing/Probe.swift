@@ -60,6 +60,8 @@ final class Probe: Channel, ProbeRunner {
     var hasConnected = false
     /// The connection is one of an earlier probe, and nothing has come on it since: where it fails, it proves nothing.
     var isKeptConnection = false
+    /// The connection waits for the next probe, and is counted as one that does.
+    var isCounted = false
     /// Neither side has more to say.
     var isSaidAndDone = false
 
@@ -299,7 +301,9 @@ final class Probe: Channel, ProbeRunner {
 
     func read() {
         if script != nil { return listen() }
+        var turn = ReadTurn()
         while isOpen {
+            guard turn.goesOn else { return again() }
             // Goes on when the kernel has taken some.
             if let stream, stream.output.count - sent > ProbeStream.outputBytesMax { return }
             let buffer = self.buffer ?? loop.buffers.takeStandard()
@@ -309,6 +313,7 @@ final class Probe: Channel, ProbeRunner {
             let result =
                 session?.receive(self, into: buffer, filled, buffer.capacity)
                 ?? receive(into: buffer, filled, buffer.capacity)
+            turn.took(result.count)
             if result.isBlocked {
                 // Records without content (tickets) are nothing to us, and behind them may be more.
                 guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
@@ -397,6 +402,8 @@ final class Probe: Channel, ProbeRunner {
         isKeptConnection = false
         script?.end()
         close()
+        // Behind the close: a free place may start this very probe.
+        stopCounting()
     }
 
     func giveBackBuffers() {

@@ -23,6 +23,8 @@ final class ProbeAnswer {
     private var headIsComplete = false
     private var remaining = 0
     private var dropped = 0
+    /// Heads of interim answers so far, in bytes.
+    private var interim = 0
     private var decision: Progress?
     /// The answer is over, or more of it is not worth reading.
     private(set) var isComplete = false
@@ -38,6 +40,8 @@ final class ProbeAnswer {
     static let limits = HeadLimits(headBytesMax: 16 * 1024, fieldCountMax: 100)
     /// Read and dropped behind a verdict at most.
     private static let droppedMax = 65_536
+    /// A target that sends more of interim answers does not come to the answer.
+    static let interimBytesMax = 65_536
 
     func begin(_ matcher: ProbeMatcher, method: String) {
         self.matcher = matcher
@@ -45,7 +49,7 @@ final class ProbeAnswer {
         self.method = method == "HEAD" ? .head : .get
         head.reset()
         chunks.reset()
-        (headIsComplete, remaining, dropped, kept) = (false, 0, 0, 0)
+        (headIsComplete, remaining, dropped, interim, kept) = (false, 0, 0, 0, 0)
         (decision, isComplete, isWhole, hasMore) = (nil, false, false, false)
     }
 
@@ -84,7 +88,7 @@ final class ProbeAnswer {
         case .needMore: fail(.malformedResponse, .closedEarly)
         case .refused(let refusal): fail(.malformedResponse, .malformed(refusal.reason))
         case .complete:
-            guard head.status >= 200 else { return }
+            guard head.status >= 200 else { return takeInterim(text.count) }
             headIsComplete = true
             call?.answer.head(status: head.status, fields: text)
             judge()
@@ -134,6 +138,8 @@ final class ProbeAnswer {
                 decide(.failed(.malformedResponse), .malformed(refusal.reason))
                 return nil
             case .complete where (100..<200).contains(head.status) && head.status != 101:
+                takeInterim(head.headEnd - start)
+                guard !isComplete else { return nil }
                 start = head.headEnd
                 head.reset()
             case .complete:
@@ -143,6 +149,11 @@ final class ProbeAnswer {
                 return head.headEnd
             }
         }
+    }
+
+    private func takeInterim(_ count: Int) {
+        interim += count
+        if interim > Self.interimBytesMax { fail(.malformedResponse, .malformed(.headTooLarge)) }
     }
 
     private func judge() {

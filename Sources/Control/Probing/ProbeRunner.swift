@@ -4,6 +4,7 @@ import PoisePlatform
 
 /// The probes of one check, one after another.
 protocol ProbeRunner: AnyObject {
+    var check: CheckRecord { get }
     /// Due, and not stopped since.
     var isWaitingForPlace: Bool { get }
     func enqueue()

@@ -9,10 +9,18 @@ import PoiseTLS
 final class Prober: Probing {
     let loop: EventLoop
     /// Probes under way at once; the others wait for a place, first come first served.
-    private let runningMax: Int
+    let runningMax: Int
     private(set) var running = 0
-    private var queue: [any ProbeRunner] = []
+    /// Connections that wait for their next probe (`reuse_connection`). Each takes a place too, and half of them at most: the
+    /// probes of others must go on.
+    private(set) var kept = 0
+    private var keptMax: Int { runningMax / 2 }
+    private var queue: [(probe: any ProbeRunner, since: MonotonicTime)] = []
     private var queueHead = 0
+    /// How probes wait for places.
+    private(set) var delays = StartDelays()
+    /// Told of a probe that waited for a place longer than its interval, and how long.
+    var late: (Nanoseconds) -> Void = { _ in }
     private var isStarting = false
     private var idleAnswers: [ProbeAnswer] = []
     /// Made with the first probe over TLS.
@@ -80,7 +88,7 @@ final class Prober: Probing {
 
     func due(_ probe: any ProbeRunner) {
         probe.enqueue()
-        queue.append(probe)
+        queue.append((probe, loop.now))
         startQueued()
     }
 
@@ -89,6 +97,22 @@ final class Prober: Probing {
         running -= 1
         startQueued()
     }
+
+    /// - Returns: whether there is a place for one more connection that is kept; it is taken then.
+    func keep() -> Bool {
+        guard kept < keptMax else { return false }
+        kept += 1
+        return true
+    }
+
+    /// A kept connection is gone, or in use: its place is free, or counted as that of a probe.
+    func keptEnded() {
+        kept -= 1
+        startQueued()
+    }
+
+    /// Probes that are due and wait for a place. Counts them.
+    var waiting: Int { queue[queueHead...].count { $0.probe.isWaitingForPlace } }
 
     func ended(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) { report(check, result, now) }
 
@@ -118,11 +142,15 @@ final class Prober: Probing {
     private func startQueued() {
         guard !isStarting else { return }
         isStarting = true
-        while running < runningMax, queueHead < queue.count {
-            let probe = queue[queueHead]
+        while queueHead < queue.count {
+            let (probe, since) = queue[queueHead]
+            // A probe whose connection is kept has its place already.
+            guard running + kept < runningMax || (probe as? Probe)?.isCounted == true else { break }
             queueHead += 1
             guard probe.isWaitingForPlace else { continue }
             running += 1
+            let delay = loop.now - since
+            if delays.started(after: delay, interval: probe.check.spec.check.interval) { late(delay) }
             probe.run()
         }
         isStarting = false
