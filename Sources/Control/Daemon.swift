@@ -128,7 +128,7 @@ public final class Daemon {
     /// Each exchange needs two descriptors; some are for files, listeners, and the admin socket.
     static func connectionsMax(_ descriptors: Int) -> Int { max(16, (descriptors - 100 - probesMax(descriptors)) / 2) }
     /// At most a quarter of the descriptors; from 2,048 on at least 512, since as many targets may hang at once, and an eighth.
-    static func probesMax(_ descriptors: Int) -> Int {
+    nonisolated static func probesMax(_ descriptors: Int) -> Int {
         min(16_384, max(8, min(descriptors / 4, max(512, descriptors / 8))))
     }
 

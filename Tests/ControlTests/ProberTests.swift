@@ -381,7 +381,7 @@ struct ProberTests {
     @Test(
         "places grow with the descriptors, and never take more than a quarter of them",
         arguments: [(16, 8), (256, 64), (1_024, 256), (2_048, 512), (4_096, 512), (65_536, 8_192), (1 << 20, 16_384)])
-    @ControlActor func places(descriptors: Int, places: Int) {
+    func places(descriptors: Int, places: Int) {
         #expect(Daemon.probesMax(descriptors) == places)
     }
 
