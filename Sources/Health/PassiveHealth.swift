@@ -16,7 +16,7 @@ public struct PassiveHealth: Sendable {
     /// When the target may come back; `nil` while it is watched.
     public private(set) var ejectedUntil: MonotonicTime?
 
-    private var failuresInARow = 0
+    public private(set) var failuresInARow = 0
     /// Exchanges and failures; `nil` when the failure rate is not watched.
     private var rate: SlidingCounts?
     /// What the running ejection is for.
@@ -31,6 +31,9 @@ public struct PassiveHealth: Sendable {
         self.policy = policy
         rate = policy.failurePercent == nil ? nil : SlidingCounts(window: policy.window)
     }
+
+    /// What the rate of failures is judged by; `nil` when it is not watched. Empty after an ejection.
+    public var failuresInWindow: (failures: Int, exchanges: Int)? { rate.map { ($0.second, $0.first) } }
 
     /// An exchange that the target answered.
     public mutating func succeeded(at now: MonotonicTime) { _ = record(successes: 1, failures: 0, at: now) }

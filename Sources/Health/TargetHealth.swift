@@ -3,7 +3,7 @@ import PoiseModel
 /// The state of one target in one group, from everything that bears on it.
 ///
 /// The strongest word wins: an operator's or the API's (draining, unused), then the name that does not resolve, then the
-/// target's own agent (draining), then the probes, then what traffic told. What is hidden is kept: an ejected target that is drained and put
+/// target's own agent, or the target that it follows (draining), then the probes, then what traffic told. What is hidden is kept: an ejected target that is drained and put
 /// back is still ejected.
 public struct TargetHealth: Sendable, Equatable {
     public struct Status: Sendable, Hashable {
@@ -38,7 +38,8 @@ public struct TargetHealth: Sendable, Equatable {
     /// `nil`: the group has no active check.
     private var verdict: ActiveCheck.Verdict?
     private var ejection: TargetReason?
-    /// What runs beside the target wants no new flows there: `agentDrain` or `agentMaintenance`.
+    /// Why somebody else than the operators of its own group wants no new flows there: its agent (`agentDrain`,
+    /// `agentMaintenance`), or what keeps flows from the target whose health it goes by.
     private var pause: TargetReason?
 
     /// - Parameters:
@@ -76,6 +77,28 @@ public struct TargetHealth: Sendable, Equatable {
     ///   over.
     public mutating func paused(_ reason: TargetReason?, at now: MonotonicTime) -> Change? {
         change(at: now) { $0.pause = reason }
+    }
+
+    /// The target whose health this one goes by is as `leader` says, or there is none (any more). An ejected one is dead for
+    /// its followers too: it is the same machine. One that is kept from new flows keeps them from its followers.
+    public mutating func follows(_ leader: TargetHealth?, at now: MonotonicTime) -> Change? {
+        change(at: now) { ($0.verdict, $0.pause) = (leader?.verdictForFollowers, leader?.hindrance) }
+    }
+
+    /// What it is by probes and traffic, whatever hides that.
+    private var verdictForFollowers: ActiveCheck.Verdict {
+        guard resolves else { return .unhealthy(.dns) }
+        if case .unhealthy(let reason) = verdict { return .unhealthy(reason) }
+        if let ejection { return .unhealthy(ejection) }
+        return verdict ?? .healthy
+    }
+
+    /// Why it takes no new flows, whatever its health.
+    private var hindrance: TargetReason? {
+        switch membership {
+        case .serving: pause
+        case .draining(let reason), .unused(let reason): reason
+        }
     }
 
     /// - Parameter reason: `consecutiveFailures` or `failureRate`.

@@ -97,6 +97,15 @@ extension HealthCheck.Kind {
         }
     }
 
+    /// Whether a target that dies fails it. Nobody is left who would make the file that takes a target out.
+    public var failsAtDeath: Bool {
+        switch self {
+        case .tcp, .tls, .http, .grpc, .script, .dns, .icmp, .exec: true
+        case .file(let probe): probe.downWhen == .missing
+        case .agent: false
+        }
+    }
+
     /// Whether what it finds counts for the group's `need`. An agent's word is no vote: it takes a target down by itself, and
     /// its silence says nothing.
     public var votes: Bool {

@@ -32,8 +32,8 @@ public struct HealthChecks: Sendable, Equatable {
         }
     }
 
-    /// The longest time from a target's death, when every check fails, to its being `unhealthy`; `nil` without checks that
-    /// notice one: an agent's silence takes nothing down.
+    /// The longest time from a target's death, when every check that notices it fails, to its being `unhealthy`; `nil` where
+    /// the others are enough to keep it in: an agent's silence takes nothing down, nor does a file that nobody makes.
     public var detectionTimeMax: Nanoseconds? { detectionTimeMax(\.detectionTimeMax) }
 
     /// The same while no request comes; `nil` where that makes no difference.
@@ -44,7 +44,7 @@ public struct HealthChecks: Sendable, Equatable {
 
     private func detectionTimeMax(_ time: (HealthCheck) -> Nanoseconds) -> Nanoseconds? {
         var left = weightInAll
-        for part in parts.filter(\.check.kind.votes).sorted(by: { time($0.check) < time($1.check) }) {
+        for part in parts.filter(\.check.kind.failsAtDeath).sorted(by: { time($0.check) < time($1.check) }) {
             left -= part.weight
             if left < weightNeeded { return time(part.check) }
         }

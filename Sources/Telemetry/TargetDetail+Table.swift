@@ -33,7 +33,7 @@ extension TargetDetail {
             "  check     \(StatusTable.harmless(check.summary)) every \(check.interval), timeout \(check.timeout), "
         text += "\(check.healthyThreshold) up, \(check.unhealthyThreshold) down: "
         text +=
-            check.detectionTimeMax.map { "a dead target is out within \($0)\n" } ?? "its silence takes nothing out\n"
+            check.detectionTimeMax.map { "a dead target is out within \($0)\n" } ?? "it notices no death\n"
         text += "            last: "
         if let result = check.lastResult, let age = check.lastAge {
             text += "\(StatusTable.harmless(result)), \(StatusTable.span(age)) ago"

@@ -11,7 +11,7 @@ public struct TargetDetail: Sendable, Equatable {
         /// Results in a row that change the verdict.
         public var healthyThreshold: Int
         public var unhealthyThreshold: Int
-        /// The longest time from the target's death to its being unhealthy; `nil` of an agent, whose silence says nothing.
+        /// The longest time from the target's death to its being unhealthy; `nil` of a check that a dead target does not fail.
         public var detectionTimeMax: Nanoseconds?
         /// What the last probe saw; `nil` before the first one.
         public var lastResult: String?
@@ -25,7 +25,7 @@ public struct TargetDetail: Sendable, Equatable {
             let counts = check.kind.countsSuccesses
             healthyThreshold = counts ? check.healthyThreshold : 1
             unhealthyThreshold = counts ? check.unhealthyThreshold : 1
-            detectionTimeMax = check.kind.votes ? check.detectionTimeMax : nil
+            detectionTimeMax = check.kind.failsAtDeath ? check.detectionTimeMax : nil
         }
     }
 

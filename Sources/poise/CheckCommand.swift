@@ -72,7 +72,11 @@ enum CheckCommand {
                 ? "no health check" : "no health check; traffic alone tells what is dead"
         }
         guard let time = group.healthChecks.detectionTimeMax else {
-            return "\(summary): an agent's silence takes nothing out; no check notices a dead target"
+            let silence = group.hasAgents ? " an agent's silence takes nothing out;" : ""
+            let whatIs =
+                group.healthChecks.parts.contains { $0.check.kind.failsAtDeath }
+                ? "enough checks pass though the target is dead" : "no check notices a dead target"
+            return "\(summary):\(silence) \(whatIs)"
         }
         let idle = group.healthChecks.idleDetectionTimeMax.map { ", \($0) without requests" } ?? ""
         return "\(summary): a dead target is out within \(time)\(idle)"

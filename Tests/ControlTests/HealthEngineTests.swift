@@ -150,7 +150,7 @@ struct HealthEngineTests {
         for now in [5.0, 6] { bench.probe(1, now) }
         #expect(state(1, "c")?.state == .healthy)
         bench.engine.drain(bench.engine.target(label(2), in: "a")!, at: at(7))
-        #expect(state(2, "b") == .init(state: .unhealthy, reason: .drainedByOperator, since: at(7)))
+        #expect(state(2, "b") == .init(state: .draining, reason: .drainedByOperator, since: at(7)))
         bench.engine.undrain(bench.engine.target(label(2), in: "a")!, at: at(8))
         #expect(state(2, "b")?.state == .healthy && state(2, "c")?.state == .healthy)
     }

@@ -110,7 +110,7 @@ def test_a_group_goes_by_the_health_of_another_one(start):
     switch.good = True
     becomes(poise, events.address, "healthy", name="events")
     assert verb("drain", "web", web.address, poise=poise).returncode == 0
-    becomes(poise, events.address, "unhealthy", "drained_by_operator", name="events")
+    becomes(poise, events.address, "draining", "drained_by_operator", name="events")
     assert verb("undrain", "web", web.address, poise=poise).returncode == 0
     becomes(poise, events.address, "healthy", name="events")
     # Nobody probes the tracking group's own port.

@@ -33,7 +33,8 @@ struct HealthCheckKindsTests {
     }
 
     private static let agent = check(.agent(AgentProbe())) { $0.port = 9999 }
-    private static let file = check(.file(FileProbe(path: "/run/{target}")))
+    private static let file = check(.file(FileProbe(path: "/run/{target}", downWhen: .missing)))
+    private static let flag = check(.file(FileProbe(path: "/run/{target}", downWhen: .exists)))
 
     @Test("an agent's silence detects nothing; a file is looked at once; agents do not vote")
     func detection() {
@@ -45,6 +46,18 @@ struct HealthCheckKindsTests {
         #expect(both.detectionTimeMax == page.detectionTimeMax && both.weightNeeded == 3)
         #expect(HealthChecks([.init(Self.agent), .init(page)], need: .any).weightNeeded == 1)
         #expect(HealthChecks([.init(Self.agent)], need: .any).weightNeeded == 0)
+    }
+
+    @Test("a flag that takes a target out is not made by its death: the others must be enough without it")
+    func deathUnderFlag() {
+        let page = Self.check(.tcp) { $0.idleInterval = .seconds(600) }
+        let parts = [HealthChecks.Part(Self.flag), .init(page)]
+        #expect(HealthChecks(Self.flag).detectionTimeMax == nil)
+        #expect(HealthChecks(parts, need: .any).detectionTimeMax == nil)
+        #expect(HealthChecks(parts, need: .any).idleDetectionTimeMax == nil)
+        #expect(HealthChecks(parts, need: .weight(1)).detectionTimeMax == nil)
+        #expect(HealthChecks(parts).detectionTimeMax == page.detectionTimeMax)
+        #expect(HealthChecks(parts).idleDetectionTimeMax == page.idleDetectionTimeMax)
     }
 
     private static func problems(_ checks: HealthChecks) -> [String] {

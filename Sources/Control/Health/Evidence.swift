@@ -10,7 +10,7 @@ public enum Evidence: Sendable, Equatable {
     case probe(ProbeResult.Detail, milliseconds: UInt32, of: CheckName?)
     /// Failures in a row that a worker saw.
     case failuresInRow(UInt32)
-    /// Exchanges since they were last looked at.
+    /// Exchanges within the window of the failure rate.
     case failures(UInt32, of: UInt32)
     /// How far from the group's other targets, where 100 is as far as they may be.
     case outlier(percentOfLimit: UInt32)

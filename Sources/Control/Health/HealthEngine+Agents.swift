@@ -32,9 +32,7 @@ extension HealthEngine {
         let word = agents.dropFirst().reduce(first.agent) { $0.together(with: $1.agent) }
         target.agentWord = word
         if let percent = word.weightPercent {
-            // Twice as long as silence is counted: a stall of ours is no silence of theirs.
-            let check = first.spec.check
-            let validFor = Nanoseconds(2 * Int64(check.unhealthyThreshold + 1) * check.interval.count)
+            let validFor = agents.map(\.spec.check.reportValidity).max() ?? .zero
             reported(weightPercent: percent, of: target, validFor: validFor, at: now)
         } else {
             endReports(of: target)
@@ -60,5 +58,13 @@ extension HealthEngine {
         guard isRaised else { return }
         target.group.compiled.queue?.fill(from: limit.exchanges)
         limit.connectionQueue.fill(from: limit.connections)
+    }
+}
+
+extension HealthCheck {
+    /// How long an agent's figures hold at most. Twice as long as silence is counted: a stall of ours is no silence of theirs.
+    /// By the rarest probes there may be, since requests may stop coming right after a report.
+    fileprivate var reportValidity: Nanoseconds {
+        max(interval, idleInterval ?? interval) * (2 * Int64(unhealthyThreshold + 1))
     }
 }

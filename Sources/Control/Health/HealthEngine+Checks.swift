@@ -16,6 +16,13 @@ extension HealthEngine {
         }
     }
 
+    /// What the first of them that fails, else the first one, saw last.
+    static func evidence(of checks: [CheckRecord]) -> Evidence {
+        let telling = checks.first { if case .unhealthy = $0.state.verdict { true } else { false } } ?? checks.first
+        guard let telling, let result = telling.lastResult else { return .none }
+        return Evidence(result, of: checks.count > 1 ? telling.name : nil)
+    }
+
     /// - Returns: `nil` without checks.
     static func verdict(of checks: [CheckRecord], in group: GroupRecord) -> ActiveCheck.Verdict? {
         // Most groups have one, and then nothing is to be combined.
@@ -79,10 +86,11 @@ extension HealthEngine {
         check.lastResult = result
         let succeeded = result.outcome == .succeeded
         let threshold = check.state.policy.healthyThreshold
-        // One check's successes count, or two would count for twice as many probes.
+        // One check's successes count, or two would count for twice as many probes; and none of a check that one result
+        // decides: a file that is not there says nothing of what traffic met.
         for target in check.users
         where check.spec.check.kind.votes && result.outcome != .learntNothing
-            && (!succeeded || target.checks.first { $0.spec.check.kind.votes } === check)
+            && (!succeeded || target.checks.first { $0.spec.check.kind.endsEjections } === check)
             && target.passive.probed(succeeded: succeeded, threshold: threshold, at: now)
         {
             note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
@@ -103,15 +111,30 @@ extension HealthEngine {
 
     // MARK: Without requests
 
-    /// A group is idle when no request came for an interval of the check; a check, when all groups that go by it are.
-    func watchForIdleness(_ group: GroupRecord, at now: MonotonicTime) {
+    /// Sees whether requests came, for those that ``watchForIdleness(_:at:)`` asks about.
+    func countRequests(of group: GroupRecord, at now: MonotonicTime) {
         let requests = group.compiled.counters.sum(GroupCounter.requests)
         if requests != group.seenRequests { (group.seenRequests, group.lastRequestAt) = (requests, now) }
+    }
+
+    /// A group is idle when no request came for an interval of the check; a check, when all groups that go by it are.
+    func watchForIdleness(_ group: GroupRecord, at now: MonotonicTime) {
         for target in group.targets {
             for check in target.checks where check.spec.check.idleInterval != nil {
-                let isIdle = check.users.allSatisfy { now - $0.group.lastRequestAt >= check.spec.check.interval }
+                let isIdle = check.users.allSatisfy { hasNoRequests(from: $0, for: check.spec.check.interval, at: now) }
                 if check.state.idleChanged(to: isIdle, at: now, random: random()) { checks.hurry(check) }
             }
         }
     }
+
+    /// Neither its group nor one that goes by its health, over however many others, had a request for so long.
+    private func hasNoRequests(from target: TargetRecord, for time: Nanoseconds, at now: MonotonicTime) -> Bool {
+        now - target.group.lastRequestAt >= time
+            && target.followers.allSatisfy { hasNoRequests(from: $0, for: time, at: now) }
+    }
+}
+
+extension HealthCheck.Kind {
+    /// Its successes, counted, say that a target that traffic had taken out can work again.
+    fileprivate var endsEjections: Bool { votes && countsSuccesses }
 }

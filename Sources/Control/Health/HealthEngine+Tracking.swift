@@ -5,45 +5,52 @@ import PoisePlatform
 /// Groups that go by the health of another one: each target follows the one at the same address, else the only one at
 /// the same host.
 extension HealthEngine {
-    /// Anew for every snapshot: targets come and go on both sides.
-    func linkFollowers(at now: MonotonicTime) {
+    /// Before targets come and go: what happens to a target that leaves is nothing to those that followed it.
+    func unlinkFollowers() {
+        guard hasFollowers else { return }
         for group in groups.values { for target in group.targets { target.followers = [] } }
+    }
+
+    /// Anew for every snapshot, once its groups are in ``groups``, and followers are told how things are.
+    func linkFollowers(at now: MonotonicTime) {
+        let hadFollowers = hasFollowers
         hasFollowers = false
         var leaders: [String: Leaders] = [:]
+        // These are told here what they follow: nobody, or a target that follows nobody itself.
+        var alone: [TargetRecord] = []
+        var first: [TargetRecord] = []
         for group in groups.values {
-            guard let id = group.settings.trackedGroup, let tracked = groups[id] else { continue }
+            guard let id = group.settings.trackedGroup, let tracked = groups[id] else {
+                first += group.targets
+                continue
+            }
             hasFollowers = true
             if leaders[id] == nil { leaders[id] = Leaders(tracked.targets) }
             for target in group.targets {
-                guard let address = target.compiled?.address, let leader = leaders[id]?.leader(of: address) else {
-                    continue
+                if let address = target.compiled?.address, let leader = leaders[id]?.leader(of: address) {
+                    leader.followers.append(target)
+                } else {
+                    alone.append(target)
                 }
-                leader.followers.append(target)
             }
         }
-        guard hasFollowers else { return }
-        for group in groups.values where group.settings.trackedGroup == nil {
-            for target in group.targets where !target.followers.isEmpty { tellFollowers(of: target, at: now) }
+        guard hasFollowers || hadFollowers else { return }
+        // Of a group that followed another one until now, what that one wanted is over.
+        for target in first { note(target.health.paused(target.agentWord?.pause, at: now), target, at: now) }
+        for target in first where !target.followers.isEmpty { tellFollowers(of: target, at: now) }
+        for target in alone {
+            let change = target.health.follows(nil, at: now)
+            note(change, target, at: now, evidence: .configuration)
+            if change == nil { tellFollowers(of: target, at: now) }
         }
     }
 
     /// What a follower is told, it tells its own.
     func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none) {
-        let verdict = Self.word(of: target.health)
         for follower in target.followers {
-            let change = follower.health.checked(verdict, at: now)
+            let change = follower.health.follows(target.health, at: now)
             note(change, follower, at: now, evidence: evidence)
             if change == nil, !follower.followers.isEmpty { tellFollowers(of: follower, at: now, evidence: evidence) }
-        }
-    }
-
-    /// An ejected target is dead for its followers too: it is the same machine. So is one that an operator takes out for
-    /// maintenance, as with HAProxy's `track`.
-    private static func word(of health: TargetHealth) -> ActiveCheck.Verdict {
-        switch health.status.state {
-        case .healthy: .healthy
-        case .initial: .initial(takesTraffic: health.isUsable)
-        case .unhealthy, .draining, .unused: .unhealthy(health.status.reason)
         }
     }
 

@@ -51,6 +51,7 @@ final class HealthEngine {
         _ snapshot: ProxySnapshot, unresolved: [String: [String]] = [:], at now: MonotonicTime
     ) -> [Int: GroupAvailability] {
         flush(at: now)
+        unlinkFollowers()
         let used = Self.slotsInUse(of: snapshot)
         let tracked = Set(snapshot.groups.compactMap(\.settings.trackedGroup))
         var changed: [GroupRecord] = []
@@ -128,10 +129,16 @@ final class HealthEngine {
         _ compiled: CompiledTarget, in group: GroupRecord, arrival: ActiveCheck.Arrival, at now: MonotonicTime
     ) -> TargetRecord {
         let own = newChecks(of: compiled, in: group, arrival: arrival, at: now)
+        let verdict = Self.verdict(of: own, in: group)
+        // What other groups' checks know already is news of this target, and so is what a tracked group will tell.
+        let isAsked = verdict != nil || group.settings.trackedGroup != nil
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
-            health: TargetHealth(verdict: Self.verdict(of: own, in: group), at: now))
+            health: TargetHealth(verdict: isAsked ? .initial(takesTraffic: arrival == .withGroup) : nil, at: now))
         checks.use(own, by: record)
+        if let verdict {
+            note(record.health.checked(verdict, at: now), record, at: now, evidence: Self.evidence(of: own))
+        }
         heedAgents(of: record, at: now)
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
         return record
@@ -251,6 +258,9 @@ final class HealthEngine {
     func tick(at now: MonotonicTime) {
         tickInterval = .seconds(1)
         traffic.begin(at: now)
+        for group in groups.values where group.watchesForIdleness || group.settings.trackedGroup != nil {
+            countRequests(of: group, at: now)
+        }
         for group in groups.values {
             let passive = group.settings.passive
             let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
@@ -290,8 +300,14 @@ final class HealthEngine {
         (target.seenSuccesses, target.seenFailures) = (successes, failures)
         // An answer that was cut short is in both: begun, and failed.
         if let reason = target.passive.record(successes: succeeded, failures: failed, at: now) {
-            let total = UInt32(clamping: succeeded + failed)
-            eject(target, reason, at: now, evidence: .failures(UInt32(clamping: failed), of: total))
+            let passive = target.passive
+            let evidence: Evidence =
+                if reason == .failureRate, let (failures, exchanges) = passive.failuresInWindow {
+                    .failures(UInt32(clamping: failures), of: UInt32(clamping: exchanges))
+                } else {
+                    .failuresInRow(UInt32(clamping: passive.failuresInARow))
+                }
+            eject(target, reason, at: now, evidence: evidence)
         }
     }
 
