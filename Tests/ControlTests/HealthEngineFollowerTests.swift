@@ -161,7 +161,7 @@ struct HealthEngineFollowerTests {
         (agent.interval, agent.idleInterval) = (.seconds(5), .seconds(600))
         try bench.apply(configuration([group("a", [target(1)]) { $0.healthCheck = agent }]))
         let check = try #require(bench.running.first)
-        let bytes = Array("50%\n".utf8)
+        let bytes = Array("50%".utf8)
         check.state.probeStarted(at: at(1))
         bench.engine.probeEnded(
             check,
