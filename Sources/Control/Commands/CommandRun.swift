@@ -37,7 +37,9 @@ public final class CommandRun {
     private static let freeBytesMax = 1024 * 1024
     private static let pause = Nanoseconds.milliseconds(16)
 
-    init(_ command: Command, number: Int, isPatient: Bool, runner: CommandRunner, then: @escaping (CommandResult) -> Void) {
+    init(
+        _ command: Command, number: Int, isPatient: Bool, runner: CommandRunner, then: @escaping (CommandResult) -> Void
+    ) {
         precondition(!command.arguments.isEmpty, "a command has a program")
         (self.command, self.number, self.isPatient) = (command, number, isPatient)
         (self.runner, self.then) = (runner, then)
