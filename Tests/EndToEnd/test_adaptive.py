@@ -9,6 +9,8 @@ from deadline import Deadline
 pytestmark = pytest.mark.timeout(150)
 
 
+# Weights come back by 5 points a second: half a minute each. The rule itself is run in closed loops by HealthTests.
+@pytest.mark.soak
 def test_a_slow_target_gets_less_and_has_it_back_when_it_is_quick_again(start):
     ways = [Behaviour(0.005), Behaviour(0.005), Behaviour(0.06)]
     origins = [start.origin(way) for way in ways]
@@ -121,7 +123,7 @@ def test_other_algorithms_leave_the_field_alone(start):
     assert value(metrics(poise), "poise_target_load_reports_total") == 0
 
 
-@pytest.mark.parametrize("mitigation", ["on", "off"])
+@pytest.mark.parametrize("mitigation", [pytest.param("on", marks=pytest.mark.soak), "off"])
 def test_a_target_with_errors_of_its_own_is_anomalous(start, mitigation):
     ways = [Behaviour() for _ in range(4)]
     origins = [start.origin(way) for way in ways]
