@@ -11,7 +11,9 @@ from deadline import eventually
 from hooks import Switch, told
 from settings import configuration, group, listener
 from test_health_and_apply import Target
-from test_notify import CHECK, settle
+from test_notify import settle
+
+CHECK = {"path": "/", "interval": "300ms", "edge_interval": "20ms", "timeout": "290ms", "healthy": 1, "unhealthy": 1}
 
 
 @pytest.fixture
