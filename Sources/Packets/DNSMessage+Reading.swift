@@ -7,7 +7,7 @@ extension DNSMessage {
         case cut
         /// A label of a kind that is not defined, or a name that is too long.
         case badName
-        /// A pointer that does not go back: it could go round for ever.
+        /// A pointer that does not go back, so that it could go round for ever; or more pointers than a name has labels.
         case badPointer
         /// A record's data are longer or shorter than its type has them.
         case badData
@@ -18,14 +18,15 @@ extension DNSMessage {
             switch self {
             case .cut: "it is cut off"
             case .badName: "a name is malformed"
-            case .badPointer: "a compression pointer does not point back"
+            case .badPointer: "a compression pointer does not point back, or only to others"
             case .badData: "the data of a record are malformed"
             case .trailingBytes: "bytes follow the last record"
             }
         }
     }
 
-    /// Reads a whole message, at most 65,535 bytes. Cost: linear in its size, but for names, which are at most 255 bytes each.
+    /// Reads a whole message, at most 65,535 bytes. Cost: linear in its size, but for names, which are at most 255 bytes and
+    /// ``pointersMax`` pointers each.
     public init(parsing bytes: Span<UInt8>) throws(Refusal) {
         var position = 0
         self.init(id: try Self.word(bytes, &position))
@@ -117,12 +118,16 @@ extension DNSMessage {
         return data
     }
 
+    /// As many as a name has labels at most. Pointers that lead to pointers only would cost thousands of steps for each of
+    /// thousands of records.
+    static let pointersMax = 127
+
     /// RFC 1035 §4.1.4. A pointer goes to an earlier place than the part of the name that it ends, so that there is no circle.
     private static func name(_ bytes: Span<UInt8>, _ position: inout Int) throws(Refusal) -> DNSName {
         var wire: [UInt8] = []
         var place = position
         var partStart = place
-        var hasJumped = false
+        var pointers = 0
         while true {
             guard place < bytes.count else { throw .cut }
             let length = Int(bytes[place])
@@ -133,15 +138,15 @@ extension DNSMessage {
                 for index in place...place + length { wire.append(bytes[index]) }
                 place += 1 + length
                 if length == 0 {
-                    if !hasJumped { position = place }
+                    if pointers == 0 { position = place }
                     return DNSName(unchecked: wire)
                 }
             case 3:
                 guard place + 1 < bytes.count else { throw .cut }
                 let goal = (length & 63) << 8 | Int(bytes[place + 1])
-                if !hasJumped { position = place + 2 }
-                guard goal < partStart else { throw .badPointer }
-                (place, partStart, hasJumped) = (goal, goal, true)
+                if pointers == 0 { position = place + 2 }
+                guard goal < partStart, pointers < pointersMax else { throw .badPointer }
+                (place, partStart, pointers) = (goal, goal, pointers + 1)
             default: throw .badName
             }
         }

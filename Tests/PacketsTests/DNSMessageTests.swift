@@ -111,6 +111,27 @@ struct DNSMessageTests {
         #expect(Self.read(bytes) == .failure(.badName))
     }
 
+    @Test(
+        "pointers that lead only to pointers end somewhere soon",
+        arguments: [(126, true), (127, false), (8_000, false)])
+    func pointerChains(count: Int, isGood: Bool) {
+        // A text of a root name and pointers, each to the one before; the second record's name is the last of them.
+        let length = 1 + 2 * count
+        var bytes: [UInt8] = [0, 7, 0x80, 0, 0, 0, 0, 2, 0, 0, 0, 0]
+        bytes += [0, 0, 16, 0, 1, 0, 0, 0, 0, UInt8(length >> 8), UInt8(length & 0xFF)]
+        var last = bytes.count
+        bytes.append(0)
+        for _ in 0..<count + 1 {
+            let place = bytes.count
+            bytes += [UInt8(0xC0 | last >> 8), UInt8(last & 0xFF)]
+            last = place
+        }
+        bytes += [0, 16, 0, 1, 0, 0, 0, 0, 0, 0]
+        let isRead = (try? DNSMessage(parsing: bytes.span)) != nil
+        #expect(isRead == isGood)
+        #expect(isGood || Self.read(bytes) == .failure(.badPointer))
+    }
+
     @Test("no part of a message is one")
     func parts() {
         let wire = Self.everything.wire

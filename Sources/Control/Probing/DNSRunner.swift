@@ -111,13 +111,16 @@ final class DNSRunner: WaitingProbe {
     }
 
     private func takeMessages() {
-        while isRunning, incoming.count >= 2 {
-            let end = 2 + Int(incoming[0]) << 8 + Int(incoming[1])
-            guard incoming.count >= end else { return }
-            let message = Array(incoming[2..<end])
-            incoming.removeFirst(end)
+        var start = 0
+        while isRunning, incoming.count >= start + 2 {
+            let end = start + 2 + Int(incoming[start]) << 8 + Int(incoming[start + 1])
+            guard incoming.count >= end else { break }
+            let message = Array(incoming[start + 2..<end])
+            start = end
             judge(message.span)
         }
+        // All at once: thousands of empty messages would be moved thousands of times. A probe that ended has let go of them.
+        incoming.removeFirst(min(start, incoming.count))
     }
 
     private func judge(_ bytes: Span<UInt8>) {
