@@ -36,6 +36,10 @@ public struct ProxyProtocolHeader: Sendable, Equatable {
     public var transport: Transport
     /// `nil` for `local`, for `UNKNOWN`, and for families without IP addresses: the connection's own count.
     public var endpoints: Endpoints?
+    /// The ends of the TCP connection that this one stands for; `nil` where this one's own count. So they do behind a datagram:
+    /// its transport is known and cannot be what came here, and nothing has proven its source address. HAProxy
+    /// and nginx accept such a header and keep the connection's own addresses, too. Section 2.2
+    public var streamEndpoints: Endpoints? { command == .proxy && transport == .stream ? endpoints : nil }
     /// Version 2 with AF_UNIX: the path that the client connected to, up to its first zero, at most 108 bytes. What the
     /// client's own end is called is not told: it hardly ever has a name.
     public var unixPath: [UInt8]?

@@ -1,4 +1,5 @@
 import PoiseHTTP
+import PoiseHealth
 import PoiseModel
 import PoisePackets
 import PoisePlatform
@@ -30,10 +31,14 @@ struct ProbeIntroductionTests {
         (.responseMismatch, .status(400)), (.connectionFailed, .closedEarly), (.timeout, .noAnswer),
         (.malformedResponse, .malformed(.badStatusLine)), (.connectionFailed, .system(Errno.connectionReset)),
         (.timeout, .noHandshake), (.tlsFailed, .tls(TLSFailure(.notTLS))),
+        (.connectionFailed, .script(ScriptFinding(.closed, expected: "+PONG", answer: []))),
+        (.unexpectedAnswer, .script(ScriptFinding(.differs, expected: "+PONG", answer: Array("-ERR".utf8)))),
+        (.timeout, .script(ScriptFinding(.late, expected: "+PONG", answer: []))),
     ]
     static let plain: [(TargetReason, ProbeResult.Detail)] = [
         (.responseMismatch, .status(503)), (.bodyMismatch, .body(status: 200)), (.timeout, .noConnection),
         (.connectionRefused, .system(Errno.connectionRefused)),
+        (.unexpectedAnswer, .script(ScriptFinding(.tooLong, expected: "+PONG", answer: Array("+".utf8)))),
     ]
 
     @Test(

@@ -29,6 +29,9 @@ GOOD = {
     "v1 UNKNOWN with addresses": (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n", "127.0.0.1"),
     "v2 IPv4": (v2(), "192.0.2.7"),
     "v2 IPv6": (v2(family=0x21, payload=V6), "2001:db8::7"),
+    # Datagrams are no TCP: what they say of addresses is for others.
+    "v2 UDP over IPv4": (v2(family=0x12), "127.0.0.1"),
+    "v2 UDP over IPv6": (v2(family=0x22, payload=V6), "127.0.0.1"),
     "v2 LOCAL": (v2(command=0, family=0, payload=b""), "127.0.0.1"),
     "v2 LOCAL with addresses": (v2(command=0), "127.0.0.1"),
     "v2 with fields after the addresses": (

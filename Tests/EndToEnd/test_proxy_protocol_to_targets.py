@@ -128,13 +128,19 @@ def test_connections_go_with_their_client(start):
     eventually("and counted", lambda: value(metrics(poise), "poise_target_connections") == 0)
 
 
-def test_many_targets_are_not_all_kept_for_one_client(start):
-    origins = [start.origin(told) for _ in range(12)]
-    poise = start.proxy(*origins, group_proxy_protocol="v2")
+@pytest.mark.parametrize("count, kept", [(12, 12), (32, 32), (36, 32)])
+def test_connections_to_many_targets_in_turn_are_kept_up_to_a_bound(start, count, kept):
+    origins = [start.origin(told) for _ in range(count)]
+    poise = start.proxy(*origins, group_proxy_protocol="v2", group_health_check="off")
     with Client(poise.port) as client:
-        for _ in range(36):
+        for _ in range(6 * count):
             assert client.ask(request()).status == 200
-        eventually("eight are kept", lambda: sum(open_at(origin) for origin in origins) == 8)
+        eventually("the bound", lambda: sum(open_at(origin) for origin in origins) == kept)
+    opened = sum(len(connections(origin)) for origin in origins)
+    if count == kept:
+        assert opened == count, "each is used again"
+    else:
+        assert opened < 4 * count, "beyond the bound most are"
 
 
 def test_a_trusted_proxys_clients_are_told_apart(start):
@@ -380,6 +386,19 @@ def test_a_target_that_expects_no_header_is_unhealthy_for_a_reason_that_helps(st
     evidence = becomes(poise, origin, "unhealthy", "response_mismatch" if handler is bad_request else "connection_failed")
     assert evidence.endswith(", behind a PROXY v1 header: does the target expect one?"), evidence
     assert seen in evidence or "reset" in evidence, evidence
+
+
+@pytest.mark.parametrize("handler, seen", [
+    (lambda conn: (conn.until(b"\n"), conn.send(b"-ERR unknown command 'PROXY'\r\n")), "-ERR unknown command"),
+    (closing, "the end of the connection"),
+], ids=["complains", "closes"])
+def test_a_script_asks_the_same_of_who_answers_the_header(start, handler, seen):
+    origin = start.origin(handler)
+    check = {name: value for name, value in CHECK.items() if name != "path"} | {"protocol": "REDIS"}
+    poise = start.proxy(origin, group_proxy_protocol="v1", group_health_check=check)
+    reason = "unexpected_answer" if "ERR" in seen else "connection_failed"
+    evidence = becomes(poise, origin, "unhealthy", reason)
+    assert seen in evidence and evidence.endswith(", behind a PROXY v1 header: does the target expect one?"), evidence
 
 
 def test_groups_with_and_without_a_header_are_probed_apart(start):

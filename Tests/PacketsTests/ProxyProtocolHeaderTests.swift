@@ -61,6 +61,25 @@ struct ProxyProtocolHeaderTests {
         #expect(parse(Array(text.utf8)) == .refused(refusal))
     }
 
+    @Test("the addresses of a datagram are not those of a connection over TCP")
+    func datagrams() throws {
+        for (family, block) in [(UInt8(0x10), block4), (0x20, block6)] {
+            for (transport, counts) in [(UInt8(1), true), (2, false)] {
+                guard case .complete(let header, _) = parse(binary(0x21, family | transport, block)) else {
+                    Issue.record("refused: a known transport")
+                    continue
+                }
+                #expect(header.endpoints != nil)
+                #expect(header.streamEndpoints == (counts ? header.endpoints : nil), "\(family), \(transport)")
+            }
+        }
+        guard case .complete(let line, _) = parse(Array("PROXY TCP4 192.0.2.1 198.51.100.2 1024 443\r\n".utf8)) else {
+            Issue.record("a good line is refused")
+            return
+        }
+        #expect(line.streamEndpoints == endpoints("192.0.2.1", 1024, "198.51.100.2", 443))
+    }
+
     static let goodBlocks: [([UInt8], Header.Command, Header.Transport, Header.Endpoints?)] = [
         (binary(0x21, 0x11, block4), .proxy, .stream, endpoints("192.0.2.1", 1024, "198.51.100.2", 443)),
         (binary(0x21, 0x12, block4), .proxy, .datagram, endpoints("192.0.2.1", 1024, "198.51.100.2", 443)),

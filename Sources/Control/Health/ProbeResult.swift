@@ -89,6 +89,8 @@ public struct ProbeResult: Sendable, Equatable {
         case .status(let status): status == 400
         case .system(let code): code == Errno.connectionReset || code == Errno.brokenPipe
         case .malformed, .closedEarly, .noAnswer, .tls, .noHandshake, .noHTTP2, .http2, .goAway, .onlyHTTP1: true
+        // Who is spoken to first closes, complains or waits for the end of a line; who speaks first does so at the next step.
+        case .script(let finding): finding.cause == .closed || finding.cause == .differs || finding.cause == .late
         // Anything else comes before the header is read, or from somebody who has read on behind it.
         default: false
         }

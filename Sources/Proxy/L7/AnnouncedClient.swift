@@ -10,7 +10,7 @@ final class AnnouncedClient {
 
     /// - Returns: `nil` where there is nothing to be kept.
     init?(_ header: ProxyProtocolHeader) {
-        guard header.endpoints != nil || !header.fields.isEmpty else { return nil }
-        (destination, fields) = (header.endpoints?.destination, header.fields.encoded)
+        guard header.streamEndpoints != nil || !header.fields.isEmpty else { return nil }
+        (destination, fields) = (header.streamEndpoints?.destination, header.fields.encoded)
     }
 }

@@ -417,7 +417,7 @@ final class ClientConnection: ClientStream {
                 case .complete(let header, let consumed):
                     inputCursor += consumed
                     inputStart = inputCursor
-                    if header.command == .proxy, let endpoints = header.endpoints {
+                    if let endpoints = header.streamEndpoints {
                         address = endpoints.source.address.unmapped
                         port = endpoints.source.port
                         localPort = endpoints.destination.port

@@ -15,8 +15,8 @@ final class OwnConnections {
     private var isClosed = false
 
     /// Requests of one client that go to more targets than this in turn, or that come at once in greater number (HTTP/2),
-    /// open connections anew. The bound of what one client can make Poise hold open at its targets.
-    static var countMax: Int { 8 }
+    /// open some connections anew. The bound of what one client can make Poise hold open at its targets.
+    static var countMax: Int { 32 }
 
     /// One that went to this target and named this client; it has left both lists.
     ///
@@ -32,10 +32,14 @@ final class OwnConnections {
         return nil
     }
 
+    /// Where there are too many, one goes by lot. If it were the one that was used least recently, a client whose requests go
+    /// round one target more than there is room for would never find one again; so it finds most.
+    ///
+    /// - Parameter lot: 64 random bits.
     /// - Returns: false where it is not kept: the client has gone.
-    func keep(_ connection: TargetConnection) -> Bool {
+    func keep(_ connection: TargetConnection, lot: UInt64) -> Bool {
         guard !isClosed else { return false }
-        if idle.count == Self.countMax { idle[0].closeIdle() }
+        if idle.count == Self.countMax { idle[Int(lot % UInt64(Self.countMax))].closeIdle() }
         idle.append(connection)
         return true
     }

@@ -95,7 +95,7 @@ final class TargetPool {
     /// What it began with must still be what connections begin with, and its client be there.
     private func putOwned(_ connection: TargetConnection, _ time: Nanoseconds) {
         guard introducesClients, connection.introductionEpoch == introductionEpoch, let owner = connection.owner,
-            owner.keep(connection)
+            owner.keep(connection, lot: connection.worker.random())
         else { return connection.end() }
         connection.poolPosition = owned.count
         owned.append(connection)
