@@ -16,6 +16,7 @@ import PoiseModel
         @inline(__always) var count: Int { weights.count }
         @inline(__always) func weight(at index: Int) -> Int { Int(weights[index]) }
         @inline(__always) func load(at index: Int) -> Int { Int(loads[index]) }
+        @inline(__always) func totalLoad(ofPart part: Int) -> Int { totalLoad }
         /// With the fading that a worker's cells need.
         @inline(__always) func answerTime(at index: Int) -> Int? {
             PeakAverage(word: UInt64(0x447A_0000) << 32 | UInt64(loads[index])).value(at: now)

@@ -43,6 +43,8 @@ struct GroupSimulation {
         var count: Int { weights.count }
         func weight(at index: Int) -> Int { Int(weights[index]) }
         func load(at index: Int) -> Int { Int(loads[index]) }
+        /// The groups here have one.
+        func totalLoad(ofPart part: Int) -> Int { totalLoad }
         func answerTime(at index: Int) -> Int? { averages.compactMap { $0[index].value(at: now) }.max() }
     }
 

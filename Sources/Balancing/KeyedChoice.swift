@@ -9,15 +9,15 @@ import PoiseModel
 ///
 /// | | moves when a target joins or leaves | shares | memory | weights |
 /// |---|---|---|---|---|
-/// | ``Maglev`` | its keys, and 1 to 3 % of the others | right to 1 % up to 256 targets | 3 to 128 KB | configured |
-/// | ``HashRing`` | its keys | right to 20 % | 2 to 4 KB per target | configured |
+/// | ``Maglev`` | its keys, and 1 to 3 % of the others | right to 1 % up to 256 targets | 3 to 128 KB | made of |
+/// | ``HashRing`` | its keys | right to 20 % | 2 to 4 KB per target | made of |
 /// | ``Rendezvous`` | its keys | exact up to 128 targets | 8 bytes per target; 72 above | in force |
 ///
 /// All are made of identities with fixed seeds: the same on every worker, machine and restart, in whatever order the
 /// targets are listed.
 public struct KeyedChoice: Sendable {
     @usableFromInline let table: HashTable
-    /// Configured weights.
+    /// What the table is made of: configured weights, or raised ones.
     @usableFromInline let weights: [Int32]
     @usableFromInline var bound: LoadBound
     /// What the view was last said to have; empty without a bound.
@@ -29,7 +29,7 @@ public struct KeyedChoice: Sendable {
 
     /// - Parameters:
     ///   - identities: a 64-bit hash of each target's address, different for each; at most 65,535 targets.
-    ///   - weights: the configured ones, 0...65,536.
+    ///   - weights: the configured ones, or more where one is raised for longer; 0...65,536.
     ///   - boundPercent: above 100; `nil` for no bound.
     /// - Cost: for control, not for a worker: about 10 steps per slot or point.
     public init(_ table: HashTable, identities: [UInt64], weights: [Int], boundPercent: Int? = nil) {
@@ -94,7 +94,7 @@ public struct KeyedChoice: Sendable {
         return scaled(UInt32(truncatingIfNeeded: part), below: full) < weight
     }
 
-    /// The tables are made of the configured weights, or ask the view; only a bound is told.
+    /// The tables stay as they were made, or ask the view; only a bound is told.
     ///
     /// - Cost: constant.
     public mutating func weightChanged(at index: Int, to weight: Int) {

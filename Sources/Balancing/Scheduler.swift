@@ -81,8 +81,8 @@ public struct Scheduler: Sendable {
 
     /// Tells that `index` has another effective weight, 0...65,536. Nobody else's turn changes.
     ///
-    /// For health and slow start. Where the *configured* weight changes, Maglev and ring need a new scheduler: these tables
-    /// are made of the configured weights, and a raised weight earns no slots here.
+    /// For health, slow start and lowered weights. Above the weights that they were made of, Maglev and ring need a new
+    /// scheduler: a raised weight earns no slots here.
     public mutating func weightChanged(at index: Int, to weight: Int) {
         switch algorithm {
         case .roundRobin: roundRobin.weightChanged(at: index, to: weight)

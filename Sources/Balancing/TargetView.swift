@@ -16,6 +16,9 @@ public protocol TargetView {
     func answerTime(at index: Int) -> Int?
     /// Flows in progress in the whole group, 0 or more. Asked once per pick, and only where loads are bounded.
     var totalLoad: Int { get }
+    /// Flows in progress at the targets of one part of the group, as ``TieredScheduler/part(of:)`` numbers them: the sum of
+    /// their loads. Asked once per pick, and only where loads are bounded and tiers, zones or backups make several parts.
+    func totalLoad(ofPart part: Int) -> Int
 }
 
 /// The scale of effective weights: a configured weight of 0...256, in 256ths, so that slow start has room

@@ -144,9 +144,8 @@ public struct TieredScheduler: Sendable {
         of part: Int, from targets: some TargetView, key: UInt64, random: UInt64, excluding excluded: Exclusions
     ) -> Int? {
         guard parts[part].usable > 0 else { return nil }
-        let share = zoneCount > 1 ? zones[part / zoneCount].schedule.shares[part % zoneCount] : ZoneShares.whole
         let place = parts[part].scheduler.pick(
-            from: Members(whole: targets, targets: parts[part].targets, share: share), key: key, random: random,
+            from: Members(whole: targets, targets: parts[part].targets, part: part), key: key, random: random,
             excluding: translated(excluded, to: part))
         return place.map { Int(parts[part].targets[$0]) }
     }
@@ -197,19 +196,16 @@ public struct TieredScheduler: Sendable {
     @usableFromInline struct Members<Whole: TargetView>: TargetView {
         @usableFromInline let whole: Whole
         @usableFromInline let targets: [Int32]
-        /// Of ``ZoneShares/whole``: what this zone takes of its tier's flows.
-        @usableFromInline let share: Int
-        @inlinable init(whole: Whole, targets: [Int32], share: Int) {
-            (self.whole, self.targets, self.share) = (whole, targets, share)
+        @usableFromInline let part: Int
+        @inlinable init(whole: Whole, targets: [Int32], part: Int) {
+            (self.whole, self.targets, self.part) = (whole, targets, part)
         }
         @inlinable var count: Int { targets.count }
         @inlinable func weight(at index: Int) -> Int { whole.weight(at: Int(targets[index])) }
         @inlinable func load(at index: Int) -> Int { whole.load(at: Int(targets[index])) }
         @inlinable func answerTime(at index: Int) -> Int? { whole.answerTime(at: Int(targets[index])) }
-        /// Of all tiers: while one takes the flows, the others have few or none. Zones have theirs side by side, each its
-        /// share.
-        @inlinable var totalLoad: Int {
-            share == ZoneShares.whole ? whole.totalLoad : (whole.totalLoad * share + ZoneShares.whole - 1) >> 16
-        }
+        /// Of this part alone: its bound is that of the flows that its own targets share.
+        @inlinable var totalLoad: Int { whole.totalLoad(ofPart: part) }
+        @inlinable func totalLoad(ofPart part: Int) -> Int { totalLoad }
     }
 }

@@ -17,6 +17,11 @@ struct Targets: TargetView {
     func load(at index: Int) -> Int { loads[index] }
     func answerTime(at index: Int) -> Int? { answerTimes.isEmpty ? 1_000 : answerTimes[index] }
     var totalLoad: Int { loads.reduce(0, +) }
+    /// Part of each target, for schedulers of several.
+    var parts: [Int] = []
+    func totalLoad(ofPart part: Int) -> Int {
+        loads.indices.reduce(0) { $0 + (parts[$1] == part ? loads[$1] : 0) }
+    }
 }
 
 /// Repeatable random numbers; tests print the seed.

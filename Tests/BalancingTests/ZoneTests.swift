@@ -193,6 +193,7 @@ struct ZoneTests {
         var options = AlgorithmOptions()
         options.boundedLoadPercent = 125
         var view = Targets(weights: Array(repeating: 256, count: 12))
+        view.parts = (0..<12).map { $0 / 4 }
         var scheduler = TieredScheduler(
             algorithm: .hash, options: options, identities: (0..<12).map { mix64(UInt64($0)) },
             weights: view.weights,

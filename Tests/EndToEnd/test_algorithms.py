@@ -155,6 +155,40 @@ def test_a_popular_key_does_not_fill_its_target(start, table):
             client.close()
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_the_bound_of_a_tier_is_of_its_own_flows(start, table):
+    """A tier with many flows must not let the popular key of another one fill its target; nor after an apply."""
+    hold, go_on = holding()
+    origins = [start.origin(hold) for _ in range(5)]
+    targets = [{"address": o.address, "tier": tier} for o, tier in zip(origins, (0, 0, 0, 1, 1))]
+    poise = start.proxy(*targets, process_workers=2, group_algorithm={
+        "type": "hash", "key": "header:X-User", "table": table, "bounded_load": 125})
+    clients = []
+
+    def ask(user):
+        clients.append(Client(poise.port))
+        clients[-1].send(request("/", fields=[("X-User", user)]))
+        wait_total(origins, len(clients))
+    try:
+        for user in range(24):
+            ask(user)
+        assert [len(o.requests) for o in origins[3:]] == [0, 0]
+        assert max(len(o.requests) for o in origins) <= -(-5 * 24 // 12)
+        for origin in origins[:3]:
+            assert verb("weight", "pool", origin.address, 0, poise=poise).returncode == 0
+        for number in range(1, 13):
+            ask("ann")
+            # ⌈1.25 × flows of tier 1 / 2⌉, whatever tier 0 has.
+            assert max(len(o.requests) for o in origins[3:]) <= -(-5 * number // 8)
+            if number == 6:
+                assert verb("reload", poise=poise).returncode == 0
+    finally:
+        go_on.set()
+        for client in clients:
+            assert client.response().status == 200
+            client.close()
+
+
 def test_first_fills_targets_in_order(start):
     hold, go_on = holding()
     origins = [start.origin(hold) for _ in range(3)]

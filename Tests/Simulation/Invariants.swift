@@ -1,6 +1,7 @@
 import PoiseLive
 import PoiseModel
-import PoiseProxy
+
+@testable import PoiseProxy
 
 /// What must hold after every step of every worker, over all snapshots that there were; see ``World`` for the list.
 ///
@@ -243,6 +244,12 @@ final class Invariants {
             if group.counters.gauge(GroupCounter.inFlight) != 0 { fail("\(group.settings.id) is in flight for ever") }
             if group.counters.gauge(GroupCounter.queued) != 0 || group.queue.map({ $0.count != 0 }) ?? false {
                 fail("the queue of \(group.settings.id) is not empty")
+            }
+        }
+        for group in snapshots.last?.groups ?? [] {
+            guard let flows = group.partFlows else { continue }
+            for part in 0..<flows.width where flows.gauge(part) != 0 {
+                fail("part \(part) of \(group.settings.id) has \(flows.gauge(part)) flows for ever")
             }
         }
         for target in targets {

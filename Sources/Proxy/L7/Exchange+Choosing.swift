@@ -111,18 +111,28 @@ extension Exchange {
     private func choose(excluding tried: Exclusions) -> Choice {
         let group = self.group!
         let key = balancingKey(for: group.compiled)
+        guard let first = group.pick(key: key, random: worker.random(), excluding: tried, at: now) else { return .none }
+        if take(first) { return .target(first) }
         var passedOver = tried
-        while let index = group.pick(key: key, random: worker.random(), excluding: passedOver, at: now) {
-            guard let limit = group.pools[index].target.limit else { return .target(index) }
-            if group.takeSlot(limit.exchanges, before: place) {
-                slot = limit.exchanges
-                return .target(index)
-            }
+        passedOver.insert(first)
+        // The algorithm's choices are all taken: any other will do.
+        while passedOver.count < Exclusions.capacity {
+            guard
+                let index = group.pick(
+                    insteadOf: first, key: key, random: worker.random(), excluding: passedOver, at: now)
+            else { return .allTaken }
+            if take(index) { return .target(index) }
             passedOver.insert(index)
-            // The algorithm's choices are all taken: any other will do.
-            guard passedOver.count < Exclusions.capacity else { return takeAnySlot(excluding: tried) }
         }
-        return passedOver.count > tried.count ? .allTaken : .none
+        return takeAnySlot(excluding: tried)
+    }
+
+    /// With a slot, where slots are limited.
+    private func take(_ index: Int) -> Bool {
+        guard let limit = group!.pools[index].target.limit else { return true }
+        guard group!.takeSlot(limit.exchanges, before: place) else { return false }
+        slot = limit.exchanges
+        return true
     }
 
     /// Without anything to go by, chance decides, in proportion to the weights.
@@ -164,7 +174,7 @@ extension Exchange {
         chosenAt = now
         let group = self.group!
         targetID = pool.counters.id
-        pool.counters.add(TargetCounter.inFlight)
+        pool.flowBegan()
         if replacesStale {
             // Counted when the connection that was stale was taken.
             replacesStale = false

@@ -127,7 +127,7 @@ extension Exchange {
     /// Gives back what this try holds of the target.
     func leaveTarget(_ pool: TargetPool) {
         leavePlaceQueue()
-        pool.counters.subtract(TargetCounter.inFlight)
+        pool.flowEnded()
         pool.counters.add(TargetCounter.bytesToTarget, UInt64(requestBody.bytes))
         pool.counters.add(TargetCounter.bytesFromTarget, UInt64(answerBody.bytes))
         if let slot {

@@ -135,9 +135,9 @@ extension Exchange {
     }
 
     private func takeSlot(_ slot: SlotLimiter) {
-        guard let index = group!.index(of: slot) else {
-            // Another worker knew the target as usable, this one not yet or no more. Whichever is behind fills the
-            // queue when it learns better.
+        guard let index = group!.index(of: slot, excluding: excluded) else {
+            // Another worker knew the target as usable, this one not yet or no more: whichever is behind fills the queue when
+            // it learns better. Or it is a backup's, or of a lower tier, whose last flows end: this exchange waits for others.
             slot.giveBack()
             return attempt()
         }

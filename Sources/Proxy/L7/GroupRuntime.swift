@@ -34,6 +34,7 @@ final class GroupRuntime {
         retryBudget = RawCell(Self.budget(compiled))
         pools = []
         pools = compiled.targets.map { TargetPool(worker: worker, group: compiled, target: $0) }
+        countPartFlows(on: worker)
     }
 
     private static func configured(_ compiled: CompiledGroup) -> GroupAvailability {
@@ -94,6 +95,7 @@ final class GroupRuntime {
         }
         // In their order and not a dictionary's, which is another one in each process: runs can be played again.
         for pool in before where old[pool.target.identity] === pool { pool.retire() }
+        countPartFlows(on: worker)
         return renumbered
     }
 
@@ -128,7 +130,7 @@ final class GroupRuntime {
         guard let queue = compiled.queue, !queue.isEmpty else { return }
         if weight == 0 {
             queue.lookAgain()
-        } else if let limit = pools[target].target.limit {
+        } else if let limit = pools[target].target.limit, scheduler.value.isInService(target) {
             queue.fill(from: limit.exchanges)
         }
     }
@@ -140,6 +142,18 @@ final class GroupRuntime {
         return scheduler.value.pick(
             from: View(weights: weights, group: compiled, now: now), key: key, random: random, excluding: excluded)
     }
+
+    /// Another target for a flow that `full` has no room for, in the tiers that take flows now: full is not ill.
+    func pick(
+        insteadOf full: Int, key: UInt64, random: UInt64, excluding excluded: Exclusions, at now: MonotonicTime
+    ) -> Int? {
+        scheduler.value.pick(
+            insteadOf: full, from: View(weights: weights, group: compiled, now: now), key: key, random: random,
+            excluding: excluded)
+    }
+
+    /// What each tier and zone takes of the group's flows, as this worker divides them.
+    var tierShares: [TieredScheduler.TierShare] { scheduler.value.tierShares }
 
     /// Whether ``pick(key:excluding:)`` would find one. Walks the targets: not for every request.
     func hasUsable(excluding excluded: Exclusions) -> Bool {
@@ -153,16 +167,20 @@ final class GroupRuntime {
         compiled.queue?.take(slot, before: place ?? .max) ?? slot.take()
     }
 
-    /// Takes a slot of any usable target that has one, in the order of tiers, the own zone first, backups last.
+    /// Takes a slot of any usable target that has one, in the order of tiers, the own zone first: of tiers that take flows
+    /// now, and of others (backups last) only for an exchange that has tried all targets of these.
     ///
     /// - Returns: an index into ``pools``.
     func takeAnySlot(excluding excluded: Exclusions, before place: UInt64?) -> Int? {
         var rank = -1
         let ranks = compiled.ranks
+        let isBound = hasInService(excluding: excluded)
         while let next = ranks.lazy.filter({ $0 > rank }).min() {
             rank = next
             for index in pools.indices
-            where weights[index] > 0 && ranks[index] == rank && !excluded.contains(index) {
+            where weights[index] > 0 && ranks[index] == rank && !excluded.contains(index)
+                && (!isBound || scheduler.value.isInService(index))
+            {
                 guard let limit = pools[index].target.limit else { return index }
                 if takeSlot(limit.exchanges, before: place) { return index }
             }
@@ -181,9 +199,23 @@ final class GroupRuntime {
         }
     }
 
-    /// - Returns: the usable target that `slot` is of; `nil` when there is none in this worker's view.
-    func index(of slot: SlotLimiter) -> Int? {
-        pools.indices.first { weights[$0] > 0 && pools[$0].target.limit?.exchanges === slot }
+    /// - Parameter excluded: what the exchange has tried that would use the slot.
+    /// - Returns: the target that `slot` is of; `nil` when it is not usable in this worker's view, or of a tier that takes no
+    ///   flows now, unless the exchange has tried all targets of those that do.
+    func index(of slot: SlotLimiter, excluding excluded: Exclusions) -> Int? {
+        guard
+            let index = pools.indices.first(where: {
+                weights[$0] > 0 && pools[$0].target.limit?.exchanges === slot
+            })
+        else { return nil }
+        return scheduler.value.isInService(index) || !hasInService(excluding: excluded) ? index : nil
+    }
+
+    /// Walks the targets: not for every request.
+    private func hasInService(excluding excluded: Exclusions) -> Bool {
+        weights.indices.contains {
+            weights[$0] > 0 && !excluded.contains($0) && scheduler.value.isInService($0)
+        }
     }
 
     func slots(of targets: Exclusions) -> [SlotLimiter] {
@@ -209,6 +241,7 @@ final class GroupRuntime {
         }
         /// Without the exchange that asks, which is counted already.
         var totalLoad: Int { max(0, group.counters.gauge(GroupCounter.inFlight) - 1) }
+        func totalLoad(ofPart part: Int) -> Int { group.partFlows.map { max(0, $0.gauge(part)) } ?? 0 }
     }
 }
 
@@ -237,5 +270,6 @@ struct GroupChoice {
         func load(at index: Int) -> Int { 0 }
         func answerTime(at index: Int) -> Int? { nil }
         var totalLoad: Int { 0 }
+        func totalLoad(ofPart part: Int) -> Int { 0 }
     }
 }

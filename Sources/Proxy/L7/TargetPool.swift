@@ -13,6 +13,8 @@ final class TargetPool {
     private(set) var target: CompiledTarget
     private(set) var group: CompiledGroup
     private(set) var counters: CounterRow
+    /// `nil` where only the target's own flows count, and where it is retired.
+    var partFlows: PartFlows?
     /// Last in, first out: the warmest connection is used again, the others may go idle long enough to be closed.
     private let idle = RawTable<TargetConnection>()
     /// Idle connections that each wait for one client; beside the pool it is that client's ``OwnConnections`` that has them.
@@ -67,6 +69,18 @@ final class TargetPool {
     func newSession(_ engine: TLSEngine) -> TLSSession? {
         guard let context = group.tls, let name = target.tlsName else { return nil }
         return TLSSession(client: context, peer: name.peer(resumption: resumption), engine: engine)
+    }
+
+    // MARK: Flows
+
+    func flowBegan() {
+        counters.add(TargetCounter.inFlight)
+        partFlows?.began()
+    }
+
+    func flowEnded() {
+        counters.subtract(TargetCounter.inFlight)
+        partFlows?.ended()
     }
 
     // MARK: Connections
@@ -140,6 +154,7 @@ final class TargetPool {
 
     func retire() {
         isRetired = true
+        partFlows = nil
         closeIdle()
         shared.retire()
     }

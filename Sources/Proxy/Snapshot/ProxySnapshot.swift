@@ -93,6 +93,11 @@ public final class CompiledGroup: Sendable {
     public let queue: SlotQueue?
     /// The tables of a group that goes by keys, made once for all workers; `nil` for another algorithm.
     let keyed: TieredScheduler?
+    /// Effective weights that the tables are made of, one per target. Empty where they are the
+    /// configured ones.
+    public let tableWeights: [Int]
+    /// Flows of each part of the group; `nil` where no bound asks for them, or there is one part only.
+    let partFlows: CounterBlock?
     /// What `hash` goes by; `nil` for another algorithm.
     let hashKey: HashKey?
     /// What of this Poise's place decides which targets are used.
@@ -106,14 +111,18 @@ public final class CompiledGroup: Sendable {
     /// The group that answers when this one has no usable target.
     public let backupSlot: Int?
 
-    /// - Parameter place: of this Poise, as ``NodePlace/asSeen(by:)``.
+    /// - Parameters:
+    ///   - place: of this Poise, as ``NodePlace/asSeen(by:)``.
+    ///   - tableWeights: one per target; empty for the configured ones.
     /// - Cost: where the algorithm goes by keys, milliseconds for thousands of targets.
     public init(
         slot: Int, settings: TargetGroup, targets: [CompiledTarget], tls: TLSClientContext? = nil,
         counters: CounterBlock, totalTime: Histogram, targetTime: Histogram, queue: SlotQueue?,
-        place: NodePlace = NodePlace(), backupSlot: Int? = nil
+        place: NodePlace = NodePlace(), backupSlot: Int? = nil, tableWeights: [Int] = []
     ) {
+        precondition(tableWeights.isEmpty || tableWeights.count == targets.count, "one weight per target")
         self.tls = tls
+        self.tableWeights = tableWeights
         (self.place, self.backupSlot) = (place, backupSlot)
         preference = Self.preference(of: settings, targets, at: place)
         subset = Self.subset(of: settings, targets, preference, at: place)
@@ -121,8 +130,12 @@ public final class CompiledGroup: Sendable {
         (self.slot, self.settings, self.targets, self.counters) = (slot, settings, targets, counters)
         (self.totalTime, self.targetTime, self.queue) = (totalTime, targetTime, queue)
         hashKey = settings.algorithm == .hash ? HashKey(settings.algorithmOptions.key) : nil
-        keyed =
-            settings.algorithm.isKeyed ? Self.scheduler(for: settings, targets, preference, start: 0) : nil
+        let tables =
+            settings.algorithm.isKeyed
+            ? Self.scheduler(for: settings, targets, preference, weights: tableWeights, start: 0) : nil
+        let parts = settings.algorithmOptions.boundedLoadPercent == nil ? 1 : tables?.partCount ?? 1
+        partFlows = parts > 1 ? CounterBlock(workers: counters.workers, width: parts) : nil
+        keyed = tables
     }
 
     /// In the state of configured weights; `start` is of no use to an algorithm by key.
@@ -131,11 +144,12 @@ public final class CompiledGroup: Sendable {
     }
 
     private static func scheduler(
-        for settings: TargetGroup, _ targets: [CompiledTarget], _ preference: ZonePreference?, start: UInt64
+        for settings: TargetGroup, _ targets: [CompiledTarget], _ preference: ZonePreference?, weights: [Int] = [],
+        start: UInt64
     ) -> TieredScheduler {
         TieredScheduler(
             algorithm: settings.algorithm, options: settings.algorithmOptions, identities: targets.map(\.identity),
-            weights: targets.map { EffectiveWeight.of($0.settings.weight) },
+            weights: weights.isEmpty ? targets.map { EffectiveWeight.of($0.settings.weight) } : weights,
             isBackup: targets.map(\.settings.isBackup), tiers: targets.map(\.settings.tier),
             overprovisioningPercent: settings.overprovisioningPercent, preference: preference,
             flowsMax: settings.limits.connectionsMax, start: start)

@@ -1,0 +1,104 @@
+"""Targets at `max_connections`: full is not ill. Requests wait, and leave tiers and backups to failures."""
+import contextlib
+import json
+
+import pytest
+
+from admin import admin, verb
+from client import Client, get, request
+from deadline import eventually
+from settings import configuration, group, listener
+from test_retries import Gate
+from test_zones import QUICK
+
+
+def queued(poise):
+    return json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["queued"]
+
+
+@contextlib.contextmanager
+def asking(poise, count):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(poise.port)) for _ in range(count)]
+        for client in clients:
+            client.send(request("/"))
+        yield clients
+
+
+@pytest.mark.parametrize("algorithm", ["round_robin", "least_connections", "first", "source_hash"])
+@pytest.mark.parametrize("reserve", [{"backup": True}, {"tier": 1}], ids=["backup", "tier"])
+def test_the_reserve_takes_nothing_of_what_full_targets_cannot(start, reserve, algorithm):
+    gates, spare = [Gate(start), Gate(start)], Gate(start)
+    targets = [gate.origin.address for gate in gates] + [{"address": spare.origin.address} | reserve]
+    poise = start.proxy(*targets, group_algorithm=algorithm, group_connections=1, process_workers=2)
+    with asking(poise, 7) as clients:
+        eventually("two are busy, the rest waits", lambda: sum(g.now for g in gates) == 2 and queued(poise) == 5)
+        assert spare.now == 0
+        for gate in gates:
+            gate.open(7)
+        assert [client.response().status for client in clients] == [200] * 7
+    assert spare.origin.requests == [] and sum(len(g.origin.requests) for g in gates) == 7
+
+
+@pytest.mark.parametrize("reserve", [{"backup": True}, {"tier": 1}], ids=["backup", "tier"])
+def test_who_waits_goes_to_the_reserve_when_the_others_fail_and_comes_back(start, reserve):
+    main, spare = Gate(start), Gate(start)
+    poise = start.proxy(
+        main.origin.address, {"address": spare.origin.address} | reserve, group_connections=1, group_queue_timeout="30s")
+    with asking(poise, 3) as clients:
+        eventually("one is busy, two wait", lambda: main.now == 1 and queued(poise) == 2)
+        # As an operator takes it out for a failure: flows in progress go on.
+        assert verb("weight", "pool", main.origin.address, 0, poise=poise).returncode == 0
+        eventually("the reserve has one of them", lambda: spare.now == 1 and queued(poise) == 1)
+        assert verb("weight", "pool", main.origin.address, "--reset", poise=poise).returncode == 0
+        # A slot of the reserve that is free now is not for who waits for the others.
+        spare.open(1)
+        eventually("the reserve is done", lambda: spare.now == 0)
+        assert queued(poise) == 1 and len(spare.origin.requests) == 1
+        main.open(2)
+        assert [client.response().status for client in clients] == [200] * 3
+    assert len(spare.origin.requests) == 1
+
+
+def test_a_full_zone_hands_on_to_others_of_its_tier(start):
+    near, far, spare = Gate(start), Gate(start), Gate(start)
+    targets = [{"address": gate.origin.address, "zone": zone, "tier": tier}
+               for gate, zone, tier in ((near, "a", 0), (far, "b", 0), (spare, "a", 1))]
+    poise = start.proxy(
+        *targets, process_zone="a", group_zone_preference={"mode": "own_zone", "overload": 1000}, group_connections=2)
+    with asking(poise, 5) as clients:
+        eventually("both zones are full", lambda: near.now == 2 and far.now == 2 and queued(poise) == 1)
+        assert spare.now == 0
+        for gate in (near, far):
+            gate.open(5)
+        assert [client.response().status for client in clients] == [200] * 5
+
+
+def test_a_tier_that_takes_its_share_is_open_to_all(start):
+    """Half of tier 0 is out: tier 1 takes 30 %, and is no reserve any more."""
+    first, out, second, backup = Gate(start), Gate(start), Gate(start), Gate(start)
+    targets = [{"address": first.origin.address}, {"address": out.origin.address, "weight": 1},
+               {"address": second.origin.address, "tier": 1}, {"address": backup.origin.address, "backup": True}]
+    poise = start.proxy(*targets, group_connections=2)
+    assert verb("weight", "pool", out.origin.address, 0, poise=poise).returncode == 0
+    with asking(poise, 6) as clients:
+        eventually("both are full", lambda: first.now == 2 and second.now == 2 and queued(poise) == 2)
+        assert backup.now == 0 and out.now == 0
+        for gate in (first, second):
+            gate.open(6)
+        assert [client.response().status for client in clients] == [200] * 6
+
+
+def test_a_retry_waits_for_the_reserve_that_is_left_to_it(start):
+    """All ordinary targets died this moment, the backup is full: who tried them waits for it and loses nothing."""
+    dead, spare = start.origin(), Gate(start)
+    text = configuration([listener(forward="pool")], [group(
+        "pool", [dead.address, {"address": spare.origin.address, "backup": True}], connections=1, tries=3,
+        health_check=QUICK | {"interval": "60s", "edge_interval": "60s"})])
+    poise = start.poise(text)
+    assert get(poise.port).status == 200
+    dead.close()
+    with asking(poise, 3) as clients:
+        eventually("one is at the backup, two wait", lambda: spare.now == 1 and queued(poise) == 2)
+        spare.open(3)
+        assert [client.response().status for client in clients] == [200] * 3
