@@ -45,7 +45,8 @@ extension Daemon {
         let compiled = await compile(
             new,
             by: SnapshotBuilder(
-                live: live, addresses: names.addresses, moved: plan.moved, contexts: certificates.contexts))
+                live: live, addresses: names.addresses, moved: plan.moved, contexts: certificates.contexts,
+                tableWeights: engine.tableWeights))
         // The end may have begun meanwhile. From here to the commit nothing waits.
         try refuseWhenStopping()
         let builder = compiled.builder
@@ -91,17 +92,7 @@ extension Daemon {
     func applyNames() async {
         await takeTurn()
         defer { giveTurn() }
-        guard let configuration, !isStopping else { return }
-        let compiled = await compile(
-            configuration, by: SnapshotBuilder(live: live, addresses: names.addresses, contexts: shelf.contexts))
-        let builder = compiled.builder
-        guard !isStopping, let snapshot = try? compiled.result.get(),
-            // The answer may have come while an apply waited for it, and be part of that already.
-            let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
-        else { return }
-        commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
-        await workers.waitUntilAdopted()
-        withExtendedLifetime(current) {}
+        _ = await republish()
     }
 
     // MARK: Prepare

@@ -58,6 +58,9 @@ extension Daemon {
         let left = limits.connectionCount
         if left > 0 { log(OperationalEvent(.warning, "connections were cut", [("count", "\(left)")])) }
         ticker.end()
+        renewalTimer.end()
+        for waiter in waitingForTables { waiter.resume() }
+        waitingForTables = []
         watcher.end()
         for timer in endings { timer.end() }
         hub.stop()

@@ -75,24 +75,13 @@ extension Daemon {
     }
 
     /// - Parameter weight: 0...256, until an apply changes what the file says or the target leaves; `nil` goes back to the file.
-    /// - Throws: where the group's table is made of configured weights and this is more, as it would have no effect.
+    /// - Throws: for another weight, or when there is no such target.
     public func setWeight(_ weight: Int?, target: String, inGroup group: String) throws(ConfigError) {
         if let weight, !(0...256).contains(weight) {
             throw ConfigError(
                 code: .outOfRange, path: "weight", problem: "\(weight) is outside 0...256", fix: "use 0 to 256")
         }
-        let record = try find(target, group)
-        let settings = record.group.settings
-        let configured = record.compiled?.settings.weight ?? 0
-        if let weight, weight > configured, settings.algorithm.isKeyed, settings.algorithmOptions.table != .rendezvous {
-            throw ConfigError(
-                code: .conflict, path: "weight",
-                problem:
-                    "the group '\(group)' goes by a table (\(settings.algorithmOptions.table.rawValue)) that is made of "
-                    + "the weights in the file: \(weight) is more than \(configured), and would have no effect",
-                fix: "write 'weight: \(weight)' into the file and apply it, or use 'table: rendezvous'")
-        }
-        engine.setWeight(weight, of: record, at: loop.now)
+        engine.setWeight(weight, of: try find(target, group), at: loop.now)
     }
 
     /// Returns when each worker chooses by what was ordered before: whoever was told that a target is drained must not

@@ -36,6 +36,10 @@ public final class Daemon {
     let watcher: LoopTimer
     let certificateInterval: Nanoseconds
     let ticker: LoopTimer
+    /// Tables that follow weights.
+    var renewal = TableRenewal()
+    let renewalTimer: LoopTimer
+    var waitingForTables: [CheckedContinuation<Void, Never>] = []
     /// Told what happens to Poise itself: start, apply, transitions, fail-open.
     let log: (OperationalEvent) -> Void
     /// Told of each snapshot before the workers can adopt it; for names in the access log.
@@ -49,7 +53,7 @@ public final class Daemon {
     var nextSocketID = 0
     var endings: [LoopTimer] = []
 
-    /// Counts applies, those for changed names included.
+    /// Counts applies, those for changed names and for tables of other weights included.
     public internal(set) var generation = 0
     public internal(set) var configuration: Configuration?
     /// Where each value of `configuration` was written.
@@ -92,7 +96,7 @@ public final class Daemon {
         names = NameResolver(loop: loop, lookup: lookup)
         let names = self.names
         webhooks = WebhookSender(loop: loop, version: version) { names.entries[$0]?.addresses ?? [] }
-        ticker = LoopTimer(loop: loop)
+        (ticker, renewalTimer) = (LoopTimer(loop: loop), LoopTimer(loop: loop))
         (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)
         // For the phases of checks, which are no secret.
         var generator = RandomSequence(seed: SystemRandom.word)
@@ -109,10 +113,12 @@ public final class Daemon {
         prober.late = { [unowned prober] delay in
             lateness.late(by: delay, places: prober.runningMax, waiting: prober.waiting, at: loop.now)
         }
-        loop.endOfWakeUp = {
+        loop.endOfWakeUp = { [unowned self] in
             engine.flush(at: loop.now)
             relay.tell()
+            lookAtTables()
         }
+        renewalTimer.fired = { [unowned self] in act(renewal.rested()) }
         names.changed = { [unowned self] in namesChanged() }
         names.problemChanged = { name, problem, kept in
             log(

@@ -61,7 +61,7 @@ final class HealthBench: Probing {
     func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
 
     func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
-        var builder = SnapshotBuilder(live: live)
+        var builder = SnapshotBuilder(live: live, tableWeights: engine.tableWeights)
         generation += 1
         let snapshot = try builder.build(configuration, generation: generation)
         live = builder.live

@@ -225,16 +225,6 @@ def test_a_weight_of_an_operator_is_shown_and_given_back(start):
     assert verb("weight", "pool", first.address, 5, "--reset", poise=poise).returncode == 2
 
 
-@pytest.mark.parametrize("table, code", [("maglev", 1), ("ring", 1), ("rendezvous", 0)])
-def test_a_table_made_of_the_files_weights_takes_no_more_than_these(start, table, code):
-    first, second = start.origin(), start.origin()
-    poise = start.proxy(
-        {"address": first.address, "weight": 3}, second, group_algorithm={"type": "source_hash", "table": table})
-    told = verb("weight", "pool", first.address, 4, poise=poise)
-    assert told.returncode == code and (code == 0 or "made of the weights in the file" in told.stderr)
-    assert verb("weight", "pool", first.address, 2, poise=poise).returncode == 0
-
-
 def test_what_was_told_is_in_force_for_the_very_next_request(start):
     """The answer of the admin API must not overtake the order to the workers: many tries, as it is a race."""
     first, second = start.origin(), start.origin()

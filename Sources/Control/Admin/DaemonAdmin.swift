@@ -145,6 +145,7 @@ public final class DaemonAdmin: AdminSource {
         do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
         await daemon.waitUntilInForce()
         return try await report(group: group, target: target)
+        await daemon.waitForTable(of: id)
     }
 
     public func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport {

@@ -15,6 +15,7 @@ struct SnapshotBuilder: Sendable {
     /// Listeners that share no address with their former selves.
     let moved: Set<String>
     let contexts: TLSContexts
+    let tableWeights: TableWeights
     /// What the host is called, for a configuration that does not name the node.
     private let hostName: String
     private var place = NodePlace()
@@ -23,9 +24,10 @@ struct SnapshotBuilder: Sendable {
     /// - Parameter contexts: one for each listener and group that speaks TLS.
     init(
         live: LiveObjects, addresses: [String: [IPAddress]] = [:], moved: Set<String> = [],
-        contexts: TLSContexts = TLSContexts(), hostName: String = HostName.current
+        contexts: TLSContexts = TLSContexts(), tableWeights: TableWeights = TableWeights(),
+        hostName: String = HostName.current
     ) {
-        self.hostName = hostName
+        (self.tableWeights, self.hostName) = (tableWeights, hostName)
         (self.live, self.addresses, self.moved, self.contexts) = (live, addresses, moved, contexts)
     }
 
@@ -63,7 +65,8 @@ struct SnapshotBuilder: Sendable {
         let place = self.place.asSeen(by: group)
         let backupSlot = group.backupGroup.map { slot(ofGroup: $0) }
         let old = entry.compiled.flatMap {
-            $0.settings == group && $0.tls === tls && $0.place == place && $0.backupSlot == backupSlot ? $0 : nil
+            $0.settings == group && $0.tls === tls && $0.place == place && $0.backupSlot == backupSlot
+                && $0.tableWeights == tableWeights.weights(of: group, $0.targets) ? $0 : nil
         }
         if let old, !hasNames { return old }
         let known = entry.targets
@@ -85,7 +88,7 @@ struct SnapshotBuilder: Sendable {
             totalTime: entry.totalTime, targetTime: entry.targetTime,
             queue: group.limits.connectionsMax == nil && !group.hasAgents && group.version == .http1
                 ? nil : entry.queue,
-            place: place, backupSlot: backupSlot)
+            place: place, backupSlot: backupSlot, tableWeights: tableWeights.weights(of: group, targets))
         entry.compiled = compiled
         live.groups[group.id] = entry
         return compiled

@@ -50,7 +50,10 @@ extension Daemon {
         }
         guard preparation.errors.isEmpty else { return }
         let compiled = await compile(
-            configuration, by: SnapshotBuilder(live: live, addresses: names.addresses, contexts: preparation.contexts))
+            configuration,
+            by: SnapshotBuilder(
+                live: live, addresses: names.addresses, contexts: preparation.contexts,
+                tableWeights: engine.tableWeights))
         let builder = compiled.builder
         guard !isStopping, let snapshot = try? compiled.result.get() else { return }
         let isSame =

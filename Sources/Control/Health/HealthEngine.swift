@@ -25,6 +25,8 @@ final class HealthEngine {
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
     var hasFollowers = false
+    /// Groups whose table is made of other weights than there are now.
+    var staleTables: Set<String> = []
     private let order: ([HealthOrder]) -> Void
     let observe: (HealthEvent) -> Void
     let random: () -> UInt64
@@ -82,6 +84,7 @@ final class HealthEngine {
             for target in record.targets { remove(target, at: now) }
         }
         groups = kept
+        staleTables = staleTables.filter { kept[$0] != nil }
         if !tracked.isEmpty || hasFollowers { linkFollowers(at: now) }
         var availability: [Int: GroupAvailability] = [:]
         for record in changed {
@@ -389,6 +392,7 @@ final class HealthEngine {
             if availability.isServing != wasServing { for group in groupsBehind(group) { markDirty(group) } }
         }
         noteMinimum(of: group, usable: ordinary)
+        noteTable(of: group)
         let slot = group.compiled.slot
         let weights = group.published.weights
         guard before.weights.count == weights.count, before.isFailOpen == group.published.isFailOpen,
