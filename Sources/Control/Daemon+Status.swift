@@ -1,3 +1,4 @@
+import PoiseBalancing
 import PoiseHealth
 import PoiseLive
 import PoiseLoop
@@ -59,6 +60,12 @@ extension Daemon {
                 index: $0.index, connections: $0.connectionCount, wakeUps: $0.loop.wakeUps, turns: $0.turns,
                 cpu: Clock.threadCPU, buffersInUse: $0.loop.buffers.outstanding)
         }
+    }
+
+    /// What tiers and zones take of the flows, by group slot: one worker's word, as all divide alike.
+    func tierShares() async -> [Int: [TieredScheduler.TierShare]] {
+        guard let first = workers.members.first else { return [:] }
+        return await received { hand in first.post { hand($0.tierShares) } }
     }
 
     // MARK: Operators

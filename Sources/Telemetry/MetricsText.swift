@@ -42,7 +42,7 @@ public struct MetricsText: Sendable {
 
     static let families =
         process + MetricFamily.notify + MetricFamily.probes + listener + MetricFamily.http2 + rule + group + target
-        + MetricFamily.shares
+        + MetricFamily.shares + MetricFamily.tiers
         + MetricFamily.http2OfTargets
 
     private static let process: [MetricFamily] = [

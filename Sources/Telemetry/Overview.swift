@@ -80,6 +80,8 @@ public struct Overview: Sendable {
         public var targets: [TargetFacts]
         /// The backup group that answers for it; `nil` while it does so itself.
         public var answeredBy: String?
+        /// Empty where neither tiers nor zones nor backups divide its targets.
+        public var tiers: [TierFacts] = []
 
         public init(_ compiled: CompiledGroup, isFailOpen: Bool, transitions: Int, targets: [TargetFacts]) {
             (self.compiled, self.isFailOpen) = (compiled, isFailOpen)

@@ -198,6 +198,7 @@ public struct StatusJSON: Sendable {
         json.key("health_check")
         if let check = compiled.settings.healthSummary { json.string(check) } else { json.null() }
         json.member("fail_open", facts.isFailOpen)
+        Self.tiers(facts.tiers, &json)
         json.member("health_transitions", facts.transitions)
         json.member("in_flight", counters.gauge(GroupCounter.inFlight), atLeast: 0)
         json.member("queued", counters.gauge(GroupCounter.queued), atLeast: 0)

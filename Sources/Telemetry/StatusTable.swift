@@ -34,7 +34,9 @@ public struct StatusTable: Sendable {
 
     public var frame: Frame { now }
 
-    public func render() -> String { head() + warnings() + "\n" + listeners() + "\n" + groups() }
+    public func render() -> String {
+        head() + warnings() + "\n" + listeners() + "\n" + groups() + Self.tiers(overview.groups, isColored: isColored)
+    }
 
     // MARK: Parts
 

@@ -2,9 +2,11 @@
 import pytest
 
 from admin import metrics, value, verb
+from agent import Agent
 from behaviour import Behaviour, Load, factor, gauge, shares, targets_of, until
 from client import Client, request
 from deadline import Deadline
+from test_agents import at
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -81,6 +83,34 @@ MALFORMED = [
     'JSON {"cpu_utilization":', 'JSON {"cpu_utilization":"', 'JSON {"a":{"b":{"c":', "JSON " + "{" * 4000, "TEXT " + "=" * 4000,
     "TEXT cpu_utilization=0." + "1" * 4000, "\u00ff" * 100,
 ]
+
+
+def test_an_agents_word_goes_before_what_answers_say(start):
+    """A target's agent gives it a quarter of its weight; how it answers and how busy it is are equal."""
+    one = Agent("100%\n")
+    try:
+        origins = [start.origin(Behaviour(fields=report(0.5))) for _ in range(3)]
+        words = {o.address: "100%" for o in origins}
+        one.speak = lambda conn: conn.sendall(words[conn.recv(1000).decode().split()[1]].encode() + b"\n")
+        poise = start.proxy(*origins, group_algorithm="adaptive", process_workers=1,
+                            group_health_check=at(one, agent_send="{group} {target}\n"))
+        lame = origins[0]
+        words[lame.address] = "25%"
+        until("its agent is heard", lambda: factor(poise, lame) == 0.25)
+        said = targets_of(poise)
+        assert said[lame.address]["weight_cause"] == "agent" and said[lame.address]["effective_weight"] == 0.25
+        assert [said[o.address]["weight_percent"] for o in origins[1:]] == [100, 100]
+        with Client(poise.port) as client:
+            got, _ = shares(origins, client, 360)
+        # One at a time: drawn by weight, 0.25 of 2.25, and the better one of two draws.
+        assert got[0] < 80 and min(got[1:]) > 120, got
+        words[lame.address] = "100%"
+        until("it has its weight again", lambda: factor(poise, lame) == 1)
+        with Client(poise.port) as client:
+            got, _ = shares(origins, client, 360)
+        assert min(got) > 80, got
+    finally:
+        one.end()
 
 
 def test_reports_that_cannot_be_read_are_counted_and_do_no_harm(start):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from admin import admin, verb
+from admin import admin, metrics, value, verb
 from client import Client, request
 from deadline import eventually
 from settings import configuration, group, listener
@@ -86,6 +86,44 @@ def test_a_key_has_one_target_in_the_zone(start, table):
                 assert client.ask(request("/", fields=[("X-User", user)])).status == 200
             new = [len(o.requests) - b for o, b in zip(origins, before)]
             assert sorted(new) == [0, 0, 0, 0, 0, 4] and new[3:] == [0, 0, 0]
+
+
+def test_status_shows_what_tiers_and_zones_take(start):
+    origins = [start.origin() for _ in range(6)]
+    targets = [{"address": o.address, "zone": zone, "tier": tier}
+               for o, (zone, tier) in zip(origins, [("a", 0), ("b", 0), ("b", 0), ("b", 0), ("a", 1)])]
+    targets.append({"address": origins[5].address, "zone": "b", "backup": True})
+    poise = start.proxy(*targets, process_zone="a", process_workers=2,
+                        group_zone_preference={"mode": "own_zone", "overload": 100})
+
+    def tiers():
+        shown = json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["tiers"]
+        return [(t["tier"], t["backup"], t["percent"], [(z["zone"], z["own"], z["percent"]) for z in t["zones"]])
+                for t in shown]
+    none, near = [("a", True, 0), ("b", False, 0)], [("a", True, 100), ("b", False, 0)]
+    assert tiers() == [(0, False, 100, [("a", True, 50), ("b", False, 50)]), (1, False, 0, none), (None, True, 0, none)]
+    for origin in origins[1:3]:
+        assert verb("weight", "pool", origin.address, 0, poise=poise).returncode == 0
+    assert tiers() == [(0, False, 70, near), (1, False, 30, near), (None, True, 0, none)]
+    table = verb("status", poise=poise).stdout
+    assert [line.split() for line in table.splitlines()[-4:]] == [
+        ["GROUP", "TIER", "TAKES", "OF", "THAT,", "BY", "ZONE"],
+        ["pool", "0", "70%", "a", "(own)", "100%,", "b", "0%"], ["pool", "1", "30%", "a", "(own)", "100%,", "b", "0%"],
+        ["pool", "backup", "0%", "a", "(own)", "0%,", "b", "0%"]]
+    told = metrics(poise)
+    assert value(told, "poise_target_group_tier_share", tier="1") == pytest.approx(0.3, abs=1e-4)
+    assert value(told, "poise_target_group_zone_share", tier="0", zone="a") == 1
+    # What is told is what happens.
+    assert shares(poise, origins, 100) == [70, 0, 0, 0, 30, 0]
+    for origin in (origins[0], origins[3], origins[4]):
+        assert verb("weight", "pool", origin.address, 0, poise=poise).returncode == 0
+    assert [t[2] for t in tiers()] == [0, 0, 100]
+
+
+def test_groups_that_nothing_divides_show_no_tiers(start):
+    poise = start.proxy(start.origin(), start.origin())
+    assert json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["tiers"] == []
+    assert "BY ZONE" not in verb("status", poise=poise).stdout
 
 
 def test_status_shows_zone_tier_and_weight(start):

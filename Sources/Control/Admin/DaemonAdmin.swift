@@ -40,6 +40,7 @@ public final class DaemonAdmin: AdminSource {
 
     public func overview() async -> Overview {
         let workers = await daemon.workerStatus()
+        let shares = await daemon.tierShares()
         var process = Overview.Process(
             version: version, processID: ProcessLimits.processID, startedAt: startedAt, uptime: daemon.uptime,
             workers: daemon.workerCount, connections: daemon.connectionCount,
@@ -80,6 +81,7 @@ public final class DaemonAdmin: AdminSource {
                     return facts
                 })
             facts.answeredBy = group.answeredBy
+            facts.tiers = TierFacts.list(group.compiled, shares[group.compiled.slot] ?? [])
             return facts
         }
         return Overview(process: process, listeners: listeners, groups: groups)
@@ -143,9 +145,9 @@ public final class DaemonAdmin: AdminSource {
     public func setWeight(_ weight: Int?, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
         do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        await daemon.waitForTable(of: id)
         await daemon.waitUntilInForce()
         return try await report(group: group, target: target)
-        await daemon.waitForTable(of: id)
     }
 
     public func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport {

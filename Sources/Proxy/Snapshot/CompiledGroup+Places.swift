@@ -8,15 +8,28 @@ extension CompiledGroup {
         of settings: TargetGroup, _ targets: [CompiledTarget], at place: NodePlace
     ) -> ZonePreference? {
         guard settings.zonePreference.mode != .off, let own = place.zone else { return nil }
-        // As configured: a name without an address has its zone, too.
-        let others = Set(settings.targets.compactMap(\.zone)).subtracting([own]).sorted()
-        let numbers = Dictionary(zip([own] + others, 0...), uniquingKeysWith: { first, _ in first })
+        let names = zoneNames(of: settings, own: own)
+        let numbers = Dictionary(zip(names, 0...), uniquingKeysWith: { first, _ in first })
         return ZonePreference(
             zones: targets.map { $0.settings.zone.flatMap { numbers[$0] } ?? 0 },
-            seeds: ([own] + others).map { hash64(Array($0.utf8).span) },
+            seeds: names.map { hash64(Array($0.utf8).span) },
             trafficPercent: settings.zonePreference.trafficPercent,
             overloadPercent: settings.zonePreference.overloadPercent)
     }
+
+    /// As configured: a name without an address has its zone, too.
+    private static func zoneNames(of settings: TargetGroup, own: String) -> [String] {
+        [own] + Set(settings.targets.compactMap(\.zone)).subtracting([own]).sorted()
+    }
+
+    /// In the order of their numbers, the own one first; empty where zones do not count.
+    public var zoneNames: [String] {
+        guard preference != nil, let own = place.zone else { return [] }
+        return Self.zoneNames(of: settings, own: own)
+    }
+
+    /// Of tiers that are not of backups, rising.
+    public var tierNumbers: [Int] { Set(targets.map(\.settings).filter { !$0.isBackup }.map(\.tier)).sorted() }
 
     /// - Returns: `nil` where all targets are in use.
     static func subset(
