@@ -24,9 +24,25 @@ extension TieredScheduler {
         return nil
     }
 
-    /// Whether the tier of `target` takes flows now: one of the ordinary tiers with a share, or that of the backups while no
-    /// other has a usable target. Whether `target` itself is usable does not count.
-    @inlinable public func isInService(_ target: Int) -> Bool { parts.isEmpty || takesFlows(tier: tier(of: target)) }
+    /// Tiers that take flows now: of the ordinary ones those with a share, or that of the backups while no other has a usable
+    /// target.
+    public struct Service: Sendable, Equatable {
+        /// A bit per tier, of which there are 17 at most.
+        @usableFromInline let tiers: UInt32
+        @usableFromInline init(tiers: UInt32) { self.tiers = tiers }
+    }
+
+    public var service: Service {
+        guard !parts.isEmpty else { return Service(tiers: .max) }
+        var tiers: UInt32 = 0
+        for tier in 0..<parts.count / zoneCount where takesFlows(tier: tier) { tiers |= 1 << UInt32(tier) }
+        return Service(tiers: tiers)
+    }
+
+    /// Whether the tier of `target` is among these. Whether `target` itself is usable does not count.
+    @inlinable public func isIn(_ service: Service, _ target: Int) -> Bool {
+        parts.isEmpty || service.tiers >> UInt32(tier(of: target)) & 1 == 1
+    }
 
     @inlinable func tier(of target: Int) -> Int { Int(partOf[target]) / zoneCount }
 

@@ -113,10 +113,11 @@ public final class Daemon {
         prober.late = { [unowned prober] delay in
             lateness.late(by: delay, places: prober.runningMax, waiting: prober.waiting, at: loop.now)
         }
-        loop.endOfWakeUp = { [unowned self] in
+        // The loop may outlive this.
+        loop.endOfWakeUp = { [weak self] in
             engine.flush(at: loop.now)
             relay.tell()
-            lookAtTables()
+            self?.lookAtTables()
         }
         renewalTimer.fired = { [unowned self] in act(renewal.rested()) }
         names.changed = { [unowned self] in namesChanged() }

@@ -70,8 +70,9 @@ final class Adoption {
         while worker.groups.count <= slot { worker.groups.append(nil) }
         if let runtime = worker.groups[slot] {
             guard runtime.compiled !== group else { return }
-            renumbering.targets[ObjectIdentifier(runtime)] = runtime.replace(
-                with: group, on: worker, availability[slot])
+            if let places = runtime.replace(with: group, on: worker, availability[slot]) {
+                renumbering.targets[ObjectIdentifier(runtime)] = places
+            }
         } else {
             worker.groups[slot] = GroupRuntime(worker: worker, compiled: group, availability[slot])
         }

@@ -116,7 +116,7 @@ struct TieredLoadTests {
             }
         }
         #expect(Set(asked(&group, view)) == [0, 1, 2, 3])
-        #expect((0..<7).map { group.isInService($0) } == [true, true, true, true, false, false, false])
+        #expect((0..<7).map { group.isIn(group.service, $0) } == [true, true, true, true, false, false, false])
         fail([0])  // 105 % of what it must take
         #expect(Set(asked(&group, view)) == [1, 2, 3])
         fail([1])  // 70 %: tier 1 takes the rest, and so is open to all
@@ -126,9 +126,9 @@ struct TieredLoadTests {
         fail([4])
         #expect(asked(&group, view) == [5])
         fail([5])
-        #expect(asked(&group, view) == [6] && group.isInService(6))
+        #expect(asked(&group, view) == [6] && group.isIn(group.service, 6))
         fail([6])
-        #expect(asked(&group, view) == [] && !group.isInService(6))
+        #expect(asked(&group, view) == [] && !group.isIn(group.service, 6))
     }
 
     @Test("a full target's flows stay in its tier, and leave its zone")

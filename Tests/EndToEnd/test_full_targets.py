@@ -102,3 +102,19 @@ def test_a_retry_waits_for_the_reserve_that_is_left_to_it(start):
         eventually("one is at the backup, two wait", lambda: spare.now == 1 and queued(poise) == 2)
         spare.open(3)
         assert [client.response().status for client in clients] == [200] * 3
+
+
+def test_who_waits_learns_of_a_tier_that_opens_for_targets_out_of_use(start):
+    """With a subset, targets that this Poise does not use decide as well whether the next tier takes requests."""
+    gates, spare = [Gate(start) for _ in range(3)], Gate(start)
+    targets = [gate.origin.address for gate in gates] + [{"address": spare.origin.address, "tier": 1}]
+    poise = start.proxy(*targets, group_subset=1, group_connections=1, group_queue_timeout="30s")
+    with asking(poise, 2) as clients:
+        eventually("one is busy, one waits", lambda: sum(g.now for g in gates) == 1 and queued(poise) == 1)
+        for gate in gates:
+            if not gate.now:
+                assert verb("weight", "pool", gate.origin.address, 0, poise=poise).returncode == 0
+        eventually("the next tier takes a part", lambda: spare.now == 1 and queued(poise) == 0)
+        for gate in gates + [spare]:
+            gate.open(2)
+        assert [client.response().status for client in clients] == [200] * 2

@@ -62,19 +62,15 @@ final class GroupRuntime {
 
     /// Changed settings or targets. Pools of targets that stay keep their connections.
     ///
-    /// - Returns: for each old target its new index, -1 where it is gone.
-    func replace(with compiled: CompiledGroup, on worker: Worker, _ availability: GroupAvailability?) -> [Int] {
-        let before = pools
-        var old: [UInt64: TargetPool] = [:]
-        for pool in before { old[pool.target.identity] = pool }
-        let places = Dictionary(
-            zip(compiled.targets.map(\.identity), compiled.targets.indices), uniquingKeysWith: { first, _ in first })
-        let renumbered = pools.map { places[$0.target.identity] ?? -1 }
+    /// - Returns: for each old target its new index, -1 where it is gone; `nil` where all are what and where they were.
+    func replace(with compiled: CompiledGroup, on worker: Worker, _ availability: GroupAvailability?) -> [Int]? {
         // Whoever waits for a slot may find one, or need none any more.
-        let waiting = self.compiled.queue
+        let old = self.compiled
         defer {
-            for pool in pools { if let limit = pool.target.limit { compiled.queue?.fill(from: limit.exchanges) } }
-            waiting?.lookAgain()
+            if let queue = compiled.queue {
+                for pool in pools { if let limit = pool.target.limit { queue.fill(from: limit.exchanges) } }
+            }
+            old.queue?.lookAgain()
         }
         self.compiled = compiled
         counters = compiled.counters.row(worker.index)
@@ -85,7 +81,27 @@ final class GroupRuntime {
         isFailOpen = now.isFailOpen
         usableCount = now.weights.count { $0 > 0 }
         scheduler.value = Self.scheduler(for: compiled, now, worker: worker)
+        // Only a table is another: that must not cost a worker what thousands of changed targets do.
+        guard
+            old.settings != compiled.settings || old.tls !== compiled.tls
+                || !old.targets.elementsEqual(compiled.targets, by: ===)
+        else {
+            for pool in pools { pool.follow(compiled) }
+            countPartFlows(on: worker)
+            return nil
+        }
         retryBudget.value = Self.budget(compiled)
+        return replacePools(on: worker)
+    }
+
+    /// By identity, wherever they stand in the new order.
+    private func replacePools(on worker: Worker) -> [Int] {
+        let before = pools
+        var old: [UInt64: TargetPool] = [:]
+        for pool in before { old[pool.target.identity] = pool }
+        let places = Dictionary(
+            zip(compiled.targets.map(\.identity), compiled.targets.indices), uniquingKeysWith: { first, _ in first })
+        let renumbered = before.map { places[$0.target.identity] ?? -1 }
         pools = compiled.targets.map { target in
             guard let pool = old.removeValue(forKey: target.identity), pool.target.address == target.address else {
                 return TargetPool(worker: worker, group: compiled, target: target)
@@ -106,12 +122,15 @@ final class GroupRuntime {
 
     func setAvailability(_ availability: GroupAvailability) {
         guard availability.weights.count == weights.count else { return }
+        let service = scheduler.value.service
         for index in weights.indices {
             let weight = availability.weights[index]
             scheduler.value.weightChanged(at: index, to: Int(weight), standing: availability.standing(of: index))
             take(weight, of: index)
         }
         isFailOpen = availability.isFailOpen
+        // Targets that the subset leaves out decide as well which tiers take flows: that need not show in any weight here.
+        if scheduler.value.service != service { compiled.queue?.lookAgain() }
     }
 
     func setWeight(_ weight: Int32, of target: Int) {
@@ -130,7 +149,9 @@ final class GroupRuntime {
         guard let queue = compiled.queue, !queue.isEmpty else { return }
         if weight == 0 {
             queue.lookAgain()
-        } else if let limit = pools[target].target.limit, scheduler.value.isInService(target) {
+        } else if let limit = pools[target].target.limit,
+            scheduler.value.isIn(scheduler.value.service, target)
+        {
             queue.fill(from: limit.exchanges)
         }
     }
@@ -174,12 +195,13 @@ final class GroupRuntime {
     func takeAnySlot(excluding excluded: Exclusions, before place: UInt64?) -> Int? {
         var rank = -1
         let ranks = compiled.ranks
-        let isBound = hasInService(excluding: excluded)
+        let service = scheduler.value.service
+        let isBound = hasAny(in: service, excluding: excluded)
         while let next = ranks.lazy.filter({ $0 > rank }).min() {
             rank = next
             for index in pools.indices
             where weights[index] > 0 && ranks[index] == rank && !excluded.contains(index)
-                && (!isBound || scheduler.value.isInService(index))
+                && (!isBound || scheduler.value.isIn(service, index))
             {
                 guard let limit = pools[index].target.limit else { return index }
                 if takeSlot(limit.exchanges, before: place) { return index }
@@ -208,13 +230,14 @@ final class GroupRuntime {
                 weights[$0] > 0 && pools[$0].target.limit?.exchanges === slot
             })
         else { return nil }
-        return scheduler.value.isInService(index) || !hasInService(excluding: excluded) ? index : nil
+        let service = scheduler.value.service
+        return scheduler.value.isIn(service, index) || !hasAny(in: service, excluding: excluded) ? index : nil
     }
 
     /// Walks the targets: not for every request.
-    private func hasInService(excluding excluded: Exclusions) -> Bool {
+    private func hasAny(in service: TieredScheduler.Service, excluding excluded: Exclusions) -> Bool {
         weights.indices.contains {
-            weights[$0] > 0 && !excluded.contains($0) && scheduler.value.isInService($0)
+            weights[$0] > 0 && !excluded.contains($0) && scheduler.value.isIn(service, $0)
         }
     }
 

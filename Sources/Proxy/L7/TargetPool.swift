@@ -65,6 +65,9 @@ final class TargetPool {
         counters = target.counters.row(workerIndex)
     }
 
+    /// The group was compiled anew, and nothing that a pool goes by has changed.
+    func follow(_ group: CompiledGroup) { self.group = group }
+
     /// The TLS of a new connection to the target; `nil` for plain text.
     func newSession(_ engine: TLSEngine) -> TLSSession? {
         guard let context = group.tls, let name = target.tlsName else { return nil }
