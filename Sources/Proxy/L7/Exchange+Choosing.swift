@@ -10,7 +10,8 @@ import PoiseRouting
 extension Exchange {
     // MARK: Routing
 
-    func chooseAction() -> CompiledAction? {
+    /// - Returns: false where the request is answered already.
+    func chooseRule() -> Bool {
         let compiled = listener.compiled
         let buffer = headBuffer
         let path = buffer.bytes(head.path.start, head.path.end)
@@ -25,7 +26,7 @@ extension Exchange {
             } else {
                 guard PathNormalization.normalize(path, into: &worker.pathScratch) == .normal else {
                     fail(.refusedPath)
-                    return nil
+                    return false
                 }
                 let normal = worker.pathScratch
                 rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
@@ -34,29 +35,36 @@ extension Exchange {
         let counters = listener.ruleRow(rule)
         counters.add(RuleCounter.requests)
         ruleID = counters.id
-        guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
-            fail(.noRule)
-            return nil
-        }
-        return action
+        return true
     }
 
-    func run(_ action: CompiledAction) {
+    /// What the rule says.
+    func act() {
+        let soleGroup = listener.soleGroups[rule]
+        if soleGroup >= 0, !listener.isRetired, let group = worker.group(soleGroup) { return forward(to: group) }
+        let compiled = listener.compiled
+        let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction
         switch action {
+        case nil:
+            fail(.noRule)
         case .forward(let shares):
             guard let slot = chooseGroup(shares), let group = worker.group(slot),
                 !listener.isRetired || isNamed(group, slot, shares)
             else { return fail(.noWeight) }
-            self.group = group
-            group.counters.add(GroupCounter.requests)
-            group.counters.add(GroupCounter.inFlight)
-            group.retryBudget.value.requestBegan(at: now)
-            attempt()
+            forward(to: group)
         case .fixedResponse(let response):
             generate(.fixedResponse, status: response.status, response.contentType, Array(response.body.utf8))
         case .redirect(let template):
             redirect(template)
         }
+    }
+
+    private func forward(to group: GroupRuntime) {
+        self.group = group
+        group.counters.add(GroupCounter.requests)
+        group.counters.add(GroupCounter.inFlight)
+        group.retryBudget.value.requestBegan(at: now)
+        attempt()
     }
 
     /// A removed listener answers its last requests by the rules that it had. A group of theirs may be gone as well by
@@ -110,10 +118,10 @@ extension Exchange {
 
     private func choose(excluding tried: Exclusions) -> Choice {
         let group = self.group!
-        let key = balancingKey(for: group.compiled)
+        let key = group.goesByKey ? balancingKey(for: group.compiled) : 0
         var passedOver = tried
         while let index = group.pick(key: key, random: worker.random(), excluding: passedOver, at: now) {
-            guard let limit = group.pools[index].target.limit else { return .target(index) }
+            guard group.mayQueue, let limit = group.pools[index].target.limit else { return .target(index) }
             if group.takeSlot(limit.exchanges, before: place) {
                 slot = limit.exchanges
                 return .target(index)
@@ -131,7 +139,6 @@ extension Exchange {
             let client = key.asksForClient ? IPAddress(ipv4Or6: clientAddress.bytes) : nil
             return key.hash(head, headBuffer.bytes(0, head.headEnd), client: client) ?? worker.random()
         }
-        guard group.keyed != nil else { return 0 }
         return clientAddress.count > 0 ? clientAddress.hash : worker.random()
     }
 

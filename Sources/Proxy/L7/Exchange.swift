@@ -196,10 +196,7 @@ final class Exchange {
         default: break
         }
         if head.hasUpgrade, head.framing == .none { upgrade = allowedUpgrade(compiled.settings.upgrades) }
-        switch chooseAction() {
-        case .none: return
-        case .some(let action): run(action)
-        }
+        if chooseRule() { act() }
     }
 
     func beginCounting() {
