@@ -12,13 +12,13 @@ extension Exchange {
 
     /// - Returns: false where the request is answered already.
     func chooseRule() -> Bool {
-        let compiled = listener.compiled
         let buffer = headBuffer
         let path = buffer.bytes(head.path.start, head.path.end)
         let isNormal = PathNormalization.isNormal(path)
-        if compiled.routes.isEmpty, isNormal {
+        if !listener.requestSettings.hasRoutes, isNormal {
             rule = 0
         } else {
+            let compiled = listener.compiled
             // Without rules, too: what is refused must not depend on rules that are not asked.
             let host = buffer.bytes(head.host.start, head.host.end)
             if isNormal {
@@ -169,7 +169,6 @@ extension Exchange {
         tries += 1
         phase = .forwarding
         chosenAt = now
-        let group = self.group!
         targetID = pool.counters.id
         pool.counters.add(TargetCounter.inFlight)
         if replacesStale {
@@ -177,10 +176,10 @@ extension Exchange {
             replacesStale = false
         } else {
             pool.counters.add(TargetCounter.requests)
-            group.counters.add(GroupCounter.tries)
-            if tries > 1 { group.counters.add(GroupCounter.retries) }
+            group!.counters.add(GroupCounter.tries)
+            if tries > 1 { group!.counters.add(GroupCounter.retries) }
         }
-        if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
+        if group!.isFailOpen { group!.counters.add(GroupCounter.failOpen) }
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero

@@ -28,6 +28,7 @@ final class ListenerRuntime {
     /// By rule index: the slot of the one group that it forwards to, -1 for any other action. Most requests need no more
     /// of an action, and a copy of one is counted.
     private(set) var soleGroups: RawTable<Int>
+    private(set) var requestSettings: RequestSettings
 
     init(worker: Worker, compiled: CompiledListener) {
         self.worker = worker
@@ -40,6 +41,7 @@ final class ListenerRuntime {
         limits = HeadLimits(compiled.settings.limits)
         groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
         soleGroups = RawTable(compiled.soleGroups)
+        requestSettings = RequestSettings(compiled)
     }
 
     /// The same listener with other settings: sockets and connections stay.
@@ -58,6 +60,7 @@ final class ListenerRuntime {
         limits = HeadLimits(compiled.settings.limits)
         groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
         soleGroups = RawTable(compiled.soleGroups)
+        requestSettings = RequestSettings(compiled)
         return renumbered
     }
 
