@@ -18,9 +18,10 @@ class Address:
         self.address, self.port = f"{host}:{port}", port
 
 
-def goes_and_comes_back(start, server, good, bad="Connection refused", reason="connection_refused", settings=None, **check):
+def goes_and_comes_back(start, server, good, bad="Connection refused", reason="connection_refused", settings=None,
+                        host="127.0.0.1", **check):
     """`server` is a context manager in which the target at a port is well; `settings` are of `start.proxy`."""
-    address = Address(free_port())
+    address = Address(free_port(), host)
     check = {key: setting for key, setting in (FAST | check).items() if setting is not None}
     program = Program(start.folder, sys.executable)
     hook = {"name": "page", "on": EVENTS, "command": [str(program.path)]}

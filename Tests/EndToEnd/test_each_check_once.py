@@ -3,12 +3,16 @@
 Those of databases, mail and nameservers are in test_check_kinds.py.
 """
 import contextlib
+import os
+import subprocess
 
 import pytest
 
 from agent import Agent
 from comes_back import goes_and_comes_back
+from deadline import eventually
 from origin import Origin
+from poise import BINARY
 from test_grpc_checks import Server
 from tls import Authority, server_context
 
@@ -75,3 +79,29 @@ def test_a_command(start, sign):
 def test_a_file(start, sign):
     goes_and_comes_back(start, sign, "exists", "does not exist", "maintenance_file", protocol="FILE", file=str(sign.file),
                         down_when="missing", healthy=None, unhealthy=None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network of its own")
+def test_an_echo(start, monkeypatch):
+    """In a network of its own, where an address can be taken away."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as holder:
+        def network(of):
+            return os.readlink(f"/proc/{of}/ns/net")
+        eventually("another network", lambda: network(holder.pid) != network("self"))
+        inside = ["nsenter", f"--target={holder.pid}", "--net"]
+        program = start.folder / "inside"
+        program.write_text(f"#!/bin/sh\nexec {' '.join(inside)} '{BINARY}' \"$@\"\n")
+        program.chmod(0o755)
+        monkeypatch.setattr("poise.BINARY", str(program))
+
+        @contextlib.contextmanager
+        def there(port):
+            subprocess.run([*inside, "ip", "address", "add", "10.99.0.1/32", "dev", "lo"], check=True)
+            yield
+            subprocess.run([*inside, "ip", "address", "delete", "10.99.0.1/32", "dev", "lo"], check=True)
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        try:
+            goes_and_comes_back(start, there, "echo reply", "Network is unreachable", "connection_failed", host="10.99.0.1",
+                                protocol="ICMP")
+        finally:
+            holder.terminate()
