@@ -71,7 +71,9 @@ def reload(poise, text):
 
 
 def test_killing_one_of_two_ten_times_loses_no_idempotent_request(start, targets):
-    poise = start.proxy(targets[0].address, targets[1].address, group_health_check=CHECK, process_workers=2)
+    # On a slow machine what is in flight at each death is more than a fifth of all requests: the budget is not asked here.
+    poise = start.proxy(targets[0].address, targets[1].address, group_health_check=CHECK, group_budget_percent=100,
+                        process_workers=2)
     over, failures, answered = threading.Event(), [], [0]
 
     def load():
@@ -121,6 +123,7 @@ def detection_time(poise):
     return float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("check", [CHECK, CHECK | {"interval": "400ms", "timeout": "300ms", "unhealthy": 3}], ids=["2", "3"])
 def test_a_stopped_target_is_avoided_within_the_time_that_check_prints(start, targets, check):
     poise = start.proxy(targets[0].address, targets[1].address, group_health_check=check)
