@@ -49,7 +49,8 @@ extension Configuration {
         }
         let used = usedGroups().union(targetGroups.compactMap(\.trackedGroup))
         for (index, group) in targetGroups.enumerated() {
-            warnings += placeWarnings(ofGroup: index).map { $0.under("target_groups[\(index)]") }
+            let own = placeWarnings(ofGroup: index) + group.effectWarnings(ownZone: process.zone)
+            warnings += own.map { $0.under("target_groups[\(index)]") }
             if !used.contains(group.id) {
                 warnings.append(
                     ConfigError(
