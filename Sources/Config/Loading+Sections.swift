@@ -158,7 +158,7 @@ extension Loading {
     func refuseUseless<Root>(_ place: SettingsPlace<Root>, _ root: Root, at path: String) {
         for row in place.settings where !row.applies(root) {
             let own = "\(path).\(row.keys.joined(separator: "."))"
-            guard let range = places["\(own)#key"] ?? places[own] else { continue }
+            guard let range = places["\(own)#key"] ?? places[own], !isRefused(own) else { continue }
             let reason = row.uselessness ?? Self.uselessness(of: row, among: place.rows(of: row.keys[0]), root)
             guard !reason.keys.contains(where: { isRefused("\(path).\($0)") }) else { continue }
             error(.conflict, at: range, path: own, reason.problem, fix: reason.fix)

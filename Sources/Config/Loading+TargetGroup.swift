@@ -10,17 +10,11 @@ struct GroupDraft: Sendable {
     /// What `tls` says; the group's own is there exactly where its protocol is HTTPS.
     var tls = TargetTLS()
 
-    /// Settings that the group's protocol and version have no use for are not carried along.
-    func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
+    /// All that is said of the group, whether it has a use for it or not.
+    func whole(id: String, name: String?, targets: [Target]) -> TargetGroup {
         var group = self.group
-        (group.id, group.name) = (id, name)
-        // Groups in place have the settings of `defaults`, all of them the same.
-        if name != nil { group.targets = targets }
-        group = SettingsTable.targetGroup.withoutUseless(group, base: TargetGroup(id: id, name: name, targets: targets))
-        group.targets = targets
-        group.passive = SettingsTable.passiveChecks.withoutUseless(group.passive, base: PassiveChecks())
+        (group.id, group.name, group.targets) = (id, name, targets)
         if group.tls != nil { group.tls = tls }
-        if group.version == .http1 { group.http2 = HTTP2Settings() }
         if group.trackedGroup != nil {
             group.healthChecks = HealthChecks()
         } else if let several {
@@ -28,6 +22,17 @@ struct GroupDraft: Sendable {
         } else {
             group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
         }
+        return group
+    }
+
+    /// Settings that the rest of the group has no use for are not carried along.
+    func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
+        // Groups in place have the settings of `defaults`, all of them the same, whatever their targets are.
+        var group = whole(id: id, name: name, targets: name == nil ? [] : targets)
+        group = SettingsTable.targetGroup.withoutUseless(group, base: TargetGroup(id: id, name: name, targets: targets))
+        group.passive = SettingsTable.passiveChecks.withoutUseless(group.passive, base: PassiveChecks())
+        if group.version == .http1 { group.http2 = HTTP2Settings() }
+        group.targets = targets
         return group
     }
 }
@@ -100,10 +105,11 @@ extension Loading {
                 .missing, at: section.range, path: section.path("targets"), "the target group has no targets",
                 fix: "add 'targets: [127.0.0.1:7001]'")
         }
-        draft.group.targets = targets
-        refuseUseless(SettingsTable.targetGroup, draft.group, at: path)
-        refuseUseless(SettingsTable.passiveChecks, draft.group.passive, at: "\(path).passive_checks")
-        return draft.finished(id: name ?? "(unreadable \(path))", name: name, targets: targets)
+        let id = name ?? "(unreadable \(path))"
+        let whole = draft.whole(id: id, name: name, targets: targets)
+        refuseUseless(SettingsTable.targetGroup, whole, at: path)
+        refuseUseless(SettingsTable.passiveChecks, whole.passive, at: "\(path).passive_checks")
+        return draft.finished(id: id, name: name, targets: targets)
     }
 
     /// The group of `forward: [ … ]`: all its settings are defaults.

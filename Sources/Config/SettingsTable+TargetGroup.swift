@@ -73,7 +73,12 @@ extension SettingsTable {
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-                "Whether all targets are tried when none is usable and nothing else can answer."),
+                "Whether all targets are tried when none is usable and nothing else can answer."
+            ).only(
+                by: "sorry_response",
+                else: "the sorry response answers when no target is usable, so none is tried then",
+                fix: "remove it, or write 'sorry_response: off'"
+            ) { $0.sorryResponse == nil || $0.failOpen == .never },
             minHealthy,
             .parsed(
                 "host_header", at: \.hostHeader, form: "keep, target or a host name",
@@ -139,10 +144,12 @@ extension SettingsTable {
                 "Unused connections kept per target and worker, until timeouts.keep_alive_idle; 0 keeps none."),
             .integer(
                 "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
-                "Exchanges of the group that wait for a slot, or for a place in a shared connection; beyond it 503."),
+                "Exchanges of the group that wait for a slot, or for a place in a shared connection; beyond it 503."
+            ).onlyWithLimits(),
             .duration(
                 "limits", "queue_timeout", at: \.limits.queueTimeout, in: .zero ... .seconds(3600),
-                "How long an exchange waits, over all its tries; then 503."),
+                "How long an exchange waits, over all its tries; then 503."
+            ).onlyWithLimits(),
             .integer(
                 "retries", "max_tries", at: \.retries.triesMax, in: 1...20,
                 "Tries in all, the first included; 1 turns retries off."),
@@ -347,6 +354,15 @@ extension SettingsTable {
 }
 
 extension Setting<TargetGroup> {
+    /// An agent may set a limit at any time.
+    fileprivate func onlyWithLimits() -> Setting {
+        only(
+            by: "limits.max_connections", "version", "track_health", "health_check", "health_checks",
+            else: "nobody waits for a slot where targets have no limit",
+            fix: "add 'max_connections: 100' to the limits, or remove it"
+        ) { $0.limits.connectionsMax != nil || $0.version == .http2 || $0.hasAgents || $0.trackedGroup != nil }
+    }
+
     fileprivate func onlyWithRetries() -> Setting {
         only(
             by: "retries.max_tries", else: "'max_tries: 1' turns retries off", fix: "remove it, or raise max_tries"

@@ -136,6 +136,22 @@ extension Configuration {
         ]
     }
 
+    /// Patterns that may wait for groups to come, or are misspelt.
+    func hookWarnings() -> [ConfigError] {
+        notify.enumerated().flatMap { index, hook in
+            hook.groups.enumerated().filter { _, pattern in
+                NotifyHook.isPattern(pattern) && !targetGroups.contains { NotifyHook.matches($0.id, pattern) }
+            }.map { part, pattern in
+                ConfigError(
+                    code: .noEffect, path: "notify[\(index)].groups[\(part)]",
+                    problem: "no target group is called like '\(pattern)'",
+                    fix: targetGroups.contains { $0.name != nil }
+                        ? "the groups are \(targetGroups.compactMap(\.name).prefix(12).joined(separator: ", "))"
+                        : "remove it, or add one")
+            }
+        }
+    }
+
     func validateHooks() -> [ConfigError] {
         let names = targetGroups.map(\.id)
         var errors: [ConfigError] = []

@@ -15,7 +15,7 @@ extension TargetGroup {
     func effectWarnings(ownZone: String?) -> [ConfigError] {
         // Of a name, only its answers tell how many targets it is.
         guard !targets.isEmpty, !targets.contains(where: \.address.isName) else { return weightWarnings() }
-        return weightWarnings() + numberWarnings() + comparisonWarnings() + zoneWarnings(ownZone)
+        return weightWarnings() + numberWarnings() + ejectionWarnings() + zoneWarnings(ownZone)
     }
 
     private func weightWarnings() -> [ConfigError] {
@@ -56,10 +56,17 @@ extension TargetGroup {
                         fix: "remove it: subsets are for groups of hundreds"))
             }
         }
+        if !hasTiers, let index = targets.firstIndex(where: { !$0.isBackup && $0.tier > 0 }) {
+            warnings.append(
+                Self.idle(
+                    "targets[\(index)].tier",
+                    "all targets are of tier \(targets[index].tier), so there is no lower one",
+                    fix: "remove it, or give other targets another tier"))
+        }
         return warnings
     }
 
-    private func comparisonWarnings() -> [ConfigError] {
+    private func ejectionWarnings() -> [ConfigError] {
         let counted = targets.count { $0.weight > 0 }
         var warnings: [ConfigError] = []
         if mitigatesAnomalies, counted < Self.comparableTargetsMin {
@@ -69,17 +76,31 @@ extension TargetGroup {
                     "anomalies are found among \(Self.comparableTargetsMin) targets or more, and the group has \(counted)",
                     fix: "remove it, or eject by failures: passive_checks: { failure_percent: 50 }"))
         }
+        return warnings + comparisonWarnings(of: counted)
+    }
+
+    private func comparisonWarnings(of counted: Int) -> [ConfigError] {
         let outliers = passive.outliers
-        if outliers.isOn, counted < outliers.targetsMin {
+        guard outliers.isOn else { return [] }
+        guard counted >= outliers.targetsMin else {
             let key = outliers.successRateFactorPercent != nil ? "success_rate_factor" : "latency_factor"
-            warnings.append(
+            return [
                 Self.idle(
                     "passive_checks.\(key)",
                     "\(outliers.targetsMin) targets or more are compared, and the group has \(counted)",
-                    fix: "remove it, or lower min_outlier_targets",
-                    related: "passive_checks.min_outlier_targets"))
+                    fix: "remove it, or lower min_outlier_targets", related: "passive_checks.min_outlier_targets")
+            ]
         }
-        return warnings
+        // One of n targets is √(n - 1) standard deviations below the mean and no more; several bad ones are nearer.
+        guard let factor = outliers.successRateFactorPercent, factor * factor >= (counted - 1) * 10_000 else {
+            return []
+        }
+        return [
+            Self.idle(
+                "passive_checks.success_rate_factor",
+                "no target of \(counted) can be so many standard deviations below the mean",
+                fix: counted >= 5 ? "lower it: 1.9 finds one of 5" : "use failure_percent: 1.9 takes 5 targets")
+        ]
     }
 
     private func zoneWarnings(_ ownZone: String?) -> [ConfigError] {
