@@ -180,8 +180,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "PoiseModel", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoisePlatform", "PoiseLoop", "PoiseYAML",
-                "PoiseConfig", "PoiseTLS",
+                "PoiseModel", "PoiseHealth", "PoiseHTTP", "PoiseRouting", "PoisePackets", "PoisePlatform", "PoiseLoop",
+                "PoiseYAML", "PoiseConfig", "PoiseTLS",
             ],
             path: "Fuzz", exclude: ["README.md", "Seeds", "build.sh", "run.sh"], swiftSettings: house),
     ]

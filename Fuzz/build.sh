@@ -24,6 +24,10 @@ for room in $rooms; do
         flags="$flags -Xcc -fmodule-map-file=Sources/CYAML/module.modulemap $(pkg-config --cflags yaml-0.1)"
         libraries=$(pkg-config --libs yaml-0.1)
     fi
+    if [ "$room" = Regex ]; then
+        flags="$flags -Xcc -fmodule-map-file=Sources/CPCRE2/module.modulemap $(pkg-config --cflags libpcre2-8)"
+        libraries="$libraries $(pkg-config --libs libpcre2-8)"
+    fi
     if [ "$room" = Platform ]; then
         flags="$flags -I Sources/CPoise/include -Xcc -fmodule-map-file=$build/CPoise.modulemap"
         printf 'module CPoise { header "%s/Sources/CPoise/include/cpoise.h"\n export * }\n' "$PWD" >"$build/CPoise.modulemap"

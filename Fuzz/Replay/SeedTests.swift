@@ -6,7 +6,8 @@ private let targets: [String: @Sendable ([UInt8]) -> CInt] = [
     "chunked": { unsafe call(chunked, $0) }, "client-hello": { unsafe call(clientHello, $0) },
     "dns-message": { unsafe call(dnsMessage, $0) }, "hpack": { unsafe call(hpack, $0) },
     "http2-client": { unsafe call(http2Client, $0) }, "http2-server": { unsafe call(http2Server, $0) },
-    "pem-loading": { unsafe call(pemLoading, $0) },
+    "load-report": { unsafe call(loadReport, $0) }, "pem-loading": { unsafe call(pemLoading, $0) },
+    "probe-answers": { unsafe call(probeAnswers, $0) },
     "proxy-protocol": { unsafe call(proxyProtocol, $0) },
     "request-head": { unsafe call(requestHead, $0) }, "response-head": { unsafe call(responseHead, $0) },
     "uri": { unsafe call(uri, $0) }, "yaml": { unsafe call(yaml, $0) },
@@ -36,10 +37,8 @@ struct SeedTests {
     @Test(
         "every seed, and every shorter beginning of it",
         arguments: [
-            "chunked", "client-hello", "dns-message", "hpack", "http2-client", "http2-server", "pem-loading",
-            "proxy-protocol",
-            "request-head",
-            "response-head", "uri", "yaml",
+            "chunked", "client-hello", "dns-message", "hpack", "http2-client", "http2-server", "load-report",
+            "pem-loading", "probe-answers", "proxy-protocol", "request-head", "response-head", "uri", "yaml",
         ])
     func seeds(target: String) throws {
         let run = try #require(targets[target])

@@ -18,7 +18,9 @@ extension CanonicalWriter {
             let itemPath = "\(here).checks[\(index)]"
             let draft = HealthDraft(part.check)
             line(indent + 2, "- protocol: \((draft.chosen ?? .tcp).rawValue)", at: "\(itemPath).protocol")
-            settings(SettingsTable.healthChecksPart, part, HealthChecks.Part(HealthCheck()), indent + 3, itemPath)
+            settings(
+                SettingsTable.healthChecksPart, part, HealthChecks.Part(HealthCheck()), indent + 3, itemPath,
+                without: group.healthChecks.addsWeights ? [] : ["weight"])
             writeRows(
                 draft, HealthDraft(baseGroup.healthCheck ?? HealthCheck()), itemPath, indent + 3, without: ["protocol"])
         }
@@ -55,11 +57,8 @@ extension CanonicalWriter {
         _ draft: HealthDraft, _ base: HealthDraft, _ path: String, _ indent: Int, without: Set<String> = [],
         listsToo: Bool = true
     ) {
-        settings(SettingsTable.healthCheck, draft, base, indent, path, without: without.union(draft.unused))
+        let useless = (draft.chosen?.uselessKeys ?? []).map(\.key)
+        settings(SettingsTable.healthCheck, draft, base, indent, path, without: without.union(useless))
         writeProbe(draft, base, path, indent, listsToo: listsToo)
-        guard draft.chosen?.asks == true else {
-            return writeKindOptions(draft, base, path, indent, listsToo: listsToo)
-        }
-        settings(SettingsTable.httpProbe, draft.probe, base.probe, indent, path, listsToo: listsToo)
     }
 }

@@ -161,7 +161,9 @@ struct CanonicalWriter {
     /// Groups in place have no settings of their own: what theirs are stands in `defaults`.
     private mutating func writeGroupDefaults(_ configuration: Configuration) {
         guard let index = configuration.targetGroups.firstIndex(where: { $0.name == nil }) else { return }
-        let group = configuration.targetGroups[index]
+        // What has a use for some list of targets only is for all of them.
+        var group = configuration.targetGroups[index]
+        group.targets = []
         let path = "target_groups[\(index)]"
         section(0, "defaults") { writer in
             writer.section(1, "target_group") { $0.writeSettings(group, at: path, indent: 2, listsToo: false) }
@@ -223,6 +225,7 @@ struct CanonicalWriter {
     ) {
         for key in place.keys where !without.contains(key) {
             if let setting = place.direct[key] {
+                guard setting.applies(root) else { continue }
                 write(setting, root, base, indent, "\(path).\(key)", listsToo)
             } else {
                 let rows = place.rows(of: key).filter { $0.applies(root) }

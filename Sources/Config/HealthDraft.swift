@@ -35,7 +35,7 @@ struct HealthDraft: Sendable {
     var isEdgeSet = false
     var check = HealthCheck()
     var probe = HTTPProbe()
-    /// What checks other than HTTP ask.
+    /// What dialogues and DNS checks ask.
     var options = KindOptions()
     var grpc = GRPCProbe()
     var agent = AgentProbe()
@@ -62,15 +62,6 @@ struct HealthDraft: Sendable {
         case .file(let probe): (chosen, file) = (.file, probe)
         }
         (isTimeoutSet, isEdgeSet) = (true, true)
-    }
-
-    /// Keys that a check of this kind has no use for.
-    var unused: Set<String> {
-        switch chosen {
-        case .agent: ["healthy"]
-        case .file: ["healthy", "unhealthy", "address", "port"]
-        default: []
-        }
     }
 
     /// Without a word about it: the least that shows what traffic needs. A certificate that does not hold is no service.

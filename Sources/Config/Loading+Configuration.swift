@@ -47,7 +47,9 @@ extension Loading {
         checkTLSFiles(of: configuration)
         // With errors, what looks unused or unreachable may only be misspelt.
         guard !hasErrors else { return }
-        configuration.warnings().forEach { add($0, severity: .warning) }
+        for warning in configuration.warnings() where warning.code != .noEffect || isWrittenItself(warning.path) {
+            add(warning, severity: .warning)
+        }
         for (name, set) in ruleSets where !set.isUsed {
             warning(
                 .unused, at: set.range, "no listener uses the rule set '\(name)'",

@@ -19,6 +19,7 @@ extension Loading {
                 node, at: path, "a hook", keys: SettingsTable.notify.keys, elsewhere: LaterFeatures.hookElsewhere)
         else { return hook }
         read(SettingsTable.notify, from: section, into: &hook)
+        refuseUseless(SettingsTable.notify, hook, at: path)
         let program = "\(section.path("command"))[0]"
         if let first = hook.command.first, !first.hasPrefix("/") || first.hasSuffix("/"), !isRefused(program) {
             // Without the text: it may come from `${}`.

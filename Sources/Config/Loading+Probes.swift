@@ -1,58 +1,32 @@
 import PoiseModel
-
-/// Which keys of a health check belong to which kinds.
-struct ProbeKeys: Sendable {
-    let kinds: [HealthDraft.Kind]
-    let keys: [String]
-    /// What its checks are.
-    let noun: String
-
-    static let all: [ProbeKeys] = [
-        ProbeKeys(kinds: [.agent], keys: SettingsTable.agentProbe.keys, noun: "asks an agent"),
-        ProbeKeys(kinds: [.grpc], keys: SettingsTable.grpcProbe.keys, noun: "calls a gRPC service"),
-        ProbeKeys(kinds: [.exec], keys: SettingsTable.commandProbe.keys, noun: "runs a program"),
-        ProbeKeys(kinds: [.file], keys: SettingsTable.fileProbe.keys, noun: "looks at a file"),
-    ]
-
-    static var names: [String] { all.flatMap(\.keys) }
-}
+import PoiseYAML
 
 extension Loading {
-    /// The keys of kinds that have their own. Each is refused beside another kind, and needs its kind written.
+    /// What only some kinds of checks have.
     func readProbes(_ section: Section, into draft: inout HealthDraft, inDefaults: Bool) {
-        for family in ProbeKeys.all {
-            for key in section.written(family.keys) where !isRefused(section.path("protocol")) {
-                let word = family.kinds[0].rawValue
-                if let kind = draft.chosen, !family.kinds.contains(kind) {
-                    error(
-                        .conflict, at: section.keyRange(key), path: section.path(key),
-                        "'\(key)' is for a check that \(family.noun), and this is one of protocol \(kind.rawValue)",
-                        fix: "remove '\(key)', or write 'protocol: \(word)'")
-                } else if draft.chosen == nil {
-                    error(
-                        .missing, at: section.keyRange(key), path: section.path("protocol"),
-                        "'\(key)' is for a check that \(family.noun), and nothing says that this is one",
-                        fix: "add 'protocol: \(word)'")
-                }
-            }
-        }
-        for key in section.written(draft.unused.sorted()) {
-            let problem =
-                switch key {
-                case "address", "port": "a FILE check looks at a file on this machine and asks nobody"
-                case _ where draft.chosen == .file: "a file is there or not: one look decides"
-                default: "an agent's word decides at once; only its silence is counted, by 'unhealthy'"
-                }
-            error(.conflict, at: section.keyRange(key), path: section.path(key), problem, fix: "remove '\(key)'")
-        }
-        read(SettingsTable.agentProbe, from: section, into: &draft.agent, inDefaults: inDefaults)
+        refuseForeignKeys(section, draft, inDefaults: inDefaults)
+        read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
+        read(SettingsTable.checkKinds, from: section, into: &draft.options, inDefaults: inDefaults)
         read(SettingsTable.grpcProbe, from: section, into: &draft.grpc, inDefaults: inDefaults)
+        read(SettingsTable.agentProbe, from: section, into: &draft.agent, inDefaults: inDefaults)
         read(SettingsTable.commandProbe, from: section, into: &draft.command, inDefaults: inDefaults)
         read(SettingsTable.fileProbe, from: section, into: &draft.file, inDefaults: inDefaults)
+        refuseWrittenPassword(section, draft)
+        if let node = section["script"] {
+            readScript(node, at: section.path("script"), into: &draft, inDefaults: inDefaults)
+        }
     }
-}
 
-extension Loading {
+    private func refuseWrittenPassword(_ section: Section, _ draft: HealthDraft) {
+        let path = section.path("password")
+        guard let node = section["password"], draft.options.password != nil, reference(under: path) == nil else {
+            return
+        }
+        error(
+            .invalid, at: node.range, path: path, "a password does not belong into this file",
+            fix: "write 'password: file:PATH' or 'password: ${NAME}'")
+    }
+
     /// Programs of checks that are not there, or that nobody may run: found out before a target is down for it.
     func checkPrograms(of configuration: Configuration, _ reader: any FileReader) {
         for (path, command) in configuration.checkCommands {
@@ -68,16 +42,24 @@ extension Loading {
 }
 
 extension CanonicalWriter {
+    /// The rows of the check's own kind.
     mutating func writeProbe(
         _ draft: HealthDraft, _ base: HealthDraft, _ path: String, _ indent: Int, listsToo: Bool
     ) {
-        switch draft.chosen {
-        case .agent: settings(SettingsTable.agentProbe, draft.agent, base.agent, indent, path, listsToo: listsToo)
-        case .grpc: settings(SettingsTable.grpcProbe, draft.grpc, base.grpc, indent, path, listsToo: listsToo)
-        case .exec:
-            settings(SettingsTable.commandProbe, draft.command, base.command, indent, path, listsToo: listsToo)
-        case .file: settings(SettingsTable.fileProbe, draft.file, base.file, indent, path, listsToo: listsToo)
-        default: break
+        let own = draft.chosen?.ownKeys ?? []
+        func write<Root>(
+            _ place: SettingsPlace<Root>, _ part: (HealthDraft) -> Root, by writer: inout CanonicalWriter
+        ) {
+            writer.settings(
+                place, part(draft), part(base), indent, path, listsToo: listsToo,
+                without: Set(place.keys).subtracting(own))
         }
+        write(SettingsTable.httpProbe, \.probe, by: &self)
+        write(SettingsTable.checkKinds, \.options, by: &self)
+        write(SettingsTable.grpcProbe, \.grpc, by: &self)
+        write(SettingsTable.agentProbe, \.agent, by: &self)
+        write(SettingsTable.commandProbe, \.command, by: &self)
+        write(SettingsTable.fileProbe, \.file, by: &self)
+        if own.contains("script"), listsToo { writeScript(draft.options.steps, path, indent) }
     }
 }

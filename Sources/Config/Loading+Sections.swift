@@ -148,26 +148,33 @@ extension Loading {
                     guard let setting = rows[name], let value = nested[name] else { continue }
                     read(setting, value, into: &root, at: nested.path(name), inDefaults: inDefaults)
                 }
-                // What `defaults` says is for those that have a use for it.
-                if !inDefaults, place.shorthands[key] != nil { refuseUseless(nested, place.rows(of: key), root) }
             }
         }
     }
 
-    /// Options that are written, and that what they belong to does not have.
-    private func refuseUseless<Root>(_ section: Section, _ rows: [Setting<Root>], _ root: Root) {
-        guard let kind = rows.first?.get(root)?.text, let first = rows.first?.keys[1],
-            !isRefused(section.path(first))
-        else { return }
-        for row in rows where section[row.keys[1]] != nil && !row.applies(root) {
-            let name = row.keys[1]
-            let others = rows.dropFirst().filter { $0.applies(root) }.map { $0.keys[1] }
-            error(
-                .conflict, at: section.keyRange(name), path: section.path(name),
-                "'\(name)' has no use with '\(first): \(kind)'",
-                fix: "remove it; '\(first): \(kind)' has "
-                    + (others.isEmpty ? "no options" : others.joined(separator: ", ")))
+    /// Refuses what an object says itself and what the rest of it has no use for; what `defaults` says is for those that have.
+    ///
+    /// - Parameter path: of the object.
+    func refuseUseless<Root>(_ place: SettingsPlace<Root>, _ root: Root, at path: String) {
+        for row in place.settings where !row.applies(root) {
+            let own = "\(path).\(row.keys.joined(separator: "."))"
+            guard let range = places["\(own)#key"] ?? places[own], !isRefused(own) else { continue }
+            let reason = row.uselessness ?? Self.uselessness(of: row, among: place.rows(of: row.keys[0]), root)
+            guard !reason.keys.contains(where: { isRefused("\(path).\($0)") }) else { continue }
+            error(.conflict, at: range, path: own, reason.problem, fix: reason.fix)
         }
+    }
+
+    /// Of an option that what the first row of its section says does not have.
+    private static func uselessness<Root>(
+        of row: Setting<Root>, among rows: [Setting<Root>], _ root: Root
+    ) -> Setting<Root>.Uselessness {
+        let name = row.keys[row.keys.count - 1]
+        let kind = "\(rows[0].keys[1]): \(rows[0].get(root)?.text ?? "")"
+        let others = rows.dropFirst().filter { $0.applies(root) }.map { $0.keys[1] }
+        return Setting<Root>.Uselessness(
+            keys: [rows[0].keys.joined(separator: ".")], problem: "'\(name)' has no use with '\(kind)'",
+            fix: "remove it; '\(kind)' has " + (others.isEmpty ? "no options" : others.joined(separator: ", ")))
     }
 
     private func read<Root>(
@@ -214,20 +221,24 @@ extension Loading {
                 fix: "write \(setting.type.expected)")
             return
         }
-        var texts: [String] = []
+        var good: [(text: Text, path: String)] = []
         for item in items(node, at: path) {
             guard let text = text(item.node, at: item.path, expected: setting.type.expected) else { continue }
             do throws(ConfigError) {
                 // Each alone, so that every wrong one is reported at its own place.
                 var scratch = root
                 try setting.set(&scratch, .texts([text.value]))
-                texts.append(text.value)
+                good.append((text, item.path))
             } catch {
                 refused(Self.ofTheValueItself(error), text, at: item.path, expected: setting.type.expected)
             }
         }
-        do throws(ConfigError) { try setting.set(&root, .texts(texts)) } catch {
-            self.error(error, at: node.range, path: path)
+        do throws(ConfigError) { try setting.set(&root, .texts(good.map(\.text.value))) } catch {
+            guard let index = good.indices.first(where: { error.path == "[\($0)]" }) else {
+                return self.error(error, at: node.range, path: path)
+            }
+            let (text, itemPath) = good[index]
+            refused(Self.ofTheValueItself(error), text, at: itemPath, expected: "\(setting.type.expected), each once")
         }
     }
 

@@ -27,12 +27,20 @@ extension Loading {
             if let files = group.tls?.certificate, seen.insert(files).inserted {
                 look(into: files, at: "\(path).certificate", check)
             }
-            if let file = group.tls?.authorityFile, authorities.insert(file).inserted,
-                let bytes = read(file, at: "\(path).ca_file", check.reader)
-            {
-                for problem in check.authorities(bytes) { add(problem, at: "\(path).ca_file") }
+            if let file = group.tls?.authorityFile, authorities.insert(file).inserted {
+                lookIntoAuthorities(file, at: "\(path).ca_file", check)
             }
         }
+        for (index, hook) in configuration.notify.enumerated() {
+            if hook.webhook?.isSecure == true, let file = hook.caFile, authorities.insert(file).inserted {
+                lookIntoAuthorities(file, at: "notify[\(index)].ca_file", check)
+            }
+        }
+    }
+
+    private func lookIntoAuthorities(_ file: String, at path: String, _ check: TLSFileCheck) {
+        guard let bytes = read(file, at: path, check.reader) else { return }
+        for problem in check.authorities(bytes) { add(problem, at: path) }
     }
 
     private func look(into files: CertificateFiles, at path: String, _ check: TLSFileCheck) {

@@ -10,14 +10,11 @@ struct GroupDraft: Sendable {
     /// What `tls` says; the group's own is there exactly where its protocol is HTTPS.
     var tls = TargetTLS()
 
-    /// Settings that the group's protocol and version have no use for are not carried along.
-    func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
+    /// All that is said of the group, whether it has a use for it or not.
+    func whole(id: String, name: String?, targets: [Target]) -> TargetGroup {
         var group = self.group
         (group.id, group.name, group.targets) = (id, name, targets)
         if group.tls != nil { group.tls = tls }
-        if group.version == .http1 { group.http2 = HTTP2Settings() }
-        if group.slowStart.count <= 0 { group.slowStartAggressionPercent = 100 }
-        group.algorithmOptions = group.algorithmOptions.those(of: group.algorithm)
         if group.trackedGroup != nil {
             group.healthChecks = HealthChecks()
         } else if let several {
@@ -25,6 +22,17 @@ struct GroupDraft: Sendable {
         } else {
             group.healthCheck = health.finished(isSecureGroup: group.tls != nil)
         }
+        return group
+    }
+
+    /// Settings that the rest of the group has no use for are not carried along.
+    func finished(id: String, name: String?, targets: [Target]) -> TargetGroup {
+        // Groups in place have the settings of `defaults`, all of them the same, whatever their targets are.
+        var group = whole(id: id, name: name, targets: name == nil ? [] : targets)
+        group = SettingsTable.targetGroup.withoutUseless(group, base: TargetGroup(id: id, name: name, targets: targets))
+        group.passive = SettingsTable.passiveChecks.withoutUseless(group.passive, base: PassiveChecks())
+        if group.version == .http1 { group.http2 = HTTP2Settings() }
+        group.targets = targets
         return group
     }
 }
@@ -97,7 +105,11 @@ extension Loading {
                 .missing, at: section.range, path: section.path("targets"), "the target group has no targets",
                 fix: "add 'targets: [127.0.0.1:7001]'")
         }
-        return draft.finished(id: name ?? "(unreadable \(path))", name: name, targets: targets)
+        let id = name ?? "(unreadable \(path))"
+        let whole = draft.whole(id: id, name: name, targets: targets)
+        refuseUseless(SettingsTable.targetGroup, whole, at: path)
+        refuseUseless(SettingsTable.passiveChecks, whole.passive, at: "\(path).passive_checks")
+        return draft.finished(id: id, name: name, targets: targets)
     }
 
     /// The group of `forward: [ … ]`: all its settings are defaults.
@@ -178,6 +190,7 @@ extension Loading {
             several.checks.parts.append(part)
             several.drafts.append(check)
         }
+        refuseWeights(several, at: path)
         if items.count < 2, !isRefused(checksPath) {
             error(
                 .missing, at: section["checks"]?.range ?? section.range, path: checksPath,
@@ -185,6 +198,20 @@ extension Loading {
                 fix: "list two or more; a single one is written as 'health_check'")
         }
         draft.several = several
+    }
+
+    private func refuseWeights(_ several: SeveralDraft, at path: String) {
+        guard !several.checks.addsWeights, !isRefused("\(path).need") else { return }
+        // Of an agent, the Model tells more.
+        for (index, draft) in several.drafts.enumerated() where draft.chosen != .agent {
+            let weight = "\(path).checks[\(index)].weight"
+            guard let range = places["\(weight)#key"] else { continue }
+            let isAny = several.checks.need == .any
+            error(
+                .conflict, at: range, path: weight,
+                "'need: \(isAny ? "any" : "all")' asks for \(isAny ? "one check" : "every check"), whatever they weigh",
+                fix: "remove it, or write what the passing ones must weigh together: 'need: 2'")
+        }
     }
 
     private func readHealthCheck(
@@ -196,31 +223,21 @@ extension Loading {
             draft.isOff = true
             return
         }
-        let probeKeys = SettingsTable.httpProbe.keys
         guard
             let section = section(
                 node, at: path, "a health check",
-                keys: SettingsTable.healthCheck.keys + probeKeys + KindOptions.keys + ProbeKeys.names
+                keys: SettingsTable.healthCheck.keys + HealthDraft.Kind.allOwnKeys
                     + (furtherKeys == nil ? [] : SettingsTable.healthChecksPart.keys),
                 later: LaterFeatures.healthCheck)
         else { return }
         furtherKeys?(section)
         draft.isOff = false
-        let ownProbeKeys = section.written(probeKeys)
-        if !ownProbeKeys.isEmpty {
+        if !section.written(SettingsTable.httpProbe.keys).isEmpty {
             draft.hasProbeKeys = true
             if draft.chosen?.asks == false { draft.chosen = nil }
         }
         read(SettingsTable.healthCheck, from: section, into: &draft, inDefaults: inDefaults)
-        if let kind = draft.chosen, !kind.asks, let key = ownProbeKeys.first {
-            error(
-                .conflict, at: section.keyRange(key), path: section.path(key),
-                "a check of protocol \(kind.rawValue) sends no such request, so it has no '\(key)'",
-                fix: "remove '\(key)', or write 'protocol: \(kind == .tls ? "HTTPS" : "HTTP")'")
-        }
         readProbes(section, into: &draft, inDefaults: inDefaults)
-        read(SettingsTable.httpProbe, from: section, into: &draft.probe, inDefaults: inDefaults)
-        readKindOptions(section, into: &draft, inDefaults: inDefaults)
     }
 
     private func readSorryResponse(_ node: YAMLNode, at path: String, into group: inout TargetGroup) {
@@ -264,6 +281,7 @@ extension Loading {
         else { return nil }
         var target = Target(address: .unix(path: "(unreadable \(path))"))
         read(SettingsTable.target, from: section, into: &target)
+        refuseUseless(SettingsTable.target, target, at: path)
         guard let node = section["address"] else {
             error(
                 .missing, at: section.range, path: section.path("address"), "the target has no address",

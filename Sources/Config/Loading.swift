@@ -80,6 +80,9 @@ final class Loading {
     /// Whether the file says it, for this object or in `defaults`.
     func isWritten(_ path: String) -> Bool { exactPlace(of: path) != nil }
 
+    /// Whether the object that has it says it, and not `defaults`.
+    func isWrittenItself(_ path: String) -> Bool { places[path] != nil }
+
     private func exactPlace(of path: String) -> SourceRange? {
         places[path] ?? Self.inherited(path).flatMap { places[$0] }
     }

@@ -17,11 +17,30 @@ struct Setting<Root>: Sendable {
     let set: @Sendable (inout Root, SettingValue?) throws(ConfigError) -> Void
     /// Whether what the rest says has a use for it: the options of an algorithm.
     private(set) var applies: @Sendable (Root) -> Bool = { _ in true }
+    /// What is told where it does not apply; `nil`: that the first key of its section says so.
+    private(set) var uselessness: Uselessness?
+
+    /// Why a setting may have no effect.
+    struct Uselessness: Sendable {
+        /// Keys of the same place that decide it: where one of these is refused, nobody knows.
+        let keys: [String]
+        let problem: String
+        let fix: String
+    }
 
     /// The same row, for those `roots` only.
     func only(where roots: @escaping @Sendable (Root) -> Bool) -> Setting {
         var setting = self
         setting.applies = roots
+        return setting
+    }
+
+    /// The same row, for those `roots` only, of which `keys` decide.
+    func only(
+        by keys: String..., else problem: String, fix: String, where roots: @escaping @Sendable (Root) -> Bool
+    ) -> Setting {
+        var setting = only(where: roots)
+        setting.uselessness = Uselessness(keys: keys, problem: problem, fix: fix)
         return setting
     }
 }

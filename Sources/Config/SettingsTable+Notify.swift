@@ -2,18 +2,11 @@ import PoiseModel
 
 extension SettingsTable {
     /// Of the group; hooks hear of it.
-    static let minHealthy = Setting<TargetGroup>(
-        keys: ["min_healthy"], type: .text(form: "a number such as 2, or a share such as \"50%\""), unset: "off",
+    static let minHealthy = Setting<TargetGroup>.parsed(
+        "min_healthy", at: \.minHealthy, form: "a number such as 2, or a share such as \"50%\"", unset: "off",
         attribute: "target_group_health.dns_failover.minimum_healthy_targets",
-        summary: "With fewer usable targets, backups not counted, hooks hear `group_below_minimum`.",
-        get: { $0.minHealthy.map { .text($0.description) } },
-        set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
-            guard case .text(let text)? = value else {
-                root.minHealthy = nil
-                return
-            }
-            root.minHealthy = try MinimumHealthy(parsing: text)
-        })
+        "With fewer usable targets, backups not counted, hooks hear `group_below_minimum`.",
+        format: \.description, parse: MinimumHealthy.init(parsing:))
 
     static let notify = SettingsPlace<NotifyHook>(
         "notify[]",
@@ -34,42 +27,28 @@ extension SettingsTable {
                 set: { (root: inout NotifyHook, value: SettingValue?) throws(ConfigError) in
                     guard case .texts(let texts)? = value else { return }
                     let names = NotifyEvent.allCases.map(\.rawValue)
-                    var events: [NotifyEvent] = []
-                    for (index, text) in texts.enumerated() {
+                    root.events = try ListText.distinct(texts) { (text) throws(ConfigError) in
                         guard let event = NotifyEvent(rawValue: text) else {
                             throw ConfigError(
-                                code: .invalid, path: "[\(index)]",
-                                problem: "'\(text)' is not one of \(names.joined(separator: ", "))",
+                                code: .invalid, problem: "'\(text)' is not one of \(names.joined(separator: ", "))",
                                 fix: Suggestion.fix(for: text, among: names, noneKnown: ""))
                         }
-                        if !events.contains(event) { events.append(event) }
+                        return event
                     }
-                    root.events = events
                 }),
             .init(
                 keys: ["groups"], type: .list(form: "names of target groups, with * and ?"), unset: nil, attribute: nil,
                 summary: "Names of target groups, with `*` and `?`; all of them where there is none.",
                 get: { .texts($0.groups) },
-                set: { if case .texts(let texts)? = $1 { $0.groups = texts } }),
-            .init(
-                keys: ["command"], type: .list(form: "a program's absolute path and its arguments"), unset: nil,
-                attribute: nil,
-                summary: "Program and arguments, run without a shell; what happened stands in its environment.",
-                get: { .texts($0.command) },
                 set: { (root: inout NotifyHook, value: SettingValue?) throws(ConfigError) in
-                    guard case .texts(let texts)? = value else { return }
-                    guard !texts.contains(where: { $0.utf8.contains(0) }) else {
-                        throw ConfigError(code: .invalid, problem: "an argument has a NUL", fix: "remove it")
-                    }
-                    root.command = texts
+                    if case .texts(let texts)? = value { root.groups = try ListText.distinct(texts) { $0 } }
                 }),
-            .init(
-                keys: ["webhook"], type: .text(form: "an http or https URL"), unset: nil, attribute: nil,
-                summary: "Where a POST with a JSON object goes; `file:PATH` keeps its token out of the configuration.",
-                get: { $0.webhook.map { .text($0.description) } },
-                set: { (root: inout NotifyHook, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.webhook = try WebhookURL(parsing: text) }
-                }),
+            .command(
+                at: \.command, "Program and arguments, run without a shell; what happened stands in its environment."),
+            .parsed(
+                "webhook", at: \.webhook, form: "an http or https URL", unset: nil,
+                "Where a POST with a JSON object goes; `file:PATH` keeps its token out of the configuration.",
+                format: \.description, parse: WebhookURL.init(parsing:)),
             .init(
                 keys: ["headers"], type: .pairs(form: "fields of the request, as 'Authorization: file:PATH'"),
                 unset: nil,
@@ -89,7 +68,11 @@ extension SettingsTable {
             .integer("retries", at: \.retries, in: 0...100, "Tries after the first one."),
             .duration(
                 "backoff", at: \.backoff, in: .milliseconds(1)...NotifyHook.backoffMax,
-                "Before the second try, give or take a quarter; doubles with each further one, up to 5m."),
+                "Before the second try, give or take a quarter; doubles with each further one, up to 5m."
+            ).only(by: "retries", else: "without retries nobody waits for the next", fix: "remove it, or raise retries")
+            {
+                $0.retries > 0
+            },
         ])
 }
 

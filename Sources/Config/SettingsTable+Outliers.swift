@@ -13,20 +13,56 @@ extension SettingsTable {
         .factor(
             "success_rate_factor", at: \.outliers.successRateFactorPercent, from: 50, to: 1_000,
             "Ejects a target whose share of answers below 500 is so many standard deviations below the mean; 1.9 is Envoy's."
-        ),
+        ).onlyWithEjections(),
         .factor(
             "latency_factor", at: \.outliers.latencyFactorPercent, from: 110, to: 100_000,
-            "Ejects a target whose mean answer time is above so many times the group's median."),
+            "Ejects a target whose mean answer time is above so many times the group's median."
+        ).onlyWithEjections(),
         .duration(
             "min_latency", at: \.outliers.latencyMin, in: .zero ... .seconds(3600),
-            "latency_factor: a mean answer time below this is never too long."),
+            "latency_factor: a mean answer time below this is never too long."
+        ).only(
+            by: "latency_factor", else: "no answer time is too long for its target",
+            fix: "add 'latency_factor: 3', or remove it"
+        ) { $0.outliers.latencyFactorPercent != nil },
         .integer(
             "min_outlier_targets", at: \.outliers.targetsMin, in: 2...10_000,
-            "Both factors: fewer targets with enough exchanges cannot be compared."),
+            "Both factors: fewer targets with enough exchanges cannot be compared."
+        ).onlyWithFactors(),
         .integer(
             "min_outlier_requests", at: \.outliers.requestsMin, in: 1...1_000_000,
-            "Both factors: exchanges within the window that are enough."),
+            "Both factors: exchanges within the window that are enough."
+        ).onlyWithFactors(),
     ]
+}
+
+/// What the other passive checks must say, so that a setting does something.
+extension Setting<PassiveChecks> {
+    /// - Parameter isOff: whether it ejects nobody by what it says itself, which may be said beside anything.
+    func onlyWithEjections(or isOff: @escaping @Sendable (PassiveChecks) -> Bool = { _ in false }) -> Setting {
+        only(
+            by: "max_ejected_percent", else: "'max_ejected_percent: 0' ejects nobody",
+            fix: "remove it, or raise max_ejected_percent"
+        ) { $0.ejectedPercentMax > 0 || isOff($0) }
+    }
+
+    func onlyWithReasons(or isOff: @escaping @Sendable (PassiveChecks) -> Bool = { _ in false }) -> Setting {
+        only(
+            by: "consecutive_failures", "failure_percent", "success_rate_factor", "latency_factor",
+            "max_ejected_percent",
+            else: "nobody is ever ejected", fix: "remove it, or say what ejects a target, such as consecutive_failures"
+        ) {
+            let hasReasons = $0.consecutiveFailures > 0 || $0.failurePercent != nil || $0.outliers.isOn
+            return $0.ejectedPercentMax > 0 && hasReasons || isOff($0)
+        }
+    }
+
+    fileprivate func onlyWithFactors() -> Setting {
+        only(
+            by: "success_rate_factor", "latency_factor", else: "targets are not compared with each other",
+            fix: "add 'success_rate_factor: 1.9' or 'latency_factor: 3', or remove it"
+        ) { $0.outliers.isOn }
+    }
 }
 
 extension Setting where Root == PassiveChecks {
@@ -35,15 +71,10 @@ extension Setting where Root == PassiveChecks {
         _ key: String, at path: Path<Int?>, from low: Int, to high: Int,
         _ summary: String
     ) -> Setting {
-        Setting(
-            keys: [key], type: .text(form: "a number from \(Hundredths.format(low)) to \(Hundredths.format(high))"),
-            unset: "off", attribute: nil, summary: summary,
-            get: { $0[keyPath: path].map { .text(Hundredths.format($0)) } },
-            set: { (root: inout PassiveChecks, value: SettingValue?) throws(ConfigError) in
-                guard case .text(let text)? = value else {
-                    root[keyPath: path] = nil
-                    return
-                }
+        parsed(
+            key, at: path, form: "a number from \(Hundredths.format(low)) to \(Hundredths.format(high))", unset: "off",
+            summary, format: Hundredths.format,
+            parse: { (text) throws(ConfigError) in
                 guard let number = Hundredths.parse(text) else {
                     throw ConfigError(
                         code: .wrongType, problem: "'\(text)' is not a number",
@@ -55,33 +86,7 @@ extension Setting where Root == PassiveChecks {
                         problem: "\(text) is outside \(Hundredths.format(low))...\(Hundredths.format(high))",
                         fix: "use \(Hundredths.format(low)) to \(Hundredths.format(high)), or off")
                 }
-                root[keyPath: path] = number
+                return number
             })
-    }
-}
-
-/// Numbers with up to two decimals: `1.9` is 190.
-enum Hundredths {
-    /// - Returns: `nil` for anything but digits and one dot between them; up to six digits in front of it.
-    static func parse(_ text: String) -> Int? {
-        let parts = text.utf8.split(separator: 0x2E, omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let whole = number(parts[0], digitsMax: 6) else { return nil }
-        guard parts.count == 2 else { return whole * 100 }
-        guard let decimals = number(parts[1], digitsMax: 2) else { return nil }
-        return whole * 100 + (parts[1].count == 1 ? decimals * 10 : decimals)
-    }
-
-    static func format(_ number: Int) -> String {
-        let decimals = number % 100
-        guard decimals > 0 else { return "\(number / 100)" }
-        return
-            "\(number / 100).\(decimals % 10 == 0 ? "\(decimals / 10)" : decimals < 10 ? "0\(decimals)" : "\(decimals)")"
-    }
-
-    private static func number(_ digits: Substring.UTF8View, digitsMax: Int) -> Int? {
-        guard (1...digitsMax).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
 }

@@ -1,8 +1,83 @@
 import PoiseModel
 
-/// Rows of the same mapping as ``healthCheck``, for the kinds of checks that have keys of their own. Keys of one kind beside
-/// another kind are refused.
+/// Rows of the same mapping as ``healthCheck``, for the kinds of checks that have keys of their own:
+/// ``HealthDraft/Kind/ownKeys`` says which.
 extension SettingsTable {
+    /// Each of them makes the check an HTTP check.
+    static let httpProbe = SettingsPlace<HTTPProbe>(
+        "target_groups[].health_check",
+        [
+            .text("method", at: \.method, form: "a method such as GET", "HTTP: the method.", check: TextForm.method),
+            .text(
+                "path", at: \.path, form: "a path that starts with /", attribute: "HealthCheckPath",
+                "HTTP: the path, with its query if it needs one.", check: TextForm.probePath),
+            .text(
+                "host", at: \.host, form: "a host name", unset: "target",
+                "HTTP: the Host field; target is the target's own name.",
+                check: TextForm.hostAndPort),
+            .init(
+                keys: ["headers"], type: .pairs(form: "a mapping of field names to values"), unset: nil, attribute: nil,
+                summary: "HTTP: further fields of the request.",
+                get: { .pairs($0.headers.map { .init(name: $0.name, value: $0.value) }) },
+                set: { (root: inout HTTPProbe, value: SettingValue?) throws(ConfigError) in
+                    guard case .pairs(let pairs)? = value else { return }
+                    for pair in pairs {
+                        do throws(ConfigError) { try TextForm.field(pair.name, pair.value) } catch {
+                            throw error.under(pair.name)
+                        }
+                    }
+                    root.headers = pairs.map { .init(name: $0.name, value: $0.value) }
+                }),
+            .parsed(
+                "matcher", at: \.matcher, form: "statuses such as \"200-299,404\"", attribute: "Matcher.HttpCode",
+                "HTTP: statuses that mean healthy.", format: StatusRanges.format, parse: StatusRanges.parse),
+            .text(
+                "body_contains", at: \.bodyContains, form: "a text",
+                "HTTP: the first 64 KiB of the answer's body must contain this.", check: TextForm.bodyContains),
+            .text(
+                "body_matches", at: \.bodyMatches, form: "a regular expression",
+                "HTTP: the first 64 KiB of the answer's body must match this regular expression (PCRE2).",
+                check: TextForm.bodyMatches),
+            .boolean(
+                "reuse_connection", at: \.reusesConnection,
+                "HTTP: probe again on the connection of the probe before ([what that hides](health.md#reuse_connection))."
+            ),
+        ])
+
+    /// Of dialogues and of DNS.
+    static let checkKinds = SettingsPlace<KindOptions>(
+        "target_groups[].health_check",
+        [
+            .boolean(
+                "tls", at: \.isOverTLS,
+                "SCRIPT, REDIS, SMTP, MEMCACHED, FTP, IMAP, POP3: over TLS from the first byte, as the group's TLS settings say."
+            ),
+            .text(
+                "password", at: \.password, form: "file:PATH or ${NAME}", unset: "none",
+                "REDIS: logs in before PING; never shown, and never written here itself.", check: TextForm.secret),
+            .text(
+                "helo", at: \.helo, form: "a host name", "SMTP: the name that EHLO gives.", check: TextForm.helo),
+            .text(
+                "user", at: \.user, form: "a user's name", unset: "none",
+                "MYSQL, POSTGRESQL: who logs in, without a password; none asks as a stranger, who may be refused.",
+                check: TextForm.databaseUser),
+            .init(
+                keys: ["query"], type: .text(form: "a domain name"), unset: nil, attribute: nil,
+                summary: "DNS: the name that is asked for; required.",
+                get: { $0.dns.query.isEmpty ? nil : .text($0.dns.query) },
+                set: { (root: inout KindOptions, value: SettingValue?) throws(ConfigError) in
+                    guard case .text(let text)? = value else { return }
+                    root.dns.query = try TextForm.domainName(text)
+                }),
+            .choice("record", at: \.dns.record, "DNS: the type of record; one must be in the answer."),
+            .choice(
+                "transport", at: \.dns.transport, "DNS: udp, and TCP where the answer does not fit; or TCP at once."),
+            .address(
+                "answer", at: \.dns.answer, form: "an IP address", unset: "any",
+                advice: "write one such as 10.0.0.1, or any",
+                "DNS: this address must be among the answers; any record will do with any."),
+        ])
+
     static let agentProbe = SettingsPlace<AgentProbe>(
         "target_groups[].health_check",
         [
@@ -17,34 +92,19 @@ extension SettingsTable {
             .text(
                 "grpc_service", at: \.service, form: "a service such as shop.Cart",
                 "GRPC: the service that is asked for; none is the whole server.", check: TextForm.grpcService),
-            .init(
-                keys: ["grpc_codes"], type: .text(form: "codes such as \"0,12\""), unset: nil,
-                attribute: "Matcher.GrpcCode",
-                summary:
-                    "GRPC: codes of grpc-status that mean healthy, 0 to 99; with 0 the answer must be SERVING too.",
-                get: { .text(StatusRanges.format($0.codes)) },
-                set: { (root: inout GRPCProbe, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.codes = try GRPCCodes.parse(text) }
-                }),
+            .parsed(
+                "grpc_codes", at: \.codes, form: "codes such as \"0,12\"", attribute: "Matcher.GrpcCode",
+                "GRPC: codes of grpc-status that mean healthy, 0 to 99; with 0 the answer must be SERVING too.",
+                format: StatusRanges.format, parse: GRPCCodes.parse),
         ])
 
     static let commandProbe = SettingsPlace<CommandProbe>(
         "target_groups[].health_check",
         [
-            .init(
-                keys: ["command"], type: .list(form: "a program's absolute path and its arguments"), unset: nil,
-                attribute: nil,
-                summary:
-                    "EXEC: program and arguments, run without a shell; exit status 0 is healthy "
-                    + "([its environment](health.md#external-commands)).",
-                get: { .texts($0.command) },
-                set: { (root: inout CommandProbe, value: SettingValue?) throws(ConfigError) in
-                    guard case .texts(let texts)? = value else { return }
-                    guard !texts.contains(where: { $0.utf8.contains(0) }) else {
-                        throw ConfigError(code: .invalid, problem: "an argument has a NUL", fix: "remove it")
-                    }
-                    root.command = texts
-                })
+            .command(
+                at: \.command,
+                "EXEC: program and arguments, run without a shell; exit status 0 is healthy "
+                    + "([its environment](health.md#external-commands)).")
         ])
 
     static let fileProbe = SettingsPlace<FileProbe>(

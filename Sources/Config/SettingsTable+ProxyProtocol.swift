@@ -18,16 +18,14 @@ extension SettingsTable {
         get: { .texts($0.proxyProtocol.fields.map(\.rawValue)) },
         set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
             guard case .texts(let texts)? = value else { return }
-            var fields: [TargetProxyProtocol.Field] = []
-            for (index, text) in texts.enumerated() {
+            root.proxyProtocol.fields = try ListText.distinct(texts) { (text) throws(ConfigError) in
                 guard let field = TargetProxyProtocol.Field(rawValue: text) else {
                     throw ConfigError(
-                        code: .invalid, path: "[\(index)]", problem: "'\(text)' is no field that Poise sends",
+                        code: .invalid, problem: "'\(text)' is no field that Poise sends",
                         fix: Suggestion.fix(for: text, among: names, noneKnown: ""))
                 }
-                if !fields.contains(field) { fields.append(field) }
+                return field
             }
-            root.proxyProtocol.fields = fields
         }
     ).only { $0.proxyProtocol.version == .v2 }
 

@@ -50,13 +50,7 @@ extension SettingsTable {
                 get: { .texts($0.algorithmOptions.key.map(\.description)) },
                 set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
                     guard case .texts(let texts)? = value else { return }
-                    var parts: [HashKeyPart] = []
-                    for (index, text) in texts.enumerated() {
-                        do throws(ConfigError) { parts.append(try HashKeyPart(parsing: text)) } catch {
-                            throw error.under("[\(index)]")
-                        }
-                    }
-                    root.algorithmOptions.key = parts
+                    root.algorithmOptions.key = try ListText.distinct(texts, HashKeyPart.init(parsing:))
                 }
             ).only { $0.algorithm == .hash },
             .choice(
@@ -70,49 +64,56 @@ extension SettingsTable {
             .integer(
                 "overprovisioning", at: \.overprovisioningPercent, in: 100...10_000,
                 "Tiers: percent of its healthy weight that a tier can take. 140: all traffic until 28 % of it are gone."
-            ),
+            ).only(
+                by: "targets", else: "all targets are of one tier, so nothing spills over to another",
+                fix: "remove it, or give targets for later a tier: { address: …, tier: 1 }"
+            ) { $0.targets.isEmpty || $0.hasTiers },
         ] + placesOfTargetGroup + [
             anomalyMitigation,
             .choice(
                 "fail_open", at: \.failOpen,
                 attribute: "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-                "Whether all targets are tried when none is usable and nothing else can answer."),
+                "Whether all targets are tried when none is usable and nothing else can answer."
+            ).only(
+                by: "sorry_response",
+                else: "the sorry response answers when no target is usable, so none is tried then",
+                fix: "remove it, or write 'sorry_response: off'"
+            ) { $0.sorryResponse == nil || $0.failOpen == .never },
             minHealthy,
-            .init(
-                keys: ["host_header"], type: .text(form: "keep, target or a host name"), unset: nil,
+            .parsed(
+                "host_header", at: \.hostHeader, form: "keep, target or a host name",
                 attribute: "routing.http.preserve_host_header.enabled",
-                summary: "Host as the client sent it (keep), the target's own name, or this one.",
-                get: {
-                    switch $0.hostHeader {
-                    case .keep: .text("keep")
-                    case .target: .text("target")
-                    case .fixed(let name): .text(name)
+                "Host as the client sent it (keep), the target's own name, or this one.",
+                format: {
+                    switch $0 {
+                    case .keep: "keep"
+                    case .target: "target"
+                    case .fixed(let name): name
                     }
                 },
-                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
-                    guard case .text(let text)? = value else { return }
+                parse: { (text) throws(ConfigError) in
                     switch text {
-                    case "keep": root.hostHeader = .keep
-                    case "target": root.hostHeader = .target
+                    case "keep": return .keep
+                    case "target": return .target
                     default:
                         try TextForm.hostAndPort(text)
-                        root.hostHeader = .fixed(text)
+                        return .fixed(text)
                     }
                 }),
             proxyProtocolVersion, proxyProtocolFields,
             .duration(
                 "slow_start", "duration", at: \.slowStart, in: .zero ... .seconds(86_400),
                 attribute: "slow_start.duration_seconds",
-                "A target that becomes healthy takes its full share after this time; 0s turns it off."),
-            .init(
-                keys: ["slow_start", "curve"], type: .text(form: "linear, or an exponent from 0.1 to 10"), unset: nil,
-                attribute: nil,
-                summary: "How the share grows: linear, or Envoy's aggression a for t^(1/a): 2 gives half of it after a "
+                "A target that becomes healthy takes its full share after this time; 0s turns it off."
+            ).only(
+                by: "algorithm", else: "first fills targets in order, whatever their shares are, so none begins slowly",
+                fix: "remove it, or use another algorithm, such as least_connections"
+            ) { $0.algorithm != .first || $0.slowStart == .zero },
+            .parsed(
+                "slow_start", "curve", at: \.slowStartAggressionPercent, form: "linear, or an exponent from 0.1 to 10",
+                "How the share grows: linear, or Envoy's aggression a for t^(1/a): 2 gives half of it after a "
                     + "quarter of the time, 0.5 a quarter after half of it.",
-                get: { .text(CurveText.format($0.slowStartAggressionPercent)) },
-                set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.slowStartAggressionPercent = try CurveText.parse(text) }
-                }
+                format: CurveText.format, parse: CurveText.parse
             ).only { $0.slowStart.count > 0 },
             .text(
                 "track_health", at: \.trackedGroup, form: "the name of a target group", unset: "off",
@@ -143,10 +144,12 @@ extension SettingsTable {
                 "Unused connections kept per target and worker, until timeouts.keep_alive_idle; 0 keeps none."),
             .integer(
                 "limits", "max_queue", at: \.limits.queueMax, in: 0...1_000_000,
-                "Exchanges of the group that wait for a slot, or for a place in a shared connection; beyond it 503."),
+                "Exchanges of the group that wait for a slot, or for a place in a shared connection; beyond it 503."
+            ).onlyWithLimits(),
             .duration(
                 "limits", "queue_timeout", at: \.limits.queueTimeout, in: .zero ... .seconds(3600),
-                "How long an exchange waits, over all its tries; then 503."),
+                "How long an exchange waits, over all its tries; then 503."
+            ).onlyWithLimits(),
             .integer(
                 "retries", "max_tries", at: \.retries.triesMax, in: 1...20,
                 "Tries in all, the first included; 1 turns retries off."),
@@ -158,24 +161,27 @@ extension SettingsTable {
                 get: { .texts(($0.retries.onTimeout ? ["timeout"] : []) + $0.retries.onStatuses.map(String.init)) },
                 set: { (root: inout TargetGroup, value: SettingValue?) throws(ConfigError) in
                     guard case .texts(let texts)? = value else { return }
-                    var statuses: [Int] = []
-                    for (index, text) in texts.enumerated() where text != "timeout" {
+                    let statuses = try ListText.distinct(texts) { (text) throws(ConfigError) -> Int? in
+                        if text == "timeout" { return nil }
                         guard let status = Int(text), (500...599).contains(status), text.utf8.count == 3 else {
                             throw ConfigError(
-                                code: .invalid, path: "[\(index)]", problem: "'\(text)' is not a reason to retry",
+                                code: .invalid, problem: "'\(text)' is not a reason to retry",
                                 fix: "use timeout, or a status from 500 to 599")
                         }
-                        if !statuses.contains(status) { statuses.append(status) }
+                        return status
                     }
-                    root.retries.onTimeout = texts.contains("timeout")
-                    root.retries.onStatuses = statuses
-                }),
+                    root.retries.onTimeout = statuses.contains(nil)
+                    root.retries.onStatuses = statuses.compactMap(\.self)
+                }
+            ).onlyWithRetries(),
             .integer(
                 "retries", "budget_percent", at: \.retries.budgetPercent, in: 0...100,
-                "Retries other than refused connections, as a share of the group's requests in the last 10 s."),
+                "Retries other than refused connections, as a share of the group's requests in the last 10 s."
+            ).onlyWithRetries(),
             .integer(
                 "retries", "min_budget_per_second", at: \.retries.budgetMinPerSecond, in: 0...1_000_000,
-                "The budget never falls below this many per second."),
+                "The budget never falls below this many per second."
+            ).onlyWithRetries(),
         ])
 
     static let healthCheck = SettingsPlace<HealthDraft>(
@@ -237,22 +243,10 @@ extension SettingsTable {
                         root.check.idleInterval = nil
                     }
                 }),
-            .init(
-                keys: ["address"], type: .text(form: "an IP address without a port"), unset: "target", attribute: nil,
-                summary: "The address to probe; target is the target's own.",
-                get: { $0.check.address.map { .text($0.description) } },
-                set: { (root: inout HealthDraft, value: SettingValue?) throws(ConfigError) in
-                    guard case .text(let text)? = value else {
-                        root.check.address = nil
-                        return
-                    }
-                    guard let address = IPAddress(text) else {
-                        throw ConfigError(
-                            code: .invalid, problem: "'\(text)' is not an IP address",
-                            fix: "write one such as 10.0.0.9; its port goes into 'port'")
-                    }
-                    root.check.address = address
-                }),
+            .address(
+                "address", at: \.check.address, form: "an IP address without a port", unset: "target",
+                advice: "write one such as 10.0.0.9; its port goes into 'port'",
+                "The address to probe; target is the target's own."),
             .init(
                 keys: ["port"], type: .integer(1...65_535), unset: "target", attribute: "HealthCheckPort",
                 summary: "The port to probe; target is the target's own.",
@@ -270,31 +264,28 @@ extension SettingsTable {
     static let healthChecks = SettingsPlace<HealthChecks>(
         "target_groups[].health_checks",
         [
-            .init(
-                keys: ["need"], type: .text(form: "all, any, or what passing checks must weigh"), unset: nil,
-                attribute: nil,
-                summary:
-                    "all: every check must pass; any: one is enough; a number: what the weights of the passing ones "
+            .parsed(
+                "need", at: \.need, form: "all, any, or what passing checks must weigh",
+                "all: every check must pass; any: one is enough; a number: what the weights of the passing ones "
                     + "must add up to.",
-                get: {
-                    switch $0.need {
-                    case .all: .text("all")
-                    case .any: .text("any")
-                    case .weight(let weight): .text("\(weight)")
+                format: {
+                    switch $0 {
+                    case .all: "all"
+                    case .any: "any"
+                    case .weight(let weight): "\(weight)"
                     }
                 },
-                set: { (root: inout HealthChecks, value: SettingValue?) throws(ConfigError) in
-                    guard case .text(let text)? = value else { return }
+                parse: { (text) throws(ConfigError) in
                     switch text {
-                    case "all": root.need = .all
-                    case "any": root.need = .any
+                    case "all": return .all
+                    case "any": return .any
                     default:
                         guard let weight = Int(text), (1...1_000_000).contains(weight) else {
                             throw ConfigError(
                                 code: .invalid, problem: "'\(text)' is not what checks can need",
                                 fix: "write all, any, or what passing checks must weigh: 1 to 1000000")
                         }
-                        root.need = .weight(weight)
+                        return .weight(weight)
                     }
                 })
         ])
@@ -304,76 +295,44 @@ extension SettingsTable {
         "target_groups[].health_checks.checks[]",
         [.integer("weight", at: \.weight, in: 1...1000, "What it counts for `need`.")])
 
-    /// Rows of the same mapping as ``healthCheck``; each of them makes the check an HTTP check.
-    static let httpProbe = SettingsPlace<HTTPProbe>(
-        "target_groups[].health_check",
-        [
-            .text("method", at: \.method, form: "a method such as GET", "HTTP: the method.", check: TextForm.method),
-            .text(
-                "path", at: \.path, form: "a path that starts with /", attribute: "HealthCheckPath",
-                "HTTP: the path, with its query if it needs one.", check: TextForm.probePath),
-            .text(
-                "host", at: \.host, form: "a host name", unset: "target",
-                "HTTP: the Host field; target is the target's own name.",
-                check: TextForm.hostAndPort),
-            .init(
-                keys: ["headers"], type: .pairs(form: "a mapping of field names to values"), unset: nil, attribute: nil,
-                summary: "HTTP: further fields of the request.",
-                get: { .pairs($0.headers.map { .init(name: $0.name, value: $0.value) }) },
-                set: { (root: inout HTTPProbe, value: SettingValue?) throws(ConfigError) in
-                    guard case .pairs(let pairs)? = value else { return }
-                    for pair in pairs {
-                        do throws(ConfigError) { try TextForm.field(pair.name, pair.value) } catch {
-                            throw error.under(pair.name)
-                        }
-                    }
-                    root.headers = pairs.map { .init(name: $0.name, value: $0.value) }
-                }),
-            .init(
-                keys: ["matcher"], type: .text(form: "statuses such as \"200-299,404\""), unset: nil,
-                attribute: "Matcher.HttpCode", summary: "HTTP: statuses that mean healthy.",
-                get: { .text(StatusRanges.format($0.matcher)) },
-                set: { (root: inout HTTPProbe, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.matcher = try StatusRanges.parse(text) }
-                }),
-            .text(
-                "body_contains", at: \.bodyContains, form: "a text",
-                "HTTP: the first 64 KiB of the answer's body must contain this.", check: TextForm.bodyContains),
-            .text(
-                "body_matches", at: \.bodyMatches, form: "a regular expression",
-                "HTTP: the first 64 KiB of the answer's body must match this regular expression (PCRE2).",
-                check: TextForm.pattern),
-            .boolean(
-                "reuse_connection", at: \.reusesConnection,
-                "HTTP: probe again on the connection of the probe before ([what that hides](health.md#reuse_connection))."
-            ),
-        ])
-
     static let passiveChecks = SettingsPlace<PassiveChecks>(
         "target_groups[].passive_checks",
         [
             .integer(
                 "consecutive_failures", at: \.consecutiveFailures, in: 0...1_000_000,
-                "Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off."),
+                "Failures in a row (no connection, cut, timeout, 502-504) that eject a target; 0 turns it off."
+            ).onlyWithEjections { $0.consecutiveFailures == 0 },
             .integer(
                 "failure_percent", at: \.failurePercent, in: 1...100, unset: "off",
-                "Share of failed exchanges (as above) within the window that ejects a target."),
+                "Share of failed exchanges (as above) within the window that ejects a target."
+            ).onlyWithEjections(),
             .integer(
                 "min_requests", at: \.failurePercentMinRequests, in: 1...1_000_000,
-                "Fewer exchanges than this within the window prove nothing."),
+                "failure_percent: fewer exchanges than this within the window prove nothing."
+            ).only(
+                by: "failure_percent", else: "no share of failed exchanges ejects a target",
+                fix: "add 'failure_percent: 50', or remove it"
+            ) { $0.failurePercent != nil },
             .duration(
                 "window", at: \.window, in: .seconds(1) ... .seconds(3600),
-                "The time that failure_percent looks back; at its end outliers are looked for."),
+                "The time that failure_percent looks back; at its end outliers are looked for."
+            ).only(
+                by: "failure_percent", "success_rate_factor", "latency_factor",
+                else: "nothing is counted over a window: failures in a row have none",
+                fix: "add 'failure_percent', 'success_rate_factor' or 'latency_factor', or remove it"
+            ) { $0.failurePercent != nil || $0.outliers.isOn },
             .duration(
                 "ejection_time", at: \.ejectionTime, in: .milliseconds(100) ... .seconds(86_400),
                 "The first ejection; the n-th in a row lasts n times as long. Probes that pass again end one for failures in a row."
-            ),
+            ).onlyWithReasons(),
             .duration(
                 "max_ejection_time", at: \.ejectionTimeMax, in: .milliseconds(100) ... .seconds(86_400),
-                "The longest ejection."),
+                "The longest ejection."
+            ).onlyWithReasons(),
             .integer(
                 "max_ejected_percent", at: \.ejectedPercentMax, in: 0...100,
-                "At most this share of a group is ejected at once; one of two targets always may be."),
+                "At most this share of a group is ejected at once; one of two targets always may be; 0 ejects nobody."
+            ).onlyWithReasons { $0.ejectedPercentMax == 0 },
         ] + outliers)
 
     static let target = SettingsPlace<Target>(
@@ -384,9 +343,29 @@ extension SettingsTable {
             .boolean("backup", at: \.isBackup, "Takes traffic only when no ordinary target is usable."),
             .integer(
                 "tier", at: \.tier, in: 0...15,
-                "Lower tiers take the traffic; what they are not healthy enough for spills over to the next."),
+                "Lower tiers take the traffic; what they are not healthy enough for spills over to the next."
+            ).only(
+                by: "backup", else: "a backup comes after all tiers, and is of none", fix: "remove it, or 'backup'"
+            ) { !$0.isBackup || $0.tier == 0 },
             .text(
                 "zone", at: \.zone, form: "a zone such as eu-1a", attribute: "AvailabilityZone",
                 "Where it stands, for zone_preference.", check: TextForm.placeName),
         ])
+}
+
+extension Setting<TargetGroup> {
+    /// An agent may set a limit at any time.
+    fileprivate func onlyWithLimits() -> Setting {
+        only(
+            by: "limits.max_connections", "version", "track_health", "health_check", "health_checks",
+            else: "nobody waits for a slot where targets have no limit",
+            fix: "add 'max_connections: 100' to the limits, or remove it"
+        ) { $0.limits.connectionsMax != nil || $0.version == .http2 || $0.hasAgents || $0.trackedGroup != nil }
+    }
+
+    fileprivate func onlyWithRetries() -> Setting {
+        only(
+            by: "retries.max_tries", else: "'max_tries: 1' turns retries off", fix: "remove it, or raise max_tries"
+        ) { $0.retries.triesMax > 1 }
+    }
 }

@@ -42,30 +42,20 @@ enum SettingsTable {
                 "Where poise status and its siblings connect; auto is /run/poise/admin.sock for root and "
                     + "$XDG_RUNTIME_DIR/poise/admin.sock for others.",
                 check: TextForm.socketPath),
-            .init(
-                keys: ["admin", "metrics"], type: .text(form: "an address such as 127.0.0.1:9100"), unset: "off",
-                attribute: nil, summary: "An address that also serves GET /metrics, and nothing else of the admin API.",
-                get: { $0.metricsAddress.map { .text($0.description) } },
-                set: { (root: inout ProcessSettings, value: SettingValue?) throws(ConfigError) in
-                    guard case .text(let text)? = value else {
-                        root.metricsAddress = nil
-                        return
-                    }
-                    root.metricsAddress = try ListenAddress(parsing: text)
-                }),
+            .parsed(
+                "admin", "metrics", at: \.metricsAddress, form: "an address such as 127.0.0.1:9100", unset: "off",
+                "An address that also serves GET /metrics, and nothing else of the admin API.",
+                format: \.description, parse: ListenAddress.init(parsing:)),
         ])
 
     static let logs = SettingsPlace<LogSettings>(
         "logs",
         [
-            .init(
-                keys: ["access", "destination"], type: .text(form: "stdout, stderr, off or a path"), unset: nil,
+            .parsed(
+                "access", "destination", at: \.access, form: "stdout, stderr, off or a path",
                 attribute: "access_logs.s3.enabled",
-                summary: "Where access records go: stdout, stderr, off, or a file's path.",
-                get: { .text(TextForm.destination($0.access)) },
-                set: { (root: inout LogSettings, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.access = try TextForm.destination(text) }
-                }),
+                "Where access records go: stdout, stderr, off, or a file's path.", format: TextForm.destination,
+                parse: TextForm.destination),
             .init(
                 keys: ["access", "format"],
                 type: .choice(LogSettings.Format.allCases.map(\.rawValue), later: ["template"]),
@@ -93,14 +83,11 @@ enum SettingsTable {
                     }
                     root.accessRingRecords = number
                 }),
-            .init(
-                keys: ["health"], type: .text(form: "stdout, stderr, off or a path"), unset: nil,
+            .parsed(
+                "health", at: \.health, form: "stdout, stderr, off or a path",
                 attribute: "health_check_logs.s3.enabled",
-                summary: "Where a line of JSON per change of health goes; the operational log has these changes too.",
-                get: { .text(TextForm.destination($0.health)) },
-                set: { (root: inout LogSettings, value: SettingValue?) throws(ConfigError) in
-                    if case .text(let text)? = value { root.health = try TextForm.destination(text) }
-                }),
+                "Where a line of JSON per change of health goes; the operational log has these changes too.",
+                format: TextForm.destination, parse: TextForm.destination),
         ])
 
     static let redirect = SettingsPlace<Redirect>(
@@ -170,6 +157,18 @@ struct SettingsPlace<Root>: Sendable {
             }
         }
         (self.direct, self.sections, self.keys) = (direct, sections, keys)
+    }
+
+    /// `root`, with what `base` has where the rest has no use for a setting: that is not carried along.
+    func withoutUseless(_ root: Root, base: Root) -> Root {
+        var result = root
+        // What is taken back may have been all that another one was of use for.
+        while let row = settings.first(where: { !$0.applies(result) && $0.get(result) != $0.get(base) }) {
+            do throws(ConfigError) { try row.set(&result, row.get(base)) } catch {
+                preconditionFailure("a default is refused: \(error)")
+            }
+        }
+        return result
     }
 
     /// The rows of one section in written order.

@@ -1,6 +1,6 @@
 import PoiseModel
 
-/// Opens the files that TLS settings name while a configuration is loaded, and asks those who understand them.
+/// Opens the files that TLS settings, those of webhooks included, name while a configuration is loaded, and asks those who understand them.
 ///
 /// The room Config knows paths, this brings contents: what is wrong with them is then told at the key that names the
 /// file. Without a check nothing is opened.

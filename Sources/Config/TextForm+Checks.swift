@@ -11,6 +11,12 @@ extension TextForm {
         }
     }
 
+    /// Of a body, any part of which may match.
+    static func bodyMatches(_ text: String) throws(ConfigError) {
+        try require(!text.isEmpty, "an empty pattern matches every body", fix: "write one, or leave the key out")
+        try pattern(text)
+    }
+
     /// Characters are counted from 1, as an editor does.
     private static func place(_ problem: PatternProblem, in text: String) -> String {
         guard let offset = problem.offset else { return problem.reason }

@@ -95,7 +95,10 @@ public final class Daemon {
         limits = ProcessLimiter(connectionsMax: Self.connectionsMax(descriptors))
         names = NameResolver(loop: loop, lookup: lookup)
         let names = self.names
-        webhooks = WebhookSender(loop: loop, version: version) { names.entries[$0]?.addresses ?? [] }
+        let shelf = self.shelf
+        webhooks = WebhookSender(
+            loop: loop, version: version, addresses: { names.entries[$0]?.addresses ?? [] },
+            authorities: { shelf.authorities(of: $0) })
         (ticker, renewalTimer) = (LoopTimer(loop: loop), LoopTimer(loop: loop))
         (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)
         // For the phases of checks, which are no secret.

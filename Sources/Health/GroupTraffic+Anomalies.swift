@@ -13,7 +13,7 @@ import PoiseModel
 /// Source: Elastic Load Balancing, "Automatic target weights" (three healthy targets; 5xx and connection errors; traffic
 /// reduced step by step and restored gradually), whose figures are not published: these are ours.
 extension GroupTraffic {
-    public static let targetsMin = 3
+    public static let targetsMin = TargetGroup.comparableTargetsMin
     static let gap = 0.05
     static let mitigationFall = 0.3
     /// Requests in the window; a target that has little traffic for being anomalous is judged by half of them.

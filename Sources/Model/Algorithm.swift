@@ -45,13 +45,4 @@ public struct AlgorithmOptions: Sendable, Hashable {
     /// `hash`: what makes the key, at least one part.
     public var key: [HashKeyPart] = []
     public init() {}
-
-    /// With the defaults for what `algorithm` has no use for.
-    public func those(of algorithm: Algorithm) -> AlgorithmOptions {
-        var options = AlgorithmOptions()
-        if algorithm == .p2c { options.choices = choices }
-        if algorithm.isKeyed { (options.table, options.boundedLoadPercent) = (table, boundedLoadPercent) }
-        if algorithm == .hash { options.key = key }
-        return options
-    }
 }

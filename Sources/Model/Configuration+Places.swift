@@ -71,7 +71,8 @@ extension Configuration {
             return [
                 ConfigError(
                     code: .unknownName, path: "backup_group", problem: "no target group is called '\(next)'",
-                    fix: Suggestion.fix(for: next, among: names, noneKnown: "add one"))
+                    fix: Suggestion.fix(
+                        for: next, among: names.filter { $0 != group.name }, noneKnown: "add one"))
             ]
         }
         var chain = [group.id]

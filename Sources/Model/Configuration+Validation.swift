@@ -49,7 +49,8 @@ extension Configuration {
         }
         let used = usedGroups().union(targetGroups.compactMap(\.trackedGroup))
         for (index, group) in targetGroups.enumerated() {
-            warnings += placeWarnings(ofGroup: index).map { $0.under("target_groups[\(index)]") }
+            let own = placeWarnings(ofGroup: index) + group.effectWarnings(ownZone: process.zone)
+            warnings += own.map { $0.under("target_groups[\(index)]") }
             if !used.contains(group.id) {
                 warnings.append(
                     ConfigError(
@@ -65,7 +66,7 @@ extension Configuration {
                         fix: "give one of them a weight from 1 to 256"))
             }
         }
-        return warnings
+        return warnings + hookWarnings() + proxyFieldWarnings()
     }
 
     private func duplicates(_ ids: [(id: String, name: String?)], in path: String, noun: String) -> [ConfigError] {

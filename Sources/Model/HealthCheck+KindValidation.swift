@@ -98,11 +98,21 @@ extension HealthCheck {
 
 extension HTTPProbe {
     fileprivate func validate() -> [ConfigError] {
-        guard bodyContains != nil, bodyMatches != nil else { return [] }
+        if bodyContains != nil, bodyMatches != nil {
+            return [
+                ConfigError(
+                    code: .conflict, path: "body_matches",
+                    problem: "the body is to contain a text and to match a pattern",
+                    fix: "keep one of the two: a pattern can say both", related: "body_contains")
+            ]
+        }
+        // RFC 9110 §9.3.2
+        guard method == "HEAD", bodyContains != nil || bodyMatches != nil else { return [] }
+        let key = bodyContains != nil ? "body_contains" : "body_matches"
         return [
             ConfigError(
-                code: .conflict, path: "body_matches", problem: "the body is to contain a text and to match a pattern",
-                fix: "keep one of the two: a pattern can say both", related: "body_contains")
+                code: .conflict, path: key, problem: "an answer to HEAD has no body to look into",
+                fix: "write 'method: GET', or remove '\(key)'", related: "method")
         ]
     }
 }

@@ -20,6 +20,9 @@ public struct HealthChecks: Sendable, Equatable {
     public init(_ parts: [Part] = [], need: Need = .all) { (self.parts, self.need) = (parts, need) }
     public init(_ check: HealthCheck) { self.init([Part(check)]) }
 
+    /// Whether it matters what a check weighs.
+    public var addsWeights: Bool { if case .weight = need { true } else { false } }
+
     /// Of the checks that vote.
     var weightInAll: Int { parts.reduce(0) { $0 + ($1.check.kind.votes ? $1.weight : 0) } }
 

@@ -45,8 +45,15 @@ public struct NotifyHook: Sendable, Equatable {
     /// Whether it is to be told of `event` in the group called `group`.
     public func concerns(_ event: NotifyEvent, ofGroup group: String) -> Bool {
         events.contains(event)
-            && (groups.isEmpty || groups.contains { Self.matches(Array(group.utf8), Array($0.utf8)) })
+            && (groups.isEmpty || groups.contains { Self.matches(group, $0) })
     }
+
+    /// Whether a text has wildcards.
+    static func isPattern(_ text: String) -> Bool {
+        text.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
+    }
+
+    static func matches(_ text: String, _ pattern: String) -> Bool { matches(Array(text.utf8), Array(pattern.utf8)) }
 
     /// `*` any run of bytes, `?` one; the whole text must match. Source: the two-pointer match, linear for one star and
     /// never worse than text × pattern.
@@ -110,6 +117,41 @@ extension Configuration {
         notify.enumerated().filter { !$1.command.isEmpty }.map { ("notify[\($0)].command", $1.command) } + checkCommands
     }
 
+    /// Events of minimums come from groups that have one.
+    private func minimumErrors(_ hook: NotifyHook) -> [ConfigError] {
+        let minimums: [NotifyEvent] = [.groupBelowMinimum, .groupMinimumMet]
+        guard let index = hook.events.firstIndex(where: minimums.contains) else { return [] }
+        let heard = targetGroups.filter { hook.concerns(hook.events[index], ofGroup: $0.id) }
+        guard heard.allSatisfy({ $0.minHealthy == nil }) else { return [] }
+        // A group that is not there, or not yet, is told of elsewhere, or may have one.
+        guard hook.groups.allSatisfy({ pattern in heard.contains { NotifyHook.matches($0.id, pattern) } }) else {
+            return []
+        }
+        return [
+            ConfigError(
+                code: .conflict, path: "on[\(index)]",
+                problem: hook.groups.isEmpty
+                    ? "no group says how many targets it needs" : "none of these groups says how many targets it needs",
+                fix: "add 'min_healthy: \"50%\"' to a group, or remove \(hook.events[index].rawValue)")
+        ]
+    }
+
+    /// Patterns that may wait for groups to come, or are misspelt.
+    func hookWarnings() -> [ConfigError] {
+        notify.enumerated().flatMap { index, hook in
+            hook.groups.enumerated().filter { _, pattern in
+                NotifyHook.isPattern(pattern) && !targetGroups.contains { NotifyHook.matches($0.id, pattern) }
+            }.map { part, pattern in
+                ConfigError(
+                    code: .noEffect, path: "notify[\(index)].groups[\(part)]",
+                    problem: "no target group is called like '\(pattern)'",
+                    fix: targetGroups.contains { $0.name != nil }
+                        ? "the groups are \(targetGroups.compactMap(\.name).prefix(12).joined(separator: ", "))"
+                        : "remove it, or add one")
+            }
+        }
+    }
+
     func validateHooks() -> [ConfigError] {
         let names = targetGroups.map(\.id)
         var errors: [ConfigError] = []
@@ -127,10 +169,10 @@ extension Configuration {
                         fix: "give it another name", related: "notify[\(named == index ? earlier : index)].name"))
             }
             first[name] = first[name] ?? index
+            errors += minimumErrors(hook).map { $0.under(here) }
             for (part, group) in hook.groups.enumerated() {
                 // A pattern may wait for groups to come.
-                let isPattern = group.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
-                guard !isPattern, !names.contains(group) else { continue }
+                guard !NotifyHook.isPattern(group), !names.contains(group) else { continue }
                 errors.append(
                     ConfigError(
                         code: .unknownName, path: "\(here).groups[\(part)]",

@@ -36,3 +36,18 @@ extension TargetGroup {
         ]
     }
 }
+
+extension Configuration {
+    /// Fields that tell of TLS, where no client can speak it.
+    func proxyFieldWarnings() -> [ConfigError] {
+        guard !listeners.contains(where: { $0.tls != nil }) else { return [] }
+        return targetGroups.enumerated().flatMap { index, group in
+            group.proxyProtocol.fields.enumerated().filter { [.ssl, .authority].contains($1) }.map { item, field in
+                ConfigError(
+                    code: .noEffect, path: "target_groups[\(index)].proxy_protocol.tlvs[\(item)]",
+                    problem: "\(field.rawValue) tells of clients over TLS, and no listener is of protocol HTTPS",
+                    fix: "remove it, or add such a listener")
+            }
+        }
+    }
+}

@@ -43,6 +43,8 @@ struct SyntaxAdvice {
                 here < text.position(ofByte: text.bytes.count)
                     ? "this '\(bracket)' is not closed before line \(here.line)" : "this '\(bracket)' is never closed",
                 fix: "close it with '\(bracket == "{" ? "}" : "]")', and put a comma between its parts")
+        case "found unexpected ':'":
+            return quote(at: here, "':' at the end of a value inside a { } or [ ] is a sign of YAML's own")
         case "mapping values are not allowed in this context": return strayColon(at: here)
         case "did not find expected key":
             if isFirst(here) {

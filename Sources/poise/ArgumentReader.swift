@@ -31,8 +31,8 @@ struct CommandOption: Sendable {
 
 /// The arguments of one verb, checked against what it takes.
 ///
-/// `--name VALUE` and `--name=VALUE` are the same; options and others may be mixed; everything behind `--` is no
-/// option. An option given twice is refused unless it may repeat: which of the two was meant is anybody's guess.
+/// `--name VALUE` and `--name=VALUE` are the same; options and others may be mixed; a number below 0 and everything behind
+/// `--` are no options. An option given twice is refused unless it may repeat: which of the two was meant is anybody's guess.
 struct ArgumentReader {
     private let options: [CommandOption]
     private var values: [String: [String]] = [:]
@@ -51,7 +51,7 @@ struct ArgumentReader {
                 break
             } else if argument == "--help" || argument == "-h" {
                 wantsHelp = true
-            } else if argument.hasPrefix("-"), argument != "-" {
+            } else if argument.hasPrefix("-"), argument != "-", !Self.isNumber(argument) {
                 try take(argument, &rest)
             } else {
                 positionals.append(argument)
@@ -62,6 +62,11 @@ struct ArgumentReader {
                 problem: "'\(positionals[positionalsMax])' is one argument too many",
                 fix: positionalsMax == 0 ? "this verb takes options only" : "leave it out")
         }
+    }
+
+    /// `-1` is a number that whoever reads it may refuse, and no option.
+    private static func isNumber(_ argument: String) -> Bool {
+        argument.utf8.dropFirst().first.map { (0x30...0x39).contains($0) } ?? false
     }
 
     private mutating func take(_ argument: String, _ rest: inout ArraySlice<String>) throws(UsageError) {

@@ -16,9 +16,7 @@ struct LesserRights {
     /// `nil` without `process.user`.
     init?(_ configuration: Configuration, file: String?) {
         guard let user = configuration.process.user else { return nil }
-        (self.user, self.file, tlsFiles) = (
-            user, file, configuration.tlsFiles + configuration.notify.compactMap(\.caFile)
-        )
+        (self.user, self.file, tlsFiles) = (user, file, configuration.tlsFiles)
         logs = [("access log", configuration.logs.access), ("health log", configuration.logs.health)].compactMap {
             if case .file(let path) = $1 { ($0, path) } else { nil }
         }

@@ -209,15 +209,38 @@ struct CertificateShelfTests {
         configuration.listeners[1].tls?.certificates = [lost, three, mixed]
         configuration.listeners[0].tls?.ticketKeyFile = one.certificate
         configuration.targetGroups[0].tls?.authorityFile = one.key
+        var (hook, plain) = (NotifyHook(), NotifyHook())
+        (hook.webhook, hook.caFile) = (try WebhookURL(parsing: "https://hooks.test/"), folder.path + "/lost.pem")
+        (plain.webhook, plain.caFile) = (try WebhookURL(parsing: "http://hooks.test/"), folder.path + "/lost.pem")
+        configuration.notify = [plain, hook]
         let found = prepare(configuration)
         #expect(
             found.errors.map { "\($0.path): \($0.code.name)" } == [
                 "listeners[1].tls.certificates[0].certificate: unreadable",
                 "listeners[1].tls.certificates[0].key: unreadable",
                 "listeners[1].tls.certificates[2].key: conflict", "target_groups[0].tls.ca_file: invalid",
-                "listeners[0].tls.ticket_key_file: invalid",
+                "notify[1].ca_file: unreadable", "listeners[0].tls.ticket_key_file: invalid",
             ])
         #expect(found.contexts.listeners.isEmpty && found.contexts.groups.isEmpty)
+    }
+
+    @Test("authorities of webhooks are read, and again when they change")
+    func webhooks() throws {
+        var configuration = Configuration(listeners: [], targetGroups: [group("a", [target(1)])])
+        var hook = NotifyHook()
+        (hook.webhook, hook.caFile) = (try WebhookURL(parsing: "https://hooks.test/"), one.certificate)
+        configuration.notify = [hook]
+        #expect(configuration.tlsFiles == [one.certificate])
+        let first = prepare(configuration)
+        #expect(first.errors.isEmpty)
+        #expect(first.contents.authorities[one.certificate]?.value == Array(try folder.read(one.certificate)))
+        let other = try folder.read(two.certificate)
+        try folder.write(other, to: one.certificate)
+        #expect(first.contents.hasChanged(at: now / 1_000_000_000))
+        let second = prepare(configuration, from: first.contents, .watch)
+        #expect(second.contents.authorities[one.certificate]?.value == Array(other))
+        configuration.notify = []
+        #expect(prepare(configuration, from: second.contents).contents.authorities.isEmpty)
     }
 
     @Test("the self-signed certificate is made once")

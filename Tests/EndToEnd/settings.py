@@ -88,6 +88,7 @@ GROUP = {
     "ping_interval": "http2.ping_interval",
 }
 PROCESS = {
+    "notify": "notify",
     "workers": "process.workers",
     "zone": "process.zone",
     "node": "process.node",

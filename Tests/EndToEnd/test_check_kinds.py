@@ -14,21 +14,13 @@ import time
 import pytest
 
 from admin import verb
+from comes_back import FAST, Address, goes_and_comes_back
 from deadline import eventually
 from poise import BINARY
 from real import free_port, program, running
 from settings import configuration, group, listener
 from test_tls_health import becomes, behind_tls
 from tls import Authority, server_context
-
-FAST = {"interval": "300ms", "edge_interval": "100ms", "timeout": "300ms", "healthy": 1, "unhealthy": 2}
-
-
-class Address:
-    """What `becomes` asks of a target."""
-
-    def __init__(self, port, host="127.0.0.1"):
-        self.address, self.port = f"{host}:{port}", port
 
 
 def checking(start, address, **check):
@@ -37,21 +29,6 @@ def checking(start, address, **check):
 
 def lines_of(poise, address):
     return [line for line in poise.output("err") if "target changed" in line and f"target={address.address}" in line]
-
-
-def goes_and_comes_back(start, server, good, bad="Connection refused", reason="connection_refused", port=None, **check):
-    """A real server under a check: well, killed, well again. `server` is a context manager that runs it on a port."""
-    address = Address(port or free_port())
-    poise = None
-    with server(address.port):
-        poise = checking(start, address, **check)
-        assert good in becomes(poise, address, "healthy")
-    assert bad in becomes(poise, address, "unhealthy", reason)
-    poise.wait_line(lambda line: f"target={address.address}" in line and "to=unhealthy" in line
-                    and f"reason={reason}" in line and bad in line, reason)
-    with server(address.port):
-        assert good in becomes(poise, address, "healthy")
-    return poise, address
 
 
 # Real servers.
@@ -411,7 +388,7 @@ DNS = {"protocol": "DNS", "query": "www.shop.test"}
 
 
 def test_a_nameserver_goes_and_comes_back(start):
-    goes_and_comes_back(start, lambda port: Nameserver(port), "1 record", port=free_port(), **DNS)
+    goes_and_comes_back(start, lambda port: Nameserver(port), "1 record", **DNS)
 
 
 @pytest.mark.parametrize("server, check, state, reason, evidence", [

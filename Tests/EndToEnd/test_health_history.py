@@ -139,6 +139,7 @@ def test_ejections_by_traffic_say_how_many_failures_there_were(start):
     assert 0 < detail["ejected_for_seconds"] <= 30
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_dead_target_is_out_within_the_time_that_check_and_metrics_tell(start, end):
     """SIGKILL refuses connections; SIGSTOP accepts them and never answers, which is the worst case."""

@@ -15,7 +15,8 @@ from settings import configuration, group, listener
 from test_health_and_apply import Target, reload
 from tls import Authority
 
-EVENTS = ["target_up", "target_down", "group_down", "group_up", "group_below_minimum", "group_minimum_met"]
+EVENTS = ["target_up", "target_down", "group_down", "group_up"]
+EVENTS_OF_MINIMUMS = ["group_below_minimum", "group_minimum_met"]
 # Seldom enough that a slow machine does not fail a probe which a test has not meant to fail.
 CHECK = {"path": "/", "interval": "700ms", "edge_interval": "20ms", "timeout": "690ms", "healthy": 1, "unhealthy": 1}
 
@@ -71,7 +72,8 @@ def delivered(poise, count, hook="notify-1"):
 def test_a_command_hears_each_event_exactly_once(start, switches):
     one, two = switches
     program = Program(start.folder, sys.executable)
-    poise = start.poise(text(switches, [{"on": EVENTS, "command": [str(program.path), "--group", "web of $HOME"]}], "2"))
+    hook = {"on": EVENTS + EVENTS_OF_MINIMUMS, "command": [str(program.path), "--group", "web of $HOME"]}
+    poise = start.poise(text(switches, [hook], "2"))
     eventually("both probed", lambda: one.probes and two.probes)
     settle(poise, one, 503)
     # Another reason for the same state is no second event.
@@ -285,7 +287,7 @@ def test_an_https_webhook_is_verified(start, switches, receiver):
     identity = authority.issue("localhost")
     files = identity.files(start.folder)
     to = receiver(identity=(files["certificate"], files["key"]))
-    hook = {"on": ["target_down", "target_up"], "webhook": f"https://localhost:{to.port}/", "backoff": "10ms", "retries": 0}
+    hook = {"on": ["target_down", "target_up"], "webhook": f"https://localhost:{to.port}/", "retries": 0}
     poise = start.poise(text(switches, [
         hook | {"name": "known", "ca_file": str(authority.file(start.folder))}, hook | {"name": "unknown"}]))
     told(poise, "to=healthy", 2)
@@ -294,6 +296,35 @@ def test_an_https_webhook_is_verified(start, switches, receiver):
     line = told(poise, "a notification was not delivered")[0]
     assert "hook=unknown" in line and "TLS: certificate_unknown_authority" in line
     assert len(to.requests) == 1
+
+
+def test_authorities_of_a_webhook_are_looked_into_before_it_is_needed(start, switches, receiver):
+    one, _ = switches
+    authority, folder = Authority(), start.folder
+    files = authority.issue("localhost").files(folder)
+    to = receiver(identity=(files["certificate"], files["key"]))
+    file, lost = folder / "webhook-authority.pem", folder / "lost.pem"
+    hook = {"name": "desk", "on": ["target_down", "target_up"], "webhook": f"https://localhost:{to.port}/", "retries": 0}
+    file.write_text("no certificate\n")
+    refused = folder / "refused.yaml"
+    for path, said in ((lost, "cannot be read: No such file or directory"), (file, "the file is no list of authorities")):
+        refused.write_text(text(switches, [hook | {"ca_file": str(path)}]))
+        for word in ("check", "run"):
+            done = verb(word, refused)
+            assert done.returncode == 3 and said in done.stderr and "refused.yaml:" in done.stderr, (word, done)
+    # Another authority than the receiver's, and then the right one: read again without a word from anybody.
+    file.write_bytes(Authority("Another one").pem)
+    poise = start.poise(text(switches, [hook | {"ca_file": str(file)}]))
+    told(poise, "to=healthy", 2)
+    refused.write_text(text(switches, [hook | {"ca_file": str(lost)}]))
+    applied = verb("apply", refused, poise=poise)
+    assert applied.returncode != 0 and "cannot be read" in applied.stderr, applied
+    settle(poise, one, 500)
+    assert "TLS: certificate_unknown_authority" in told(poise, "a notification was not delivered")[0]
+    file.write_bytes(authority.pem)
+    told(poise, "a file of TLS settings was read again")
+    settle(poise, one, 200)
+    delivered(poise, 1, "desk")
 
 
 def test_a_thousand_flaps_are_bounded_and_what_is_dropped_is_counted(start, switches):

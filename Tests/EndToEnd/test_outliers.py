@@ -17,8 +17,8 @@ def five(start, change, **passive):
     ways = [Behaviour() for _ in range(5)]
     change(ways[3])
     origins = [start.origin(way) for way in ways]
-    poise = start.proxy(*origins, group_passive={
-        "window": "2s", "min_outlier_requests": 10, "ejection_time": "3s", **passive}, group_health_check="off")
+    compared = {"window": "2s", "min_outlier_requests": 10} if any("factor" in key for key in passive) else {}
+    poise = start.proxy(*origins, group_passive={"ejection_time": "3s", **compared, **passive}, group_health_check="off")
     return ways, origins, poise
 
 

@@ -203,7 +203,9 @@ def test_drain_undrain_weight(start):
     assert len(second.requests) == before
     unknown = verb("drain", "poll", first.address, poise=poise)
     assert unknown.returncode == 1 and "did you mean 'pool'?" in unknown.stderr
-    assert verb("weight", "pool", second.address, "much", poise=poise).returncode == 2
+    for weight in ("much", "-1", "257"):
+        refused = verb("weight", "pool", second.address, weight, poise=poise)
+        assert refused.returncode == 2 and f"'{weight}' is not a weight" in refused.stderr
 
 
 def test_a_weight_of_an_operator_is_shown_and_given_back(start):

@@ -182,6 +182,7 @@ def test_a_certificate_that_is_never_shown_is_warned_of(start, tmp_path):
     # The daemon that loads them says it too.
     poise = start.poise(re.sub(r": (\S+\.(pem|key))", rf": {tmp_path}/\1", (tmp_path / "poise.yaml").read_text()))
     line = next(n for n, text in enumerate(poise.file.read_text().splitlines(), 1) if "/new/shop.pem" in text)
+    poise.wait_line(lambda text: "never shown" in text, "the warning")
     told = [text for text in poise.output("err") if "never shown" in text]
     assert len(told) == 1 and re.match(rf".*poise\.yaml:{line}:\d+: {re.escape(said)}$", told[0]), poise.output()
 

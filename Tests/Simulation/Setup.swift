@@ -198,11 +198,12 @@ struct Setup {
         settings.proxyProtocol = group.introduction
         // `first` goes by a limit.
         settings.algorithm = group.algorithm == .first && group.connectionsMax == nil ? .roundRobin : group.algorithm
-        settings.algorithmOptions.choices = 2 + group.targets.count
-        settings.algorithmOptions.key = [.header("x-absent"), .path]
-        settings.algorithmOptions.table = HashTable.allCases[group.targets.count % HashTable.allCases.count]
-        settings.algorithmOptions.boundedLoadPercent = group.targets.count.isMultiple(of: 2) ? 125 : nil
-        settings.algorithmOptions = settings.algorithmOptions.those(of: settings.algorithm)
+        if settings.algorithm == .p2c { settings.algorithmOptions.choices = 2 + group.targets.count }
+        if settings.algorithm == .hash { settings.algorithmOptions.key = [.header("x-absent"), .path] }
+        if settings.algorithm.isKeyed {
+            settings.algorithmOptions.table = HashTable.allCases[group.targets.count % HashTable.allCases.count]
+            settings.algorithmOptions.boundedLoadPercent = group.targets.count.isMultiple(of: 2) ? 125 : nil
+        }
         // Larger groups in two tiers.
         if group.targets.count > 3 {
             for index in settings.targets.indices { settings.targets[index].tier = index % 2 }

@@ -3,7 +3,8 @@ import PoisePlatform
 import PoiseTLS
 import PoiseTelemetry
 
-/// The certificates of all listeners and groups, their ticket keys, and the contexts made of them.
+/// The certificates of all listeners and groups, their ticket keys, the authorities of targets and webhooks, and the contexts
+/// that are made of what listeners and groups have.
 ///
 /// Everything that reads files or makes contexts happens on helper threads: 5,000 certificates take a second of all
 /// cores. What has not changed is the same object afterwards, so that an unchanged listener stays unchanged.
@@ -34,6 +35,9 @@ final class CertificateShelf {
     func adopt(_ preparation: ShelfPreparation) {
         (contents, contexts) = (preparation.contents, preparation.contexts)
     }
+
+    /// What a file of authorities held when it was read last; `nil` for one that no configuration in force names.
+    func authorities(of file: String) -> [UInt8]? { contents.authorities[file]?.value }
 
     /// Whether some file is another one than when it was looked at last, or our own certificate is to be made anew.
     func hasChanged() async -> Bool {
@@ -88,14 +92,19 @@ extension ShelfContents {
 }
 
 extension Configuration {
-    /// Whether any listener or group speaks TLS.
-    fileprivate var usesTLS: Bool { listeners.contains { $0.tls != nil } || targetGroups.contains { $0.tls != nil } }
+    /// Whether any listener or group speaks TLS, or a hook with authorities of its own.
+    fileprivate var usesTLS: Bool {
+        listeners.contains { $0.tls != nil } || targetGroups.contains { $0.tls != nil }
+            || notify.contains { $0.caFile != nil }
+    }
 
     /// Absolute paths of all files that TLS settings name, each once.
     public var tlsFiles: [String] {
         let certificates =
             listeners.flatMap { $0.tls?.certificates ?? [] } + targetGroups.compactMap { $0.tls?.certificate }
-        let others = listeners.compactMap { $0.tls?.ticketKeyFile } + targetGroups.compactMap { $0.tls?.authorityFile }
+        let others =
+            listeners.compactMap { $0.tls?.ticketKeyFile } + targetGroups.compactMap { $0.tls?.authorityFile }
+            + notify.compactMap(\.caFile)
         return Set(certificates.filter { !$0.isSelfSigned }.flatMap(\.all) + others).sorted()
     }
 }

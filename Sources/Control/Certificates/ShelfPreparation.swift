@@ -108,6 +108,9 @@ struct ShelfPreparation: Sendable {
                 wanted.add(file, at: "target_groups[\(index)].tls")
             }
         }
+        for (index, hook) in configuration.notify.enumerated() {
+            if hook.webhook?.isSecure == true, let file = hook.caFile { wanted.add(file, at: "notify[\(index)]") }
+        }
         let known = contents.authorities
         contents.authorities = [:]
         for (file, path) in wanted.all {

@@ -1,7 +1,6 @@
 import PoiseHTTPService
 import PoiseLoop
 import PoiseModel
-import PoisePlatform
 import PoiseTLS
 
 /// Sends notifications as POST requests.
@@ -9,18 +8,25 @@ import PoiseTLS
 final class WebhookSender {
     private let loop: EventLoop
     private let addresses: (String) -> [IPAddress]
+    private let authorities: (String) -> [UInt8]?
     private let userAgent: String
     private lazy var engine = TLSEngine(loop: loop)
-    /// By file of authorities, empty for the system's. Forgotten with each configuration, so that a renewed file counts.
-    private var contexts: [String: TLSClientContext] = [:]
+    /// By file of authorities, empty for the system's: what it held, and the context made of it. Forgotten with each
+    /// configuration.
+    private var contexts: [String: (authorities: [UInt8]?, context: TLSClientContext)] = [:]
 
-    /// - Parameter addresses: those of a name, as far as they are known.
-    init(loop: EventLoop, version: String, addresses: @escaping (String) -> [IPAddress]) {
-        (self.loop, self.addresses) = (loop, addresses)
+    /// - Parameters:
+    ///   - addresses: those of a name, as far as they are known.
+    ///   - authorities: what a file held when it was read last; `nil` for one that the configuration does not name.
+    init(
+        loop: EventLoop, version: String, addresses: @escaping (String) -> [IPAddress],
+        authorities: @escaping (String) -> [UInt8]?
+    ) {
+        (self.loop, self.addresses, self.authorities) = (loop, addresses, authorities)
         userAgent = "poise/\(version)"
     }
 
-    /// Files of authorities are read again for the next request.
+    /// The system's authorities are read again for the next request.
     func forgetContexts() { contexts = [:] }
 
     /// One try, on the name's addresses in turn until one takes the connection; ends within the hook's timeout.
@@ -68,13 +74,17 @@ final class WebhookSender {
         let expected: TLSPeer.ExpectedName = url.address.map { .address($0) } ?? .name(url.host)
         let peer = TLSPeer(serverName: url.address == nil ? url.host : nil, expectedName: expected)
         let file = hook.caFile ?? ""
+        // A renewed file means another context.
+        let own = hook.caFile.flatMap(authorities)
         let context: TLSClientContext
-        if let known = contexts[file] {
-            context = known
+        if let known = contexts[file], known.authorities == own {
+            context = known.context
+        } else if hook.caFile != nil, own == nil {
+            throw SetupFailure(text: "\(file): no longer part of the configuration")
         } else {
-            // The file may lie on a disk that hangs, and the system's authorities take a few milliseconds.
-            context = try await HelperThread.run("webhook-tls") { Self.load(file) }.get()
-            contexts[file] = context
+            // The system's authorities lie on a disk that may hang, and take a few milliseconds.
+            context = try await HelperThread.run("webhook-tls") { Self.context(verifyingWith: own) }.get()
+            contexts[file] = (own, context)
         }
         return HTTPClient.Security(context: context, peer: peer, engine: engine)
     }
@@ -82,16 +92,15 @@ final class WebhookSender {
     /// Why there is no TLS to speak.
     private struct SetupFailure: Error { let text: String }
 
-    private nonisolated static func load(_ file: String) -> Result<TLSClientContext, SetupFailure> {
-        var verification = TLSClientContext.Verification.system
-        if !file.isEmpty {
-            do throws(SystemError) { verification = .authorities(try Files.read(file, limit: 16 << 20)) } catch {
-                return .failure(SetupFailure(text: "\(file): \(error.reason)"))
-            }
-        }
+    /// - Parameter authorities: `nil` for the system's.
+    private nonisolated static func context(
+        verifyingWith authorities: [UInt8]?
+    ) -> Result<TLSClientContext, SetupFailure> {
         do throws(TLSSetupError) {
             return .success(
-                try TLSClientContext(policy: .intermediate, verification: verification, protocols: [.http11]))
+                try TLSClientContext(
+                    policy: .intermediate, verification: authorities.map { .authorities($0) } ?? .system,
+                    protocols: [.http11]))
         } catch {
             return .failure(SetupFailure(text: error.description))
         }

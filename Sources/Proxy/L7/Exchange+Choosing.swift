@@ -10,14 +10,15 @@ import PoiseRouting
 extension Exchange {
     // MARK: Routing
 
-    func chooseAction() -> CompiledAction? {
-        let compiled = listener.compiled
+    /// - Returns: false where the request is answered already.
+    func chooseRule() -> Bool {
         let buffer = headBuffer
         let path = buffer.bytes(head.path.start, head.path.end)
         let isNormal = PathNormalization.isNormal(path)
-        if compiled.routes.isEmpty, isNormal {
+        if !listener.requestSettings.hasRoutes, isNormal {
             rule = 0
         } else {
+            let compiled = listener.compiled
             // Without rules, too: what is refused must not depend on rules that are not asked.
             let host = buffer.bytes(head.host.start, head.host.end)
             if isNormal {
@@ -25,7 +26,7 @@ extension Exchange {
             } else {
                 guard PathNormalization.normalize(path, into: &worker.pathScratch) == .normal else {
                     fail(.refusedPath)
-                    return nil
+                    return false
                 }
                 let normal = worker.pathScratch
                 rule = compiled.routes.match(host: host, path: normal.span) ?? compiled.actions.count
@@ -34,29 +35,36 @@ extension Exchange {
         let counters = listener.ruleRow(rule)
         counters.add(RuleCounter.requests)
         ruleID = counters.id
-        guard let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction else {
-            fail(.noRule)
-            return nil
-        }
-        return action
+        return true
     }
 
-    func run(_ action: CompiledAction) {
+    /// What the rule says.
+    func act() {
+        let soleGroup = listener.soleGroups[rule]
+        if soleGroup >= 0, !listener.isRetired, let group = worker.group(soleGroup) { return forward(to: group) }
+        let compiled = listener.compiled
+        let action = rule < compiled.actions.count ? compiled.actions[rule] : compiled.defaultAction
         switch action {
+        case nil:
+            fail(.noRule)
         case .forward(let shares):
             guard let slot = chooseGroup(shares), let group = worker.group(slot),
                 !listener.isRetired || isNamed(group, slot, shares)
             else { return fail(.noWeight) }
-            self.group = group
-            group.counters.add(GroupCounter.requests)
-            group.counters.add(GroupCounter.inFlight)
-            group.retryBudget.value.requestBegan(at: now)
-            attempt()
+            forward(to: group)
         case .fixedResponse(let response):
             generate(.fixedResponse, status: response.status, response.contentType, Array(response.body.utf8))
         case .redirect(let template):
             redirect(template)
         }
+    }
+
+    private func forward(to group: GroupRuntime) {
+        self.group = group
+        group.counters.add(GroupCounter.requests)
+        group.counters.add(GroupCounter.inFlight)
+        group.retryBudget.value.requestBegan(at: now)
+        attempt()
     }
 
     /// A removed listener answers its last requests by the rules that it had. A group of theirs may be gone as well by
@@ -110,9 +118,9 @@ extension Exchange {
 
     private func choose(excluding tried: Exclusions) -> Choice {
         let group = self.group!
-        let key = balancingKey(for: group.compiled)
+        let key = group.goesByKey ? balancingKey(for: group.compiled) : 0
         guard let first = group.pick(key: key, random: worker.random(), excluding: tried, at: now) else { return .none }
-        if take(first) { return .target(first) }
+        if take(first, of: group) { return .target(first) }
         var passedOver = tried
         passedOver.insert(first)
         // The algorithm's choices are all taken: any other will do.
@@ -121,16 +129,16 @@ extension Exchange {
                 let index = group.pick(
                     insteadOf: first, key: key, random: worker.random(), excluding: passedOver, at: now)
             else { return .allTaken }
-            if take(index) { return .target(index) }
+            if take(index, of: group) { return .target(index) }
             passedOver.insert(index)
         }
         return takeAnySlot(excluding: tried)
     }
 
     /// With a slot, where slots are limited.
-    private func take(_ index: Int) -> Bool {
-        guard let limit = group!.pools[index].target.limit else { return true }
-        guard group!.takeSlot(limit.exchanges, before: place) else { return false }
+    private func take(_ index: Int, of group: GroupRuntime) -> Bool {
+        guard group.mayQueue, let limit = group.pools[index].target.limit else { return true }
+        guard group.takeSlot(limit.exchanges, before: place) else { return false }
         slot = limit.exchanges
         return true
     }
@@ -141,7 +149,6 @@ extension Exchange {
             let client = key.asksForClient ? IPAddress(ipv4Or6: clientAddress.bytes) : nil
             return key.hash(head, headBuffer.bytes(0, head.headEnd), client: client) ?? worker.random()
         }
-        guard group.keyed != nil else { return 0 }
         return clientAddress.count > 0 ? clientAddress.hash : worker.random()
     }
 
@@ -172,7 +179,6 @@ extension Exchange {
         tries += 1
         phase = .forwarding
         chosenAt = now
-        let group = self.group!
         targetID = pool.counters.id
         pool.flowBegan()
         if replacesStale {
@@ -180,10 +186,10 @@ extension Exchange {
             replacesStale = false
         } else {
             pool.counters.add(TargetCounter.requests)
-            group.counters.add(GroupCounter.tries)
-            if tries > 1 { group.counters.add(GroupCounter.retries) }
+            group!.counters.add(GroupCounter.tries)
+            if tries > 1 { group!.counters.add(GroupCounter.retries) }
         }
-        if group.isFailOpen { group.counters.add(GroupCounter.failOpen) }
+        if group!.isFailOpen { group!.counters.add(GroupCounter.failOpen) }
         (requestWasWritten, requestIsSent) = (false, false)
         (answerBytesCame, answerIsBeingRead, interimCount) = (false, false, 0)
         answeredAt = .zero

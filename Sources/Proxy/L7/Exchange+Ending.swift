@@ -93,7 +93,6 @@ extension Exchange {
     }
 
     func count() {
-        let listener = self.listener!
         let counters = listener.counters
         counters.subtract(ListenerCounter.inFlight)
         counters.add(ListenerCounter.bytesFromClients, UInt64(requestBody.bytes))

@@ -177,29 +177,25 @@ final class Exchange {
 
     /// The head is complete: decides what is done with the request.
     func begin() {
-        // The settings are never bound as a whole: that would copy, and count, everything in them.
-        let compiled = listener.compiled
+        let settings = listener.requestSettings
         beginCounting()
         keepAlive = !head.wantsClose && client.mayContinue
         takeRequestID()
         takeClient()
         // First of all: whatever the answer is, the next request begins behind this one's body.
         prepareBody()
-        if let limit = compiled.settings.limits.bodyBytesMax, case .length(let count) = head.framing, count > limit {
-            return fail(.bodyTooLarge)
-        }
+        if case .length(let count) = head.framing, count > settings.bodyBytesMax { return fail(.bodyTooLarge) }
         switch head.method {
         case .connect: return fail(.methodNotAllowed)
-        case .trace where !compiled.settings.allowsTrace: return fail(.methodNotAllowed)
+        case .trace where !settings.allowsTrace: return fail(.methodNotAllowed)
         case .options, .trace:
             if let stop = countForwards() { return stop() }
         default: break
         }
-        if head.hasUpgrade, head.framing == .none { upgrade = allowedUpgrade(compiled.settings.upgrades) }
-        switch chooseAction() {
-        case .none: return
-        case .some(let action): run(action)
+        if head.hasUpgrade, head.framing == .none {
+            upgrade = allowedUpgrade(listener.compiled.settings.upgrades)
         }
+        if chooseRule() { act() }
     }
 
     func beginCounting() {
@@ -225,8 +221,8 @@ final class Exchange {
     func takeRequestID() {
         requestIDHigh = worker.random()
         requestIDLow = worker.random()
-        if listener.compiled.settings.forwarding.requestID { keptRequestID = idToKeep(.xRequestID) }
-        if listener.compiled.settings.forwarding.amazonTraceID { keptTraceID = idToKeep(.xAmznTraceID) }
+        if listener.requestSettings.requestID { keptRequestID = idToKeep(.xRequestID) }
+        if listener.requestSettings.amazonTraceID { keptTraceID = idToKeep(.xAmznTraceID) }
     }
 
     /// The first value of a field that may go on: any from a trusted peer, a harmless one from others.
@@ -277,7 +273,7 @@ final class Exchange {
 
     /// Bodies that are not wholly here get a buffer of their own, so that the head's bytes stay.
     func prepareBody() {
-        requestBody.bytesMax = listener.compiled.settings.limits.bodyBytesMax ?? .max
+        requestBody.bytesMax = listener.requestSettings.bodyBytesMax
         requestBody.begin(head.framing, sink: sinkOfRequest)
         requestBody.keepsInput = true
         requestBody.guardsUnsent = true

@@ -6,7 +6,13 @@ import PoiseModel
 
 /// One target group on one worker: the algorithm's state, the weights in force, and the pools of connections.
 final class GroupRuntime {
-    private(set) var compiled: CompiledGroup
+    private(set) var compiled: CompiledGroup {
+        didSet { (goesByKey, mayQueue) = (compiled.keyed != nil, compiled.queue != nil) }
+    }
+    /// The algorithm asks for a key.
+    private(set) var goesByKey: Bool
+    /// Something about its targets is limited.
+    private(set) var mayQueue: Bool
     private(set) var counters: CounterRow
     private(set) var totalTime: HistogramRow
     private(set) var targetTime: HistogramRow
@@ -23,6 +29,7 @@ final class GroupRuntime {
 
     init(worker: Worker, compiled: CompiledGroup, _ availability: GroupAvailability?) {
         self.compiled = compiled
+        (goesByKey, mayQueue) = (compiled.keyed != nil, compiled.queue != nil)
         counters = compiled.counters.row(worker.index)
         totalTime = compiled.totalTime.row(worker.index)
         targetTime = compiled.targetTime.row(worker.index)

@@ -20,8 +20,8 @@ extension Exchange {
         var writer = target.stageHead(
             room: head.headEnd - head.headStart + head.fields.count + Self.requestHeadExtra
                 + (fixedHost?.utf8.count ?? 0))
-        let forwarding = listener.compiled.settings.forwarding
-        let dropped = fieldsWrittenAnew(forwarding)
+        let settings = listener.requestSettings
+        let dropped = fieldsWrittenAnew(settings)
         let bytes = buffer.bytes(0, head.headEnd)
         let fields = head.fields
         if fixedHost == nil, head.beginsPlainly {
@@ -43,7 +43,7 @@ extension Exchange {
                 dropsTwins: true, to: &writer)
         }
 
-        writeForwarding(forwarding, to: &writer, buffer)
+        writeForwarding(settings, to: &writer, buffer)
         if let maxForwards {
             writer.append(text: "Max-Forwards: ")
             writer.appendDecimal(maxForwards)
@@ -72,12 +72,12 @@ extension Exchange {
     }
 
     /// What stays behind of the client's fields since it is written anew, or must not come from anybody.
-    private func fieldsWrittenAnew(_ forwarding: ForwardingHeaders) -> FieldSet {
+    private func fieldsWrittenAnew(_ settings: RequestSettings) -> FieldSet {
         var dropped = FieldSet(.contentLength)
         if client.isTrusted {
             // A trusted proxy's own fields stay; X-Forwarded-For is written anew with the proxy appended.
-            if forwarding.xForwarded { dropped.insert(FieldSet(.xForwardedFor)) }
-            if forwarding.forwarded { dropped.insert(FieldSet(.forwarded)) }
+            if settings.xForwarded { dropped.insert(FieldSet(.xForwardedFor)) }
+            if settings.forwarded { dropped.insert(FieldSet(.forwarded)) }
             if tellsSecurity {
                 dropped.formUnion([FieldSet(.xAmznTLSVersion), FieldSet(.xAmznTLSCipherSuite)])
             }
@@ -88,8 +88,8 @@ extension Exchange {
                 FieldSet(.xAmznTLSCipherSuite),
             ])
         }
-        if forwarding.requestID { dropped.insert(FieldSet(.xRequestID)) }
-        if forwarding.amazonTraceID { dropped.insert(FieldSet(.xAmznTraceID)) }
+        if settings.requestID { dropped.insert(FieldSet(.xRequestID)) }
+        if settings.amazonTraceID { dropped.insert(FieldSet(.xAmznTraceID)) }
         if maxForwards != nil { dropped.insert(FieldSet(.maxForwards)) }
         return dropped
     }
@@ -118,8 +118,8 @@ extension Exchange {
     }
 
     /// `X-Forwarded-*`, `Forwarded`, `X-Request-Id`, `X-Amzn-Trace-Id`.
-    private func writeForwarding(_ forwarding: ForwardingHeaders, to writer: inout BufferWriter, _ buffer: Buffer) {
-        if forwarding.xForwarded {
+    private func writeForwarding(_ settings: RequestSettings, to writer: inout BufferWriter, _ buffer: Buffer) {
+        if settings.xForwarded {
             // A client of a unix socket has neither address nor port: fields without a value would only mislead.
             let hasAddress = client.address != nil
             if hasAddress {
@@ -143,12 +143,12 @@ extension Exchange {
                 writer.append(text: "\r\n")
             }
         }
-        if forwarding.requestID {
+        if settings.requestID {
             writer.append(text: "X-Request-Id: ")
             writeRequestID(to: &writer, buffer)
             writer.append(text: "\r\n")
         }
-        if forwarding.amazonTraceID {
+        if settings.amazonTraceID {
             writer.append(text: "X-Amzn-Trace-Id: ")
             if keptTraceID.isEmpty {
                 RequestIDRules.appendTraceID(
@@ -166,7 +166,7 @@ extension Exchange {
             writer.append(text: tls.cipherName)
             writer.append(text: "\r\n")
         }
-        if forwarding.forwarded, let address = client.address {
+        if settings.forwarded, let address = client.address {
             writer.append(text: "Forwarded: ")
             if client.isTrusted {
                 for field in head.fields where field.id == .forwarded && !field.value.isEmpty {
@@ -182,7 +182,7 @@ extension Exchange {
 
     /// `X-Amzn-Tls-*` are written.
     private var tellsSecurity: Bool {
-        listener.compiled.settings.tls?.tellsVersionAndCipher ?? false && client.security != nil
+        listener.requestSettings.tellsVersionAndCipher && client.security != nil
     }
 
     /// The id of this request: the client's, or 32 hexadecimal digits of our own.
@@ -202,6 +202,7 @@ extension Exchange {
     ///
     /// - Parameter isFinal: false for 1xx, which carry their fields and nothing of ours.
     func stageAnswerHead(_ buffer: Buffer, isFinal: Bool) {
+        let client = self.client!
         // One for each field: it may have come without a space behind its colon.
         var writer = client.stageHead(
             room: answer.headEnd - answer.headStart + answer.fields.count + Self.answerHeadExtra)

@@ -25,6 +25,10 @@ final class ListenerRuntime {
     private(set) var deadline = MonotonicTime.distantFuture
     /// For `forward` to several groups: smooth weighted round robin per rule, by rule index.
     private var groupChoice: RawTable<RawCell<GroupChoice>?>
+    /// By rule index: the slot of the one group that it forwards to, -1 for any other action. Most requests need no more
+    /// of an action, and a copy of one is counted.
+    private(set) var soleGroups: RawTable<Int>
+    private(set) var requestSettings: RequestSettings
 
     init(worker: Worker, compiled: CompiledListener) {
         self.worker = worker
@@ -36,6 +40,8 @@ final class ListenerRuntime {
         ruleCounters = compiled.ruleCounters.map { $0.row(worker.index) }
         limits = HeadLimits(compiled.settings.limits)
         groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
+        soleGroups = RawTable(compiled.soleGroups)
+        requestSettings = RequestSettings(compiled)
     }
 
     /// The same listener with other settings: sockets and connections stay.
@@ -53,6 +59,8 @@ final class ListenerRuntime {
         ruleCounters = compiled.ruleCounters.map { $0.row(worker.index) }
         limits = HeadLimits(compiled.settings.limits)
         groupChoice = RawTable(repeating: nil, count: compiled.actions.count + 1)
+        soleGroups = RawTable(compiled.soleGroups)
+        requestSettings = RequestSettings(compiled)
         return renumbered
     }
 

@@ -58,6 +58,9 @@ public final class CompiledListener: Sendable {
         (self.totalTime, self.targetTime) = (totalTime, targetTime)
     }
 
+    /// One per rule, then one for the default action.
+    var soleGroups: [Int] { (actions + [defaultAction]).map { $0?.soleGroup ?? -1 } }
+
     private static func line(_ policy: StrictTransport) -> [UInt8] {
         let scope = policy.includesSubdomains ? "; includeSubDomains" : ""
         let preload = policy.preload ? "; preload" : ""
@@ -76,6 +79,12 @@ public enum CompiledAction: Sendable {
         public let groupSlot: Int
         public let weight: Int
         public init(groupSlot: Int, weight: Int) { (self.groupSlot, self.weight) = (groupSlot, weight) }
+    }
+
+    /// The slot of the only group; `nil` where there are several, or none gets anything.
+    var soleGroup: Int? {
+        guard case .forward(let shares) = self, shares.count == 1, shares[0].weight > 0 else { return nil }
+        return shares[0].groupSlot
     }
 }
 

@@ -1,42 +1,25 @@
 import PoiseModel
 import PoiseYAML
 
-/// What only some kinds of health checks have.
+/// The one key of a step.
+enum ScriptStepKey: String, CaseIterable {
+    case send
+    case sendHex = "send_hex"
+    case expect
+    case expectHex = "expect_hex"
+    case expectRegex = "expect_regex"
+}
+
+/// The steps of a SCRIPT check.
 extension Loading {
-    func readKindOptions(_ section: Section, into draft: inout HealthDraft, inDefaults: Bool) {
-        let written = section.written(KindOptions.keys)
-        let kinds = HealthDraft.Kind.allCases
-        for key in written where draft.chosen?.options.contains(key) != true && !isRefused(section.path("protocol")) {
-            // In `defaults` it may be for groups that say which kind they have.
-            if inDefaults, draft.chosen == nil { continue }
-            let owner = kinds.first { $0.options.contains(key) }?.rawValue ?? ""
-            let problem =
-                draft.chosen.map { "a \($0.rawValue) check has no '\(key)'" }
-                ?? "'\(key)' says nothing without the protocol of the check"
-            error(
-                .conflict, at: section.keyRange(key), path: section.path(key), problem,
-                fix: draft.chosen == nil ? "add 'protocol: \(owner)'" : "remove '\(key)', or write 'protocol: \(owner)'"
-            )
-        }
-        read(SettingsTable.checkKinds, from: section, into: &draft.options, inDefaults: inDefaults)
-        let password = section.path("password")
-        if let node = section["password"], draft.options.password != nil, reference(under: password) == nil {
-            error(
-                .invalid, at: node.range, path: password, "a password does not belong into this file",
-                fix: "write 'password: file:PATH' or 'password: ${NAME}'")
-        }
-        guard let node = section["script"] else { return }
+    func readScript(_ node: YAMLNode, at path: String, into draft: inout HealthDraft, inDefaults: Bool) {
         guard !inDefaults else {
             return error(
-                .invalid, at: node.range, path: section.path("script"), "lists are not inherited",
-                fix: "set 'script' where it is used")
+                .invalid, at: node.range, path: path, "lists are not inherited", fix: "set 'script' where it is used")
         }
-        draft.options.steps = readScript(node, at: section.path("script"))
-    }
-
-    private func readScript(_ node: YAMLNode, at path: String) -> [ScriptProbe.Step] {
-        guard let items = list(node, at: path, of: "steps") else { return [] }
-        return items.enumerated().compactMap { index, node in readStep(node, at: "\(path)[\(index)]") }
+        draft.options.steps = (list(node, at: path, of: "steps") ?? []).enumerated().compactMap { index, node in
+            readStep(node, at: "\(path)[\(index)]")
+        }
     }
 
     private func readStep(_ node: YAMLNode, at path: String) -> ScriptProbe.Step? {
@@ -99,16 +82,9 @@ extension ScriptProbe.Step {
 }
 
 extension CanonicalWriter {
-    mutating func writeKindOptions(
-        _ draft: HealthDraft, _ base: HealthDraft, _ path: String, _ indent: Int, listsToo: Bool
-    ) {
-        let mine = draft.chosen?.options ?? []
-        settings(
-            SettingsTable.checkKinds, draft.options, base.options, indent, path, listsToo: listsToo,
-            without: Set(KindOptions.keys).subtracting(mine))
-        guard mine.contains("script"), listsToo else { return }
+    mutating func writeScript(_ steps: [ScriptProbe.Step], _ path: String, _ indent: Int) {
         line(indent, "script:", at: "\(path).script")
-        for (index, step) in draft.options.steps.enumerated() {
+        for (index, step) in steps.enumerated() {
             let (key, text) = step.written
             let place = "\(path).script[\(index)].\(key.rawValue)"
             line(indent + 1, "- \(key.rawValue): \(scalar(text, place))", at: place)
