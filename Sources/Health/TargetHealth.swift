@@ -23,6 +23,9 @@ public struct TargetHealth: Sendable, Equatable {
         public var isUsable: Bool
         /// Whether the target has just begun to take new flows: slow start counts from here.
         public var becameUsable: Bool
+        /// Worth remembering and telling: not where a healthy target is as healthy as before, as its checks were turned on
+        /// or off.
+        public var isNews: Bool { from != to && !(from.state == .healthy && to.state == .healthy) }
     }
 
     public private(set) var status: Status

@@ -35,7 +35,7 @@ struct HealthEngineFollowerTests {
         }
         #expect(!bench.transitions.contains { $0.target == label(1) && $0.to.state == .unhealthy })
         bench.engine.undrain(bench.engine.target(label(1), in: "a")!, at: at(6))
-        bench.engine.flush(at: at(6))
+        bench.probe(1, 6)
         #expect(bench.state(1, in: "c")?.state == .healthy && bench.weights(of: "c") == [256, 0])
     }
 

@@ -152,6 +152,8 @@ struct HealthEngineTests {
         bench.engine.drain(bench.engine.target(label(2), in: "a")!, at: at(7))
         #expect(state(2, "b") == .init(state: .draining, reason: .drainedByOperator, since: at(7)))
         bench.engine.undrain(bench.engine.target(label(2), in: "a")!, at: at(8))
+        #expect(state(2, "b")?.state == .initial)
+        bench.probe(2, 9)
         #expect(state(2, "b")?.state == .healthy && state(2, "c")?.state == .healthy)
     }
 
@@ -436,7 +438,7 @@ struct HealthEngineTests {
         #expect(bench.cut.count == 1 && bench.cut[0] === record.compiled?.counters)
         #expect(bench.state(1)?.state == .unused)
         bench.engine.undrain(record, at: at(12))
-        bench.engine.flush(at: at(12))
+        bench.probe(1, 12)
         #expect(bench.weights(of: "a") == [256, 256] && bench.running.count == 2)
     }
 

@@ -1,6 +1,14 @@
 import PoiseModel
 
 extension HealthEngine {
+    /// Tells who answers for a group, where that is somebody else than was told last.
+    func noteAvailability(of group: GroupRecord) {
+        // Nobody misses the targets of a group that no rule leads to, and its return with them is no news.
+        guard group.isUsed, group.availability != group.toldAvailability else { return }
+        observe(.availability(group: group.id, from: group.toldAvailability, to: group.availability))
+        group.toldAvailability = group.availability
+    }
+
     /// Tells when a group falls below its `min_healthy`, and when it has enough again.
     ///
     /// - Parameter usable: ordinary targets with a weight that take new flows.

@@ -70,6 +70,7 @@ final class HealthEngine {
                 }
             } else {
                 record = GroupRecord(compiled, at: now)
+                record.isUsed = used.contains(compiled.slot) || tracked.contains(id)
                 record.targets = compiled.targets.map { newTarget($0, in: record, arrival: .withGroup, at: now) }
                 changed.append(record)
             }
@@ -136,6 +137,8 @@ final class HealthEngine {
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: isAsked ? .initial(takesTraffic: arrival == .withGroup) : nil, at: now))
+        // Before anything is known of it: nobody misses a target of a group that no rule leads to.
+        if !group.isUsed { note(record.health.groupUnused(at: now), record, at: now, evidence: .configuration) }
         checks.use(own, by: record)
         if let verdict {
             note(record.health.checked(verdict, at: now), record, at: now, evidence: Self.evidence(of: own))
@@ -163,6 +166,7 @@ final class HealthEngine {
             if !isUsed {
                 note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
+                askAnew(target, takesTraffic: true, at: now)
                 note(target.health.undrain(at: now), target, at: now, evidence: .configuration)
             }
             checks.updateProbing(target)
@@ -223,9 +227,10 @@ final class HealthEngine {
         checks.updateProbing(target)
     }
 
-    /// Back into service. Its health is what it was; probing goes on at once.
+    /// Back into service. Where nobody probed it meanwhile, it takes flows from its first good probe on, which is due at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.register()
+        askAnew(target, takesTraffic: false, at: now)
         note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)
         if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
         checks.updateProbing(target)
@@ -328,7 +333,7 @@ final class HealthEngine {
         if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: evidence) }
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
-        guard change.from != change.to else { return }
+        guard change.isNews else { return }
         target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1
@@ -383,11 +388,11 @@ final class HealthEngine {
         let before = group.published
         group.published = published(group, availability, at: now)
         if availability != group.availability {
-            observe(.availability(group: group.id, from: group.availability, to: availability))
             let wasServing = group.availability.isServing
             group.availability = availability
             if availability.isServing != wasServing { for group in groupsBehind(group) { markDirty(group) } }
         }
+        noteAvailability(of: group)
         noteMinimum(of: group, usable: ordinary)
         let slot = group.compiled.slot
         let weights = group.published.weights

@@ -86,6 +86,8 @@ final class GroupRecord {
     /// Names without an address.
     var unresolved: [TargetRecord] = []
     var availability = Availability.ordinary
+    /// What was told of it last.
+    var toldAvailability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
     /// Fewer targets are usable than `min_healthy` asks for.
