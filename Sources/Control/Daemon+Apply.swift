@@ -95,10 +95,11 @@ extension Daemon {
         let compiled = await compile(
             configuration, by: SnapshotBuilder(live: live, addresses: names.addresses, contexts: shelf.contexts))
         let builder = compiled.builder
-        guard !isStopping, let snapshot = try? compiled.result.get(),
-            // The answer may have come while an apply waited for it, and be part of that already.
-            let current = self.snapshot, !snapshot.groups.elementsEqual(current.groups, by: ===)
-        else { return }
+        guard !isStopping, let snapshot = try? compiled.result.get(), let current = self.snapshot else { return }
+        // The answer may have come while an apply waited for it, and be part of that already.
+        guard !snapshot.groups.elementsEqual(current.groups, by: ===) else {
+            return engine.setUnresolved(unresolved(in: configuration), at: loop.now)
+        }
         commit(snapshot, builder, ListenerPlan(from: bound, to: configuration), [:], configuration)
         await workers.waitUntilAdopted()
         withExtendedLifetime(current) {}
@@ -231,17 +232,17 @@ extension Daemon {
         if !plan.removed.isEmpty || !plan.moved.isEmpty { end(overdue: deadline) }
     }
 
-    private func unresolved(in configuration: Configuration) -> [String: [String]] {
-        var unresolved: [String: [String]] = [:]
+    private func unresolved(in configuration: Configuration) -> [String: [UnresolvedName]] {
+        var unresolved: [String: [UnresolvedName]] = [:]
         for group in configuration.targetGroups {
-            let lost = group.targets.filter {
-                if case .name(let name, _) = $0.address {
-                    names.entries[name]?.addresses.isEmpty ?? true
-                } else {
-                    false
-                }
+            for target in group.targets {
+                guard case .name(let name, _) = target.address, let entry = names.entries[name],
+                    entry.addresses.isEmpty
+                else { continue }
+                let problem = entry.hasAnswered ? entry.problem ?? "no address" : nil
+                unresolved[group.id, default: []].append(
+                    UnresolvedName(target: target, name: name, problem: problem))
             }
-            if !lost.isEmpty { unresolved[group.id] = lost.map { "\($0.address)" } }
         }
         return unresolved
     }

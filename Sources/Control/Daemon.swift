@@ -115,6 +115,7 @@ public final class Daemon {
         }
         names.changed = { [unowned self] in namesChanged() }
         names.problemChanged = { name, problem, kept in
+            if let problem, kept == 0 { engine.nameFailed(name, problem, at: loop.now) }
             log(
                 problem.map {
                     OperationalEvent(

@@ -60,8 +60,13 @@ final class HealthBench: Probing {
     func hurry(_ check: CheckRecord) { hurried.append(check) }
     func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
 
-    func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
-        var builder = SnapshotBuilder(live: live)
+    /// - Parameter addresses: of names, the last numbers of 127.0.0.0/8.
+    func apply(
+        _ configuration: Configuration, unresolved: [String: [UnresolvedName]] = [:],
+        addresses: [String: [UInt32]] = [:], _ now: Double = 0
+    ) throws {
+        let addresses = addresses.mapValues { $0.map { IPAddress(v4: 0x7F00_0000 + $0) } }
+        var builder = SnapshotBuilder(live: live, addresses: addresses)
         generation += 1
         let snapshot = try builder.build(configuration, generation: generation)
         live = builder.live

@@ -491,16 +491,4 @@ struct HealthEngineTests {
         try bench.apply(everything, 1)
         #expect(bench.state(2, in: "b")?.state == .initial && bench.running.count == 2)
     }
-
-    @Test("a name without an address is shown, unhealthy: dns")
-    func unresolved() throws {
-        let bench = Bench()
-        let named = configuration([group("a", [Target(address: .name("gone.test", port: 80)), target(1)])])
-        try bench.apply(named, unresolved: ["a": ["gone.test:80"]])
-        let status = GroupStatus(bench.engine.groups["a"]!)
-        #expect(status.targets.map(\.label) == [label(1), "gone.test:80"])
-        #expect(status.targets[1].status.reason == .dns && status.targets[1].compiled == nil)
-        try bench.apply(named, 1)
-        #expect(bench.engine.groups["a"]!.unresolved.isEmpty)
-    }
 }

@@ -48,7 +48,7 @@ final class HealthEngine {
     /// - Parameter unresolved: names without an address, by group id.
     /// - Returns: for the workers, together with the snapshot: the availability of each group that is new or changed.
     func adopt(
-        _ snapshot: ProxySnapshot, unresolved: [String: [String]] = [:], at now: MonotonicTime
+        _ snapshot: ProxySnapshot, unresolved: [String: [UnresolvedName]] = [:], at now: MonotonicTime
     ) -> [Int: GroupAvailability] {
         flush(at: now)
         unlinkFollowers()
@@ -74,8 +74,8 @@ final class HealthEngine {
                 record.targets = compiled.targets.map { newTarget($0, in: record, arrival: .withGroup, at: now) }
                 changed.append(record)
             }
-            setUnresolved(names, of: record, at: now)
             setUsed(used.contains(compiled.slot) || tracked.contains(id), record, at: now)
+            setUnresolved(names, of: record, at: now)
             kept[id] = record
             groupsBySlot[compiled.slot] = record
         }
@@ -148,21 +148,10 @@ final class HealthEngine {
         return record
     }
 
-    /// Names without an address are shown as targets, unhealthy for the reason `dns`; nothing is sent there.
-    private func setUnresolved(_ names: [String], of record: GroupRecord, at now: MonotonicTime) {
-        guard names != record.unresolved.map(\.label) else { return }
-        record.unresolved = names.map { name in
-            record.unresolved.first { $0.label == name }
-                ?? TargetRecord(
-                    group: record, label: name, compiled: nil,
-                    health: TargetHealth(verdict: nil, resolves: false, at: now))
-        }
-    }
-
     private func setUsed(_ isUsed: Bool, _ record: GroupRecord, at now: MonotonicTime) {
         guard record.isUsed != isUsed || !isUsed else { return }
         record.isUsed = isUsed
-        for target in record.targets {
+        for target in record.targets + record.names {
             if !isUsed {
                 note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
@@ -174,7 +163,7 @@ final class HealthEngine {
     }
 
     /// A target that its group no longer has: flows in progress may end until the deadline.
-    private func remove(_ target: TargetRecord, at now: MonotonicTime) {
+    func remove(_ target: TargetRecord, at now: MonotonicTime) {
         checks.release(target)
         _ = target.drain.flowsChanged(to: target.flows)
         note(target.health.drain(.deregistration, at: now), target, at: now, evidence: .configuration)
@@ -333,6 +322,7 @@ final class HealthEngine {
         if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: evidence) }
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
+        if change.to.state == .healthy { welcomeNames(of: target.group, at: now) }
         guard change.isNews else { return }
         target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1

@@ -38,7 +38,9 @@ final class NotifyHub {
             return known
         }
         for hook in old { hook.stop() }
-        filter.keep { target in group(target.group)?.targets.contains { $0.label == target.label } ?? false }
+        filter.keep { target in
+            group(target.group).map { ($0.targets + $0.names).contains { $0.label == target.label } } ?? false
+        }
         filter.keep(groups: Set(configuration.targetGroups.map(\.id)))
     }
 
@@ -84,7 +86,8 @@ final class NotifyHub {
             id: "\(run)-\(number)", event: event, group: id, target: target, state: to, previousState: from,
             reason: reason, evidence: evidence,
             since: UTCText.timestamp(WallClock.nanoseconds(of: time)),
-            healthy: record?.targets.count { $0.isUsable } ?? 0, targets: record?.targets.count ?? 0,
+            healthy: record?.targets.count { $0.isUsable } ?? 0,
+            targets: record.map { $0.targets.count + $0.unresolved.count } ?? 0,
             minimum: record?.minimum)
         for hook in interested { hook.add(notification) }
     }
