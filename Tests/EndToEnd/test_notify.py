@@ -365,3 +365,37 @@ def test_commands_run_as_the_user_that_poise_becomes(start, switches):
     poise = start.poise(text(switches, [{"on": EVENTS, "command": [str(program)]}], user="nobody"))
     delivered(poise, 1)
     assert (start.folder / "uids").read_text().split() == [str(pwd.getpwnam("nobody").pw_uid)]
+
+
+def test_what_waits_for_a_hook_without_a_name_goes_where_the_hook_tells_now(start, switches, receiver):
+    """Its URL was wrong: the events that happened meanwhile arrive once it is right."""
+    one, two = switches
+    wrong, right = receiver(script=[503] * 1000), receiver()
+    hook = {"on": ["target_down"], "retries": 50, "backoff": "200ms", "webhook": f"http://127.0.0.1:{wrong.port}/"}
+    poise = start.poise(text(switches, [hook]))
+    told(poise, "to=healthy", 2)
+    settle(poise, one, 500)
+    settle(poise, two, 500)
+    reload(poise, text(switches, [hook | {"webhook": f"http://127.0.0.1:{right.port}/"}]))
+    eventually("both arrive", lambda: [b["target"] for b in right.bodies()] == [one.address, two.address], 20)
+    assert not [line for line in poise.output("err") if "their hook is gone" in line]
+
+
+def test_a_removed_hook_takes_its_queue_with_it_and_no_other_one(start, switches, receiver):
+    """Two hooks without a name tell the same receiver; what is dropped with the first is counted in the log."""
+    one, two = switches
+    busy = receiver(script=[503] * 1000)
+    hooks = [{"on": [event], "retries": 50, "backoff": "200ms", "webhook": f"http://127.0.0.1:{busy.port}/"}
+             for event in ("target_down", "group_down")]
+    poise = start.poise(text(switches, hooks))
+    told(poise, "to=healthy", 2)
+    settle(poise, one, 500)
+    settle(poise, two, 500)
+    eventually("both hooks try", lambda: {b["event"] for b in busy.bodies()} == {"target_down", "group_down"}, 20)
+    reload(poise, text(switches, hooks[1:]))
+    gone, = told(poise, "notifications are dropped: their hook is gone")
+    assert "hook=notify-1" in gone and "notifications=2" in gone
+    with busy.lock:
+        busy.script.clear()
+    delivered(poise, 1)
+    assert [b["event"] for b in busy.bodies(200)] == ["group_down"]
