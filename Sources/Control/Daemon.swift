@@ -256,6 +256,11 @@ public final class Daemon {
                 log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))
             }
         case .weight(let event): log(event.report)
+        case .flagFile(let path, let problem):
+            let word = "nobody can tell whether a flag file is there"
+            log(
+                problem.map { OperationalEvent(.warning, word, [("path", path), ("error", $0)]) }
+                    ?? OperationalEvent(.info, "a flag file can be looked at again", [("path", path)]))
         }
     }
 

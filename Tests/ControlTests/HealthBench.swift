@@ -18,6 +18,7 @@ final class HealthBench: Probing {
     private(set) var transitions: [HealthTransition] = []
     private(set) var availability: [Availability] = []
     private(set) var minimum: [Bool] = []
+    private(set) var files: [String] = []
     private(set) var weightEvents: [WeightEvent] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
@@ -44,6 +45,7 @@ final class HealthBench: Probing {
                 case .availability(_, _, let to): availability.append(to)
                 case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
+                case .flagFile(let path, let problem): files.append("\(path): \(problem ?? "seen")")
                 }
             })
     }
@@ -85,6 +87,19 @@ final class HealthBench: Probing {
                 ProbeResult(
                     reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), startedAt: at(now),
                     duration: .milliseconds(3)), at: at(now))
+        }
+        engine.flush(at: at(now))
+    }
+
+    /// One look at a flag file by the checks of this address.
+    func look(_ last: Int, at path: String, _ file: FileState, _ now: Double) {
+        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
+            check.state.probeStarted(at: at(now))
+            let outcome: ProbeResult.Outcome =
+                file == .missing ? .succeeded : file == .exists ? .failed(.maintenanceFile) : .learntNothing
+            let result = ProbeResult(
+                outcome, .file(path: path, file), startedAt: at(now), duration: .milliseconds(1))
+            engine.probeEnded(check, result, at: at(now))
         }
         engine.flush(at: at(now))
     }

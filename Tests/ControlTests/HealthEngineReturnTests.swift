@@ -83,6 +83,31 @@ struct HealthEngineReturnTests {
         #expect(bench.availability == [.failOpen, .ordinary])
     }
 
+    @Test("a flag file that nobody can look at is told of once, and once when somebody can; what was known holds")
+    func blindFiles() throws {
+        let bench = HealthBench()
+        let all = configuration([
+            group("a", [target(1), target(2)]) {
+                $0.healthCheck?.kind = .file(FileProbe(path: "/flag"))
+            }
+        ])
+        try bench.apply(all)
+        for now in [1.0, 2] { for last in 1...2 { bench.look(last, at: "/flag", .unknown(13), now) } }
+        #expect(bench.files == ["/flag: Permission denied"])
+        #expect(bench.state(1)?.state == .healthy)
+        bench.look(1, at: "/flag", .exists, 3)
+        #expect(bench.state(1)?.reason == .maintenanceFile && bench.files.count == 1)
+        bench.look(2, at: "/flag", .missing, 3)
+        #expect(bench.files.last == "/flag: seen" && bench.files.count == 2)
+        bench.look(1, at: "/flag", .noAnswer, 4)
+        #expect(bench.state(1)?.state == .unhealthy && bench.files.count == 3)
+        // Who asked is gone: the next one's trouble is news again.
+        try bench.apply(configuration([group("b", [target(3)])]), 5)
+        try bench.apply(all, 6)
+        bench.look(1, at: "/flag", .noAnswer, 7)
+        #expect(bench.files.count == 4)
+    }
+
     @Test("checks that are turned on or off change nothing of a healthy target that anybody would want to read")
     func notNews() throws {
         let bench = HealthBench()

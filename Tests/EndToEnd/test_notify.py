@@ -1,7 +1,9 @@
 """Hooks: each event exactly once, to commands and webhooks; what hangs is bounded and told of."""
+import contextlib
 import os
 import pwd
 import signal
+import socket
 import sys
 import threading
 
@@ -399,3 +401,51 @@ def test_a_removed_hook_takes_its_queue_with_it_and_no_other_one(start, switches
         busy.script.clear()
     delivered(poise, 1)
     assert [b["event"] for b in busy.bodies(200)] == ["group_down"]
+
+
+@pytest.fixture
+def talker():
+    """A webhook's server that answers with these bytes, the last of them again and again for as long as somebody listens."""
+    listeners = []
+
+    def make(start, again):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def talk(connection):
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(start)
+                while True:
+                    connection.sendall(again * 1000)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    yield make
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize("start_of_answer, again, end", [
+    (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", "the answer is not HTTP: head_too_large"),
+    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", "the answer is not HTTP: "),
+    (b"HTTP/1.1 200 OK\r\n\r\n", b"body", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nbody\r\n", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;", b"x", "the answer is not HTTP: "),
+], ids=["interim answers", "fields", "body", "chunks", "a chunk's extensions"])
+def test_an_answer_without_end_is_read_no_further_than_needed(start, switches, talker, start_of_answer, again, end):
+    one, two = switches
+    hook = {"on": ["target_down"], "timeout": "60s", "retries": 0, "webhook": talker(start_of_answer, again)}
+    poise = start.poise(text(switches, [hook]))
+    told(poise, "to=healthy", 2)
+    # Long before the time is over, and the second one after the first: nothing of it is left.
+    for count, switch in enumerate(switches, 1):
+        settle(poise, switch, 500)
+        if end is None:
+            delivered(poise, count)
+        else:
+            assert end in told(poise, "a notification was not delivered", count)[-1]

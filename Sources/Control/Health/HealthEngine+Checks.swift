@@ -93,6 +93,7 @@ extension HealthEngine {
             return
         }
         check.lastResult = result
+        noteFile(result, of: check)
         let succeeded = result.outcome == .succeeded
         let threshold = check.state.policy.healthyThreshold
         // One check's successes count, or two would count for twice as many probes; and none of a check that one result

@@ -22,6 +22,7 @@ final class HealthEngine {
     let checks: CheckTable
     private var dirty: [GroupRecord] = []
     var traffic = TrafficDesk()
+    var blindFiles = BlindFiles()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
     var hasFollowers = false
@@ -83,6 +84,7 @@ final class HealthEngine {
             for target in record.targets { remove(target, at: now) }
         }
         groups = kept
+        blindFiles.keepUsed()
         if !tracked.isEmpty || hasFollowers { linkFollowers(at: now) }
         var availability: [Int: GroupAvailability] = [:]
         for record in changed {
