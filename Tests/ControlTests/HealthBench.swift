@@ -80,28 +80,29 @@ final class HealthBench: Probing {
     func probe(_ last: Int, _ now: Double) { probe(last, nil, now) }
 
     func probe(_ last: Int, _ reason: TargetReason?, _ now: Double, port: UInt16 = 80) {
-        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) {
-            check.state.probeStarted(at: at(now))
-            engine.probeEnded(
-                check,
-                ProbeResult(
-                    reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), startedAt: at(now),
-                    duration: .milliseconds(3)), at: at(now))
+        for check in checks(of: last, port: port) {
+            end(check, reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), now)
         }
         engine.flush(at: at(now))
     }
 
     /// One look at a flag file by the checks of this address.
     func look(_ last: Int, at path: String, _ file: FileState, _ now: Double) {
-        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: 80) {
-            check.state.probeStarted(at: at(now))
-            let outcome: ProbeResult.Outcome =
-                file == .missing ? .succeeded : file == .exists ? .failed(.maintenanceFile) : .learntNothing
-            let result = ProbeResult(
-                outcome, .file(path: path, file), startedAt: at(now), duration: .milliseconds(1))
-            engine.probeEnded(check, result, at: at(now))
-        }
+        let outcome: ProbeResult.Outcome =
+            file == .missing ? .succeeded : file == .exists ? .failed(.maintenanceFile) : .learntNothing
+        for check in checks(of: last) { end(check, outcome, .file(path: path, file), now) }
         engine.flush(at: at(now))
+    }
+
+    /// One probe of one check, of three milliseconds.
+    func end(_ check: CheckRecord, _ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail, _ now: Double) {
+        check.state.probeStarted(at: at(now))
+        let result = ProbeResult(outcome, detail, startedAt: at(now), duration: .milliseconds(3))
+        engine.probeEnded(check, result, at: at(now))
+    }
+
+    private func checks(of last: Int, port: UInt16 = 80) -> [CheckRecord] {
+        running.filter { $0.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) }
     }
 
     func weights(of group: String) -> [Int32] {

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from admin import AdminConnection, admin, metrics, value, verb
+from client import get
 from deadline import eventually
 from hooks import Switch, told
 from settings import configuration, group, listener
@@ -32,6 +33,19 @@ def shown(poise, *names):
 def steps(detail):
     return [(c["from"], c["to"], c["reason"], c["evidence"] and re.sub(r" after \d+ ms$", "", c["evidence"]))
             for c in detail["history"]]
+
+
+def test_a_target_that_died_during_its_drain_gets_no_request(start, switch):
+    """What was known of it is from before the drain."""
+    good = start.origin()
+    poise = start.proxy(switch.address, good, group_health_check=CHECK | {"interval": "10s", "unhealthy": 5})
+    told(poise, "to=healthy", 2)
+    assert verb("drain", "pool", switch.address, "--wait", poise=poise).returncode == 0
+    switch.status = 503
+    assert verb("undrain", "pool", switch.address, poise=poise).returncode == 0
+    assert [get(poise.port).status for _ in range(20)] == [200] * 20
+    switch.status = 200
+    eventually("it takes traffic", lambda: shown(poise, switch.address)[0]["usable"])
 
 
 def test_each_change_is_kept_with_its_reason_and_what_was_seen(start, switch):

@@ -24,8 +24,12 @@ extension HealthEngine {
 
 extension GroupRecord {
     /// Ordinary targets with a weight: those of which `min_healthy` asks for a number or a share.
-    var countedTargets: Int { (targets + unresolved).count { !$0.isBackup && $0.fullWeight > 0 } }
+    var countedTargets: Int { targets.count(where: \.isCounted) + unresolved.count(where: \.isCounted) }
 
     /// How many should be usable; `nil` where nobody asks.
     var minimum: Int? { settings.minHealthy?.count(of: countedTargets) }
+}
+
+extension TargetRecord {
+    fileprivate var isCounted: Bool { !isBackup && fullWeight > 0 }
 }

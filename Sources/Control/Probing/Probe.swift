@@ -196,7 +196,7 @@ final class Probe: Channel, ProbeRunner {
             if searchAgain(), !isOpen || phase == .ending { return }
             if let (reason, detail) = lateScript { return report(.failed(reason), detail) }
             report(.failed(.timeout), missing)
-        case .ending: over()
+        case .ending: if !pauseIsOver() { over() }
         }
     }
 
