@@ -92,7 +92,10 @@ extension Daemon {
     func applyNames() async {
         await takeTurn()
         defer { giveTurn() }
-        _ = await republish()
+        // The answer may have changed no address: a name is still without one.
+        if await !republish(), let configuration, !isStopping {
+            engine.setUnresolved(unresolved(in: configuration), at: loop.now)
+        }
     }
 
     // MARK: Prepare
@@ -222,17 +225,17 @@ extension Daemon {
         if !plan.removed.isEmpty || !plan.moved.isEmpty { end(overdue: deadline) }
     }
 
-    private func unresolved(in configuration: Configuration) -> [String: [String]] {
-        var unresolved: [String: [String]] = [:]
+    private func unresolved(in configuration: Configuration) -> [String: [UnresolvedName]] {
+        var unresolved: [String: [UnresolvedName]] = [:]
         for group in configuration.targetGroups {
-            let lost = group.targets.filter {
-                if case .name(let name, _) = $0.address {
-                    names.entries[name]?.addresses.isEmpty ?? true
-                } else {
-                    false
-                }
+            for target in group.targets {
+                guard case .name(let name, _) = target.address, let entry = names.entries[name],
+                    entry.addresses.isEmpty
+                else { continue }
+                let problem = entry.hasAnswered ? entry.problem ?? "no address" : nil
+                unresolved[group.id, default: []].append(
+                    UnresolvedName(target: target, name: name, problem: problem))
             }
-            if !lost.isEmpty { unresolved[group.id] = lost.map { "\($0.address)" } }
         }
         return unresolved
     }

@@ -38,7 +38,7 @@ extension Daemon {
         var detail = TargetDetail(
             group: group.settings.displayName, target: target.label, state: status.state, reason: status.reason,
             since: time(status.since), age: loop.now - status.since,
-            weight: target.operatorWeight ?? target.compiled?.settings.weight ?? 0, isUsable: target.isUsable,
+            weight: target.operatorWeight ?? target.settings?.weight ?? 0, isUsable: target.isUsable,
             transitions: target.transitions)
         detail.isBackup = target.isBackup
         detail.isWeightOverridden = target.operatorWeight != nil

@@ -191,7 +191,7 @@ public struct TargetStatus: Sendable {
     init(_ record: TargetRecord, weight effective: Int32) {
         (label, status, isUsable) = (record.label, record.health.status, record.isUsable)
         transitions = record.transitions
-        weight = record.operatorWeight ?? record.compiled?.settings.weight ?? 0
+        weight = record.operatorWeight ?? record.settings?.weight ?? 0
         isWeightOverridden = record.operatorWeight != nil
         (effectiveWeight, isBackup) = (effective, record.isBackup)
         checks = record.checks.map { CheckStatus($0) }

@@ -125,6 +125,7 @@ public final class Daemon {
         renewalTimer.fired = { [unowned self] in act(renewal.rested()) }
         names.changed = { [unowned self] in namesChanged() }
         names.problemChanged = { name, problem, kept in
+            if let problem, kept == 0 { engine.nameFailed(name, problem, at: loop.now) }
             log(
                 problem.map {
                     OperationalEvent(
@@ -265,6 +266,11 @@ public final class Daemon {
                 log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))
             }
         case .weight(let event): log(event.report)
+        case .flagFile(let path, let problem):
+            let word = "nobody can tell whether a flag file is there"
+            log(
+                problem.map { OperationalEvent(.warning, word, [("path", path), ("error", $0)]) }
+                    ?? OperationalEvent(.info, "a flag file can be looked at again", [("path", path)]))
         }
     }
 

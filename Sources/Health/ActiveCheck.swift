@@ -120,6 +120,19 @@ public struct ActiveCheck: Sendable, Equatable {
     /// after the edge interval.
     public mutating func probeAbandoned(at now: MonotonicTime) { nextProbe = max(now, lastStart + policy.edgeInterval) }
 
+    /// Nobody asked for a while, and what was known is of before: a target that was healthy then is asked at once, before it
+    /// counts as healthy. One that was unhealthy is so until its successes say otherwise.
+    ///
+    /// - Parameter takesTraffic: until the first result, which decides at once then.
+    public mutating func resumed(takesTraffic: Bool, at now: MonotonicTime) {
+        switch verdict {
+        case .initial, .healthy: verdict = .initial(takesTraffic: takesTraffic)
+        case .unhealthy: break
+        }
+        streak = .none
+        (nextProbe, lastDue, needsPhase) = (now, now, true)
+    }
+
     /// Verdict and streak stay; new thresholds count from the next result on. The next probe comes within the new
     /// interval.
     public mutating func policyChanged(to policy: ProbePolicy, at now: MonotonicTime) {

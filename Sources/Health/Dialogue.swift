@@ -122,7 +122,8 @@ struct Expectation {
 
 /// What a message of a binary protocol amounts to.
 enum MessageVerdict: Equatable {
-    case needMore
+    /// - Parameter atLeast: bytes, all together, before it is worth another look.
+    case needMore(atLeast: Int)
     /// - Parameter note: what is worth telling of it: the server's version.
     case accepted(length: Int, note: String)
     /// The protocol asks for these words first; the same is waited for behind them.

@@ -73,10 +73,10 @@ enum MySQLMessage {
     private static func whole(
         _ bytes: Span<UInt8>, number: UInt8?, _ judge: (ArraySlice<UInt8>) -> MessageVerdict
     ) -> MessageVerdict {
-        guard bytes.count >= 4 else { return .needMore }
+        guard bytes.count >= 4 else { return .needMore(atLeast: 4) }
         let count = Int(bytes[0]) | Int(bytes[1]) << 8 | Int(bytes[2]) << 16
         guard (1...packetBytesMax - 4).contains(count), number == nil || bytes[3] == number else { return .foreign }
-        guard bytes.count >= 4 + count else { return .needMore }
+        guard bytes.count >= 4 + count else { return .needMore(atLeast: 4 + count) }
         var body: [UInt8] = []
         for index in 4..<4 + count { body.append(bytes[index]) }
         return judge(body[...]).over(4 + count)

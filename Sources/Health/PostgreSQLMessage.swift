@@ -5,6 +5,8 @@ enum PostgreSQLMessage {
     /// Who starts up where no user is set.
     static let stranger = "poise"
     private static let messageBytesMax = 1 << 14
+    /// A server tells of some twenty parameters before it is ready. All are gone through again with each that comes.
+    private static let messagesMax = 200
 
     /// Terminate.
     static let terminate: [UInt8] = [UInt8(ascii: "X"), 0, 0, 0, 4]
@@ -18,17 +20,18 @@ enum PostgreSQLMessage {
     /// A request to authenticate, or an error. Where there is no need to authenticate, what follows tells whether the user is
     /// welcome: ReadyForQuery or an error.
     static func answer(_ bytes: Span<UInt8>, isStranger: Bool) -> MessageVerdict {
-        var start = 0
+        var (start, messages) = (0, 0)
         while start < bytes.count {
+            messages += 1
             let kind = bytes[start]
             // ParameterStatus, BackendKeyData and notices come only behind the first answer.
             let kinds: [UInt8] = start == 0 ? Array("RE".utf8) : Array("ZESKN".utf8)
             guard kinds.contains(kind) else { return .foreign }
-            guard start + 5 <= bytes.count else { return .needMore }
+            guard start + 5 <= bytes.count else { return .needMore(atLeast: start + 5) }
             let length = (1...4).reduce(0) { $0 << 8 | Int(bytes[start + $1]) }
             guard (5...messageBytesMax).contains(length) else { return .foreign }
             let end = start + 1 + length
-            guard end <= bytes.count else { return .needMore }
+            guard end <= bytes.count else { return .needMore(atLeast: end) }
             let body = bytes.extracting(start + 5..<end)
             switch kind {
             case UInt8(ascii: "E"): return refusal(body, isStranger: isStranger, length: end)
@@ -41,7 +44,7 @@ enum PostgreSQLMessage {
             }
             start = end
         }
-        return .needMore
+        return messages < messagesMax ? .needMore(atLeast: start + 1) : .foreign
     }
 
     private static func refusal(_ body: Span<UInt8>, isStranger: Bool, length: Int) -> MessageVerdict {

@@ -7,9 +7,15 @@ import PoiseRegex
 ///
 /// At most 16 KiB are received for one step, however they are cut; after that the step has failed. What is left over when
 /// something is said is dropped: it was no answer to that.
+///
+/// A target that says it byte by byte costs no more than about twice what one does that says it at once: texts and lines are looked for
+/// in what is new. A pattern cannot be; it is tried with each of the first pieces, then when they have doubled, and with
+/// ``lookAgain()``, for which the caller waits until the target pauses.
 public struct ScriptMatcher {
     /// Bytes that one step looks at.
     public static let stepBytesMax = 16 * 1024
+    /// Pieces of one step that are each searched for a pattern: an answer has come by then, mostly.
+    private static let eagerSearchesMax = 16
 
     public enum Action: Sendable, Equatable {
         /// Send ``words``, then tell by ``said()``.
@@ -24,8 +30,16 @@ public struct ScriptMatcher {
     private var turn = 0
     /// What came and was not used up, while a step waits.
     private var pending: [UInt8] = []
-    /// Bytes at the front of `pending` that the search for a text has seen.
+    /// Bytes at the front of `pending` that were searched.
     private var seen = 0
+    /// Where the line begins that a reply has come to.
+    private var lineStart = 0
+    /// Searches for the pattern of this step.
+    private var searches = 0
+    /// With so many bytes pending it is worth looking for a pattern, or at a message.
+    private var nextLook = 0
+    /// What all looks together had before them, in bytes: what a target costs.
+    public private(set) var bytesLookedAt = 0
     private var search = TextSearch([])
     /// What is to be sent.
     public private(set) var words: [UInt8] = []
@@ -59,6 +73,15 @@ public struct ScriptMatcher {
         return look()
     }
 
+    /// Bytes came that nobody has searched for the pattern of this step.
+    public var hasUnseen: Bool {
+        guard case .hear(let expectation)? = current, case .pattern = expectation.kind else { return false }
+        return pending.count > seen
+    }
+
+    /// Searches what came: the target pauses, has closed, or its time is over.
+    public mutating func lookAgain() -> Action { look(isDue: true) }
+
     /// The target has closed.
     public func closed() -> ScriptFinding { finding(.closed) }
 
@@ -84,7 +107,7 @@ public struct ScriptMatcher {
             pending.removeAll(keepingCapacity: true)
             return .say
         case .hear(let expectation):
-            seen = 0
+            (seen, lineStart, searches, nextLook) = (0, 0, 0, 0)
             if case .text(let search) = expectation.kind { self.search = search }
             return pending.isEmpty && !isFoundInNothing(expectation) ? .hear : look()
         }
@@ -99,29 +122,39 @@ public struct ScriptMatcher {
     }
 
     /// Whether what is pending is what this step waits for.
-    private mutating func look() -> Action {
+    ///
+    /// - Parameter isDue: a pattern is searched for whatever that costs.
+    private mutating func look(isDue: Bool = false) -> Action {
         guard case .hear(let expectation)? = current else { return .hear }
         switch expectation.kind {
         case .text:
-            let before = seen
-            seen = pending.count
+            let before = takeNew()
             var search = self.search
             let count = search.find(in: pending.span.extracting(droppingFirst: before))
             self.search = search
             if let count { return advance(using: before + count) }
         case .pattern(let pattern):
+            guard
+                isDue || searches < Self.eagerSearchesMax || pending.count >= nextLook
+                    || pending.count == Self.stepBytesMax
+            else { return .hear }
+            searches += 1
+            (seen, nextLook) = (pending.count, pending.count * 2)
+            bytesLookedAt += pending.count
             switch pattern.search(pending.span) {
             case .found(let end): return advance(using: end)
             case .absent: break
             case .tooCostly: return .failed(finding(.tooCostly))
             }
         case .line(let start):
-            if let end = pending.firstIndex(of: 0x0A) {
+            if let end = pending[takeNew()...].firstIndex(of: 0x0A) {
                 return pending.starts(with: start.utf8) ? advance(using: end + 1) : .failed(finding(.differs))
             }
         case .reply(let code):
             if let result = reply(code) { return result }
         case .message(let judge):
+            guard pending.count >= nextLook else { break }
+            bytesLookedAt += pending.count
             if let result = take(judge(pending.span), expectation) { return result }
         }
         return pending.count < Self.stepBytesMax ? .hear : .failed(finding(.tooLong))
@@ -133,14 +166,22 @@ public struct ScriptMatcher {
         return enter()
     }
 
+    /// - Returns: how many bytes were seen before; now all are.
+    private mutating func takeNew() -> Int {
+        let before = seen
+        seen = pending.count
+        bytesLookedAt += seen - before
+        return before
+    }
+
     /// - Returns: `nil` where the reply is not complete.
     private mutating func reply(_ code: String) -> Action? {
-        var start = 0
-        while let end = pending[start...].firstIndex(of: 0x0A) {
-            let line = pending[start..<end]
+        var position = takeNew()
+        while let end = pending[position...].firstIndex(of: 0x0A) {
+            let line = pending[lineStart..<end]
             guard line.starts(with: code.utf8) else { return .failed(finding(.differs)) }
-            start = end + 1
-            if line.dropFirst(code.utf8.count).first != UInt8(ascii: "-") { return advance(using: start) }
+            (position, lineStart) = (end + 1, end + 1)
+            if line.dropFirst(code.utf8.count).first != UInt8(ascii: "-") { return advance(using: position) }
         }
         return nil
     }
@@ -148,12 +189,15 @@ public struct ScriptMatcher {
     /// - Returns: `nil` where the message is not complete.
     private mutating func take(_ verdict: MessageVerdict, _ expectation: Expectation) -> Action? {
         switch verdict {
-        case .needMore: return nil
+        case .needMore(let count):
+            nextLook = count
+            return nil
         case .accepted(let length, let note):
             if !note.isEmpty { self.note = note }
             return advance(using: length)
         case .answer(let length, let bytes):
             pending.removeFirst(length)
+            nextLook = 0
             exchanges += 1
             // No protocol asks twice.
             guard exchanges < 3 else { return .failed(finding(.differs)) }

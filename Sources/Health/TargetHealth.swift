@@ -23,6 +23,9 @@ public struct TargetHealth: Sendable, Equatable {
         public var isUsable: Bool
         /// Whether the target has just begun to take new flows: slow start counts from here.
         public var becameUsable: Bool
+        /// Worth remembering and telling: not where a healthy target is as healthy as before, as its checks were turned on
+        /// or off.
+        public var isNews: Bool { from != to && !(from.state == .healthy && to.state == .healthy) }
     }
 
     public private(set) var status: Status
@@ -34,7 +37,15 @@ public struct TargetHealth: Sendable, Equatable {
         case draining(TargetReason)
     }
     private var membership = Membership.serving
-    private let resolves: Bool
+    private enum Name: Equatable {
+        /// There is an address.
+        case resolved
+        /// Nobody has answered yet.
+        case awaited
+        case unknown
+    }
+    private var name: Name
+    private var resolves: Bool { name == .resolved }
     /// `nil`: the group has no active check.
     private var verdict: ActiveCheck.Verdict?
     private var ejection: TargetReason?
@@ -44,9 +55,16 @@ public struct TargetHealth: Sendable, Equatable {
 
     /// - Parameters:
     ///   - verdict: of the target's active check; `nil` when its group has none.
-    ///   - resolves: false for a name that has no address (yet).
+    ///   - resolves: false for a name that has no address.
     public init(verdict: ActiveCheck.Verdict?, resolves: Bool = true, at now: MonotonicTime) {
-        (self.verdict, self.resolves) = (verdict, resolves)
+        self.init(verdict: verdict, resolves ? .resolved : .unknown, at: now)
+    }
+
+    /// Of a name that nobody has answered for yet: `initial`, until ``nameFailed(at:)`` or its addresses take its place.
+    public init(awaitingNameAt now: MonotonicTime) { self.init(verdict: nil, .awaited, at: now) }
+
+    private init(verdict: ActiveCheck.Verdict?, _ name: Name, at now: MonotonicTime) {
+        (self.verdict, self.name) = (verdict, name)
         status = Status(state: .initial, reason: .initialChecks, since: now)
         _ = settle(at: now, wasUsable: false)
     }
@@ -68,6 +86,19 @@ public struct TargetHealth: Sendable, Equatable {
     /// Whether probing makes sense now. A draining target is probed no more, as with ELBv2.
     public var wantsProbes: Bool { membership == .serving && resolves }
 
+    /// A name that nobody has answered for yet: nobody knows how its target is.
+    public var awaitsName: Bool { name == .awaited }
+
+    /// The name has no address: `unhealthy`, for the reason `dns`.
+    public mutating func nameFailed(at now: MonotonicTime) -> Change? {
+        change(at: now) { $0.name = .unknown }
+    }
+
+    /// The name has an address, and the target there is healthy.
+    public mutating func nameReturned(at now: MonotonicTime) -> Change? {
+        change(at: now) { ($0.name, $0.verdict) = (.resolved, .healthy) }
+    }
+
     /// The verdict of the active check changed, or the group's check was turned on or off (`nil`).
     public mutating func checked(_ verdict: ActiveCheck.Verdict?, at now: MonotonicTime) -> Change? {
         change(at: now) { $0.verdict = verdict }
@@ -87,7 +118,11 @@ public struct TargetHealth: Sendable, Equatable {
 
     /// What it is by probes and traffic, whatever hides that.
     private var verdictForFollowers: ActiveCheck.Verdict {
-        guard resolves else { return .unhealthy(.dns) }
+        switch name {
+        case .resolved: break
+        case .awaited: return .initial(takesTraffic: false)
+        case .unknown: return .unhealthy(.dns)
+        }
         if case .unhealthy(let reason) = verdict { return .unhealthy(reason) }
         if let ejection { return .unhealthy(ejection) }
         return verdict ?? .healthy
@@ -167,7 +202,11 @@ public struct TargetHealth: Sendable, Equatable {
         case .unused(let reason): return (.unused, reason)
         case .serving: break
         }
-        guard resolves else { return (.unhealthy, .dns) }
+        switch name {
+        case .resolved: break
+        case .awaited: return (.initial, .initialChecks)
+        case .unknown: return (.unhealthy, .dns)
+        }
         if let pause { return (.draining, pause) }
         if case .unhealthy(let reason) = verdict { return (.unhealthy, reason) }
         if let ejection { return (.unhealthy, ejection) }

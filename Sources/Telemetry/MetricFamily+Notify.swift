@@ -69,10 +69,12 @@ extension MetricFamily {
 
     static let detectionTime = MetricFamily(
         name: "poise_health_check_detection_seconds", kind: .gauge,
-        help: "The longest time from a target's death to its being unhealthy, by the settings of its checks.",
+        help:
+            "The longest time from a target's death to its being unhealthy, by the settings of its checks, or of those of the group whose health it goes by.",
         subject: .group
     ) { objects, index, writer in
-        guard let time = objects.group(index).compiled.settings.healthChecks.detectionTimeMax else { return }
+        let group = objects.group(index).compiled.settings
+        guard let time = group.checkedGroup(among: objects.groups)?.healthChecks.detectionTimeMax else { return }
         writer.begin()
         objects.label(.group, index, &writer)
         writer.value(.nanoseconds(time.count))

@@ -23,9 +23,15 @@ struct MetricObjects: Sendable {
     /// (listener, rule) and (group, target).
     let rules: [(listener: Int, rule: Int)]
     let targets: [(group: Int, target: Int)]
+    /// By id, where some group goes by another one; else empty.
+    let groups: [String: TargetGroup]
 
     init(_ overview: Overview) {
         self.overview = overview
+        let settings = overview.groups.map(\.compiled.settings)
+        groups =
+            settings.contains { $0.trackedGroup != nil }
+            ? Dictionary(settings.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first }) : [:]
         rules = overview.listeners.indices.flatMap { listener in
             overview.listeners[listener].compiled.ruleCounters.indices.map { (listener, $0) }
         }

@@ -42,7 +42,7 @@ enum CheckCommand {
         for group in configuration.targetGroups {
             lines.append(
                 "  target group \(group.name ?? group.id): \(count(group.targets.count, "target")), "
-                    + "\(wire(of: group))\(group.algorithmSummary), \(health(of: group))")
+                    + "\(wire(of: group))\(group.algorithmSummary), \(health(of: group, in: configuration))")
         }
         for (index, hook) in configuration.notify.enumerated() {
             // Not where a webhook is: its URL may be a secret.
@@ -65,21 +65,33 @@ enum CheckCommand {
         return "\(version) over TLS, \(tls.verifies ? "verified" : "not verified"), "
     }
 
-    private static func health(of group: TargetGroup) -> String {
-        if let tracked = group.trackedGroup { return "as healthy as '\(tracked)' says" }
+    private static func health(of group: TargetGroup, in configuration: Configuration) -> String {
+        if let tracked = group.trackedGroup {
+            let words = "as healthy as '\(tracked)' says"
+            let groups = Dictionary(
+                configuration.targetGroups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+            guard let detection = group.checkedGroup(among: groups).flatMap(detection) else { return words }
+            return "\(words): \(detection)"
+        }
         guard let summary = group.healthSummaryWithIntervals else {
             return group.passive.consecutiveFailures == 0
                 ? "no health check" : "no health check; traffic alone tells what is dead"
         }
-        guard let time = group.healthChecks.detectionTimeMax else {
+        guard let detection = detection(of: group) else {
             let silence = group.hasAgents ? " an agent's silence takes nothing out;" : ""
             let whatIs =
                 group.healthChecks.parts.contains { $0.check.kind.failsAtDeath }
                 ? "enough checks pass though the target is dead" : "no check notices a dead target"
             return "\(summary):\(silence) \(whatIs)"
         }
+        return "\(summary): \(detection)"
+    }
+
+    /// `nil` where no check takes a dead target out.
+    private static func detection(of group: TargetGroup) -> String? {
+        guard let time = group.healthChecks.detectionTimeMax else { return nil }
         let idle = group.healthChecks.idleDetectionTimeMax.map { ", \($0) without requests" } ?? ""
-        return "\(summary): a dead target is out within \(time)\(idle)"
+        return "a dead target is out within \(time)\(idle)"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

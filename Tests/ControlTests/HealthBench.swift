@@ -18,6 +18,7 @@ final class HealthBench: Probing {
     private(set) var transitions: [HealthTransition] = []
     private(set) var availability: [Availability] = []
     private(set) var minimum: [Bool] = []
+    private(set) var files: [String] = []
     private(set) var weightEvents: [WeightEvent] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
@@ -44,6 +45,7 @@ final class HealthBench: Probing {
                 case .availability(_, _, let to): availability.append(to)
                 case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
+                case .flagFile(let path, let problem): files.append("\(path): \(problem ?? "seen")")
                 }
             })
     }
@@ -60,8 +62,13 @@ final class HealthBench: Probing {
     func hurry(_ check: CheckRecord) { hurried.append(check) }
     func end(_ check: CheckRecord) { running.removeAll { $0 === check } }
 
-    func apply(_ configuration: Configuration, unresolved: [String: [String]] = [:], _ now: Double = 0) throws {
-        var builder = SnapshotBuilder(live: live, tableWeights: engine.tableWeights)
+    /// - Parameter addresses: of names, the last numbers of 127.0.0.0/8.
+    func apply(
+        _ configuration: Configuration, unresolved: [String: [UnresolvedName]] = [:],
+        addresses: [String: [UInt32]] = [:], _ now: Double = 0
+    ) throws {
+        let addresses = addresses.mapValues { $0.map { IPAddress(v4: 0x7F00_0000 + $0) } }
+        var builder = SnapshotBuilder(live: live, addresses: addresses, tableWeights: engine.tableWeights)
         generation += 1
         let snapshot = try builder.build(configuration, generation: generation)
         live = builder.live
@@ -73,15 +80,29 @@ final class HealthBench: Probing {
     func probe(_ last: Int, _ now: Double) { probe(last, nil, now) }
 
     func probe(_ last: Int, _ reason: TargetReason?, _ now: Double, port: UInt16 = 80) {
-        for check in running where check.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) {
-            check.state.probeStarted(at: at(now))
-            engine.probeEnded(
-                check,
-                ProbeResult(
-                    reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), startedAt: at(now),
-                    duration: .milliseconds(3)), at: at(now))
+        for check in checks(of: last, port: port) {
+            end(check, reason.map { .failed($0) } ?? .succeeded, .status(reason == nil ? 200 : 503), now)
         }
         engine.flush(at: at(now))
+    }
+
+    /// One look at a flag file by the checks of this address.
+    func look(_ last: Int, at path: String, _ file: FileState, _ now: Double) {
+        let outcome: ProbeResult.Outcome =
+            file == .missing ? .succeeded : file == .exists ? .failed(.maintenanceFile) : .learntNothing
+        for check in checks(of: last) { end(check, outcome, .file(path: path, file), now) }
+        engine.flush(at: at(now))
+    }
+
+    /// One probe of one check, of three milliseconds.
+    func end(_ check: CheckRecord, _ outcome: ProbeResult.Outcome, _ detail: ProbeResult.Detail, _ now: Double) {
+        check.state.probeStarted(at: at(now))
+        let result = ProbeResult(outcome, detail, startedAt: at(now), duration: .milliseconds(3))
+        engine.probeEnded(check, result, at: at(now))
+    }
+
+    private func checks(of last: Int, port: UInt16 = 80) -> [CheckRecord] {
+        running.filter { $0.spec.address == .ip(IPAddress(v4: 0x7F00_0000 + UInt32(last)), port: port) }
     }
 
     func weights(of group: String) -> [Int32] {

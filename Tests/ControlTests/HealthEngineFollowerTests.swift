@@ -35,7 +35,7 @@ struct HealthEngineFollowerTests {
         }
         #expect(!bench.transitions.contains { $0.target == label(1) && $0.to.state == .unhealthy })
         bench.engine.undrain(bench.engine.target(label(1), in: "a")!, at: at(6))
-        bench.engine.flush(at: at(6))
+        bench.probe(1, 6)
         #expect(bench.state(1, in: "c")?.state == .healthy && bench.weights(of: "c") == [256, 0])
     }
 
@@ -120,15 +120,10 @@ struct HealthEngineFollowerTests {
         let compiled = try #require(bench.snapshot?.groups.first)
         bench.engine.targetFailed(
             groupSlot: compiled.slot, identity: compiled.targets[0].identity, count: 100, at: at(2))
-        func pass(_ check: CheckRecord, _ now: Double) {
-            check.state.probeStarted(at: at(now))
-            bench.engine.probeEnded(
-                check, ProbeResult(.succeeded, .connected, startedAt: at(now), duration: .zero), at: at(now))
-        }
         let own = bench.engine.target(label(1), in: "a")!.checks
-        for now in 3..<13 { pass(own[0], Double(now)) }
+        for now in 3..<13 { bench.end(own[0], .succeeded, .connected, Double(now)) }
         #expect(bench.state(1)?.reason == .consecutiveFailures)
-        for now in 13..<(13 + page.healthyThreshold) { pass(own[1], Double(now)) }
+        for now in 13..<(13 + page.healthyThreshold) { bench.end(own[1], .succeeded, .connected, Double(now)) }
         #expect(bench.state(1)?.state == .healthy)
     }
 
@@ -162,11 +157,7 @@ struct HealthEngineFollowerTests {
         try bench.apply(configuration([group("a", [target(1)]) { $0.healthCheck = agent }]))
         let check = try #require(bench.running.first)
         let bytes = Array("50%".utf8)
-        check.state.probeStarted(at: at(1))
-        bench.engine.probeEnded(
-            check,
-            ProbeResult(.succeeded, .agent(AgentReport(parsing: bytes.span)), startedAt: at(1), duration: .zero),
-            at: at(1))
+        bench.end(check, .succeeded, .agent(AgentReport(parsing: bytes.span)), 1)
         bench.engine.flush(at: at(1))
         #expect(bench.weights(of: "a") == [128])
         bench.engine.tick(at: at(600))

@@ -152,6 +152,8 @@ struct HealthEngineTests {
         bench.engine.drain(bench.engine.target(label(2), in: "a")!, at: at(7))
         #expect(state(2, "b") == .init(state: .draining, reason: .drainedByOperator, since: at(7)))
         bench.engine.undrain(bench.engine.target(label(2), in: "a")!, at: at(8))
+        #expect(state(2, "b")?.state == .initial)
+        bench.probe(2, 9)
         #expect(state(2, "b")?.state == .healthy && state(2, "c")?.state == .healthy)
     }
 
@@ -436,7 +438,7 @@ struct HealthEngineTests {
         #expect(bench.cut.count == 1 && bench.cut[0] === record.compiled?.counters)
         #expect(bench.state(1)?.state == .unused)
         bench.engine.undrain(record, at: at(12))
-        bench.engine.flush(at: at(12))
+        bench.probe(1, 12)
         #expect(bench.weights(of: "a") == [256, 256] && bench.running.count == 2)
     }
 
@@ -488,17 +490,5 @@ struct HealthEngineTests {
         #expect(bench.running.count == 1)
         try bench.apply(everything, 1)
         #expect(bench.state(2, in: "b")?.state == .initial && bench.running.count == 2)
-    }
-
-    @Test("a name without an address is shown, unhealthy: dns")
-    func unresolved() throws {
-        let bench = Bench()
-        let named = configuration([group("a", [Target(address: .name("gone.test", port: 80)), target(1)])])
-        try bench.apply(named, unresolved: ["a": ["gone.test:80"]])
-        let status = GroupStatus(bench.engine.groups["a"]!)
-        #expect(status.targets.map(\.label) == [label(1), "gone.test:80"])
-        #expect(status.targets[1].status.reason == .dns && status.targets[1].compiled == nil)
-        try bench.apply(named, 1)
-        #expect(bench.engine.groups["a"]!.unresolved.isEmpty)
     }
 }

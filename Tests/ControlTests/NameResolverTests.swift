@@ -119,6 +119,21 @@ struct NameResolverTests {
         #expect(seen.2 == 1 && seen.3 == [1])
     }
 
+    @Test("an answer without addresses is none: what was known stays")
+    func empty() async throws {
+        let seen = try await onLoop { loop in
+            let desk = Desk(loop)
+            desk.server.answer("a", 1)
+            desk.server.answer("b")
+            await desk.learn(["a": .seconds(30), "b": .seconds(30)])
+            desk.server.answer("a")
+            try await desk.tick(after: 40)
+            return (desk.addresses(of: "a"), desk.addresses(of: "b"), desk.changes, desk.problems)
+        }
+        #expect(seen.0 == [1] && seen.1 == nil && seen.2 == 1)
+        #expect(seen.3 == ["b: no address (0)", "a: no address (1)"])
+    }
+
     @Test("a name that never resolved has no address, and gets one with its first answer")
     func never() async throws {
         let seen = try await onLoop { loop in

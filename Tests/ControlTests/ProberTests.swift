@@ -6,57 +6,6 @@ import Testing
 
 @testable import PoiseControl
 
-/// A target that answers every connection with the same bytes, or accepts and says nothing.
-private final class ScriptedTarget: Channel {
-    private final class Peer: Channel {
-        private let answer: [UInt8]?
-        private let ended: (CInt) -> Void
-        init(
-            _ socket: consuming FileDescriptor, _ answer: [UInt8]?, loop: EventLoop, ended: @escaping (CInt) -> Void
-        ) {
-            (self.answer, self.ended) = (answer, ended)
-            super.init(loop: loop)
-            open(socket)
-            watch(.readable)
-        }
-
-        override func ready(_ readiness: Readiness) {
-            let buffer = loop.buffers.takeStandard()
-            defer { loop.buffers.release(buffer) }
-            let result = receive(into: buffer, 0, buffer.capacity)
-            if result.isEndOfStream || result.failure != nil {
-                ended(result.failure ?? 0)
-                return close()
-            }
-            guard let answer, result.count > 0 else { return }
-            if !answer.isEmpty { _ = send(answer.span) }
-            shutdownWrite()
-        }
-    }
-
-    private let answer: [UInt8]?
-    let port: UInt16
-    /// How its connections ended, as the target saw it: 0 for FIN, or an errno.
-    private(set) var ends: [CInt] = []
-
-    init(_ answer: String?, loop: EventLoop) throws {
-        self.answer = answer.map { Array($0.utf8) }
-        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
-        port = Sockets.localAddress(of: socket.number)!.port
-        super.init(loop: loop)
-        open(socket)
-        watch(.readable)
-    }
-
-    override func ready(_ readiness: Readiness) {
-        while case .accepted(let accepted) = loop.accept(from: self) {
-            _ = Peer(FileDescriptor(adopting: accepted.descriptor), answer, loop: loop) { [unowned self] code in
-                ends.append(code)
-            }
-        }
-    }
-}
-
 @Suite("Probes over real sockets")
 struct ProberTests {
     struct Row: Sendable, CustomTestStringConvertible {
@@ -233,51 +182,11 @@ struct ProberTests {
         target.close()
     }
 
-    /// Answers as often as it is asked, and closes behind every third answer.
-    private final class KeepingTarget: Channel {
-        private(set) var connections = 0
-        private(set) var requests = 0
-
-        private final class Peer: Channel {
-            private unowned let target: KeepingTarget
-            private var answers = 0
-
-            init(_ socket: consuming FileDescriptor, _ target: KeepingTarget) {
-                self.target = target
-                super.init(loop: target.loop)
-                open(socket)
-                watch(.readable)
-            }
-
-            override func ready(_ readiness: Readiness) {
-                let buffer = loop.buffers.takeStandard()
-                defer { loop.buffers.release(buffer) }
-                let result = receive(into: buffer, 0, buffer.capacity)
-                guard result.count > 0 else { return result.isBlocked ? () : close() }
-                target.requests += 1
-                answers += 1
-                _ = send(Array(ProberTests.fine.utf8).span)
-                if answers == 3 { close() }
-            }
-        }
-
-        override func ready(_ readiness: Readiness) {
-            while case .accepted(let accepted) = loop.accept(from: self) {
-                connections += 1
-                _ = Peer(FileDescriptor(adopting: accepted.descriptor), self)
-            }
-        }
-    }
-
     @Test("a connection is kept from probe to probe, and another one made where the target has closed it")
     func reuse() throws {
         let loop = EventLoop()
-        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
-        let port = Sockets.localAddress(of: socket.number)!.port
-        let target = KeepingTarget(loop: loop)
-        target.open(socket)
-        target.watch(.readable)
-        let results = run(Self.check(Self.http { $0.reusesConnection = true }), port, count: 9, on: loop)
+        let target = try KeepingTarget(Self.fine, loop: loop)
+        let results = run(Self.check(Self.http { $0.reusesConnection = true }), target.port, count: 9, on: loop)
         #expect(results.map(\.detail) == Array(repeating: .status(200), count: 9))
         #expect(target.requests == 9 && target.connections == 3)
         #expect(loop.buffers.outstanding == 0)
@@ -287,13 +196,9 @@ struct ProberTests {
     @Test("a kept connection whose target is gone proves nothing; the connection that fails then does")
     func reuseOfGone() throws {
         let loop = EventLoop()
-        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
-        let port = Sockets.localAddress(of: socket.number)!.port
-        let target = KeepingTarget(loop: loop)
-        target.open(socket)
-        target.watch(.readable)
+        let target = try KeepingTarget(Self.fine, loop: loop)
         let prober = Prober(loop: loop)
-        let record = record(Self.check(Self.http { $0.reusesConnection = true }), port, loop)
+        let record = record(Self.check(Self.http { $0.reusesConnection = true }), target.port, loop)
         var results: [ProbeResult] = []
         prober.report = { check, result, now in
             results.append(result)
@@ -313,13 +218,10 @@ struct ProberTests {
     @Test("kept connections take places, half of them at most, and the checks without one get their turn")
     func keptPlaces() throws {
         let loop = EventLoop()
-        let socket = try Sockets.listen(on: .ip(IPAddress(v4: 0x7F00_0001), port: 0), sharesPort: false)
-        let port = Sockets.localAddress(of: socket.number)!.port
-        let target = KeepingTarget(loop: loop)
-        target.open(socket)
-        target.watch(.readable)
+        let target = try KeepingTarget(Self.fine, loop: loop)
         let prober = Prober(loop: loop, runningMax: 4)
-        let checks = (0..<10).map { _ in record(Self.check(Self.http { $0.reusesConnection = true }), port, loop) }
+        let checks = (0..<10).map { _ in record(Self.check(Self.http { $0.reusesConnection = true }), target.port, loop)
+        }
         var counts = Array(repeating: 0, count: checks.count)
         var (mostKept, most) = (0, 0)
         prober.report = { check, result, now in

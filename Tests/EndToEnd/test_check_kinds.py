@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import socket
 import socketserver
@@ -291,6 +292,25 @@ def test_bad_company_is_bounded_and_named(start, handler, reason, evidence):
     poise = checking(start, address, protocol="SCRIPT", script=[{"expect": "ready"}])
     assert evidence in becomes(poise, address, "unhealthy", reason)
     assert becomes(poise, address, "unhealthy", reason).startswith("step 1: expected 'ready', got")
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_a_target_says_byte_by_byte_is_searched_when_it_pauses(start):
+    """Not with each byte, and not at the end of the time only: there is another step behind it."""
+    def dripping(sock):
+        for byte in b"-" * 150 + b"\nready> ":
+            sock.sendall(bytes([byte]))
+            time.sleep(0.001)
+        if sock.recv(100) == b"status\n":
+            sock.sendall(b"workers: 3")
+        time.sleep(5)
+    server = serving(dripping)
+    address = Address(server.server_address[1])
+    script = [{"expect_regex": "ready> $"}, {"send": "status\n"}, {"expect_regex": "[1-9]$"}]
+    poise = checking(start, address, protocol="SCRIPT", script=script, interval="5s", timeout="4s")
+    after, = re.findall(r"answered after (\d+) ms", becomes(poise, address, "healthy"))
+    assert int(after) < 3000
     server.shutdown()
     server.server_close()
 

@@ -52,6 +52,13 @@ def test_a_path_that_leads_nowhere_is_no_flag(start):
     poise = start.proxy(one, group_health_check=CHECK | {"file": str(loop)})
     becomes(poise, one, "healthy")
     assert targets(poise)[one.address]["last_probe"].startswith(f"{loop} cannot be looked at: ")
+    # A maintenance switch that does nothing is not found out about when it is needed.
+    poise.wait_line(lambda line: "warning: nobody can tell whether a flag file is there" in line
+                    and f"path={loop}" in line and "error=" in line, "a warning")
+    loop.unlink()
+    poise.wait_line(lambda line: "a flag file can be looked at again" in line and f"path={loop}" in line, "its end")
+    assert len([line for line in poise.output("err") if "a flag file" in line]) == 2
+    loop.symlink_to(loop)
     poise = start.proxy(two, group_health_check=CHECK | {"file": str(loop), "down_when": "missing"})
     becomes(poise, two, "unhealthy", "maintenance_file")
 

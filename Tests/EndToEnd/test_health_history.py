@@ -7,6 +7,7 @@ import time
 import pytest
 
 from admin import AdminConnection, admin, metrics, value, verb
+from client import get
 from deadline import eventually
 from hooks import Switch, told
 from settings import configuration, group, listener
@@ -34,6 +35,19 @@ def steps(detail):
             for c in detail["history"]]
 
 
+def test_a_target_that_died_during_its_drain_gets_no_request(start, switch):
+    """What was known of it is from before the drain."""
+    good = start.origin()
+    poise = start.proxy(switch.address, good, group_health_check=CHECK | {"interval": "10s", "unhealthy": 5})
+    told(poise, "to=healthy", 2)
+    assert verb("drain", "pool", switch.address, "--wait", poise=poise).returncode == 0
+    switch.status = 503
+    assert verb("undrain", "pool", switch.address, poise=poise).returncode == 0
+    assert [get(poise.port).status for _ in range(20)] == [200] * 20
+    switch.status = 200
+    eventually("it takes traffic", lambda: shown(poise, switch.address)[0]["usable"])
+
+
 def test_each_change_is_kept_with_its_reason_and_what_was_seen(start, switch):
     poise = start.proxy(switch.address, group_health_check=CHECK)
     told(poise, "to=healthy")
@@ -42,6 +56,7 @@ def test_each_change_is_kept_with_its_reason_and_what_was_seen(start, switch):
     settle(poise, switch, 200)
     assert verb("drain", "pool", switch.address, "--wait", poise=poise).returncode == 0
     assert verb("undrain", "pool", switch.address, poise=poise).returncode == 0
+    eventually("healthy again", lambda: shown(poise, switch.address)[0]["state"] == "healthy")
     detail, = shown(poise, switch.address)
     assert (detail["target_group"], detail["target"], detail["state"]) == ("pool", switch.address, "healthy")
     found = steps(detail)
@@ -54,7 +69,8 @@ def test_each_change_is_kept_with_its_reason_and_what_was_seen(start, switch):
     ]
     api = "asked for over the admin API"
     assert [s for s in found[5:] if s[3] == api][0] == ("healthy", "draining", "drained_by_operator", api)
-    assert found[-1] == ("unused", "healthy", "none", api)
+    # Nobody probed it meanwhile: it is asked before it is healthy.
+    assert found[-2:] == [("unused", "initial", "initial_checks", api), ("initial", "healthy", "none", "status 200")]
     assert detail["health_transitions"] == len(found) - 1
     times = [c["time"] for c in detail["history"]]
     assert times == sorted(times) and all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", t) for t in times)

@@ -1,11 +1,15 @@
 """Names as targets: resolved again while Poise runs, with a file of names of the test's own."""
 import shutil
 import subprocess
+import sys
 
 import pytest
+import yaml
 
+from admin import metrics, value, verb
 from client import Client, request
 from deadline import PATIENCE, eventually
+from hooks import Program
 from poise import BINARY
 from settings import configuration, group, listener
 
@@ -60,6 +64,37 @@ def test_a_name_is_resolved_again_every_resolve_interval(start, names):
         assert served() == (0, 8)
         file.write_text(f"127.0.0.1 {NAME}\n")
         eventually("it resolves again", lambda: served() == (8, 0), PATIENCE * 2)
+
+
+def test_a_name_without_an_address_is_a_target_that_is_down(start, names):
+    """Hooks, minimum, counts and history know it, from the first answer until one of its addresses is healthy."""
+    file, program = names
+    file.write_text("127.0.0.1 localhost\n")
+    here, there = twins(start)
+    hook, target = Program(start.folder, sys.executable), f"{NAME}:{here.port}"
+    tree = yaml.safe_load(configuration([listener(forward="pool")], [group(
+        "pool", [target, there.address], resolve_interval="1s",
+        health_check={"path": "/", "interval": "300ms", "timeout": "290ms", "edge_interval": "50ms"})]))
+    tree["target_groups"][0]["min_healthy"] = 2
+    tree["notify"] = [{"on": ["target_down", "target_up", "group_below_minimum", "group_minimum_met"],
+                       "command": [str(hook.path)]}]
+    poise = start.poise(yaml.safe_dump(tree), binary=program)
+    down = {("target_down", target), ("group_below_minimum", "")}
+    eventually("the hook hears of it", lambda: set(hook.events()) == down)
+    told = next(run for run in hook.runs() if run["POISE_EVENT"] == "target_down")
+    assert (told["POISE_STATE"], told["POISE_REASON"]) == ("unhealthy", "dns")
+    assert told["POISE_EVIDENCE"].startswith("the name does not resolve: ") and told["POISE_TARGETS"] == "2"
+    history = verb("status", target, poise=poise).stdout
+    assert "unhealthy  dns" in history and "the name does not resolve: " in history
+    assert value(metrics(poise), "poise_target_group_targets", target_group="pool", state="unhealthy") == 1
+    file.write_text(f"127.0.0.1 {NAME}\n")
+    eventually("the hook hears of its return", lambda: len(hook.events()) == 4)
+    assert set(hook.events()[2:]) == {("target_up", target), ("group_minimum_met", "")}
+    assert f"target={target} from=unhealthy to=healthy" in "".join(poise.output("err"))
+    with Client(poise.port) as client:
+        for _ in range(4):
+            assert client.ask(request("/traffic")).status == 200
+    assert any(r.target == "/traffic" for r in here.requests)
 
 
 def test_a_name_that_is_asked_seldom_is_not_asked_often(start, names):

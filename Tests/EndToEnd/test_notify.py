@@ -1,7 +1,9 @@
 """Hooks: each event exactly once, to commands and webhooks; what hangs is bounded and told of."""
+import contextlib
 import os
 import pwd
 import signal
+import socket
 import sys
 import threading
 
@@ -396,3 +398,85 @@ def test_commands_run_as_the_user_that_poise_becomes(start, switches):
     poise = start.poise(text(switches, [{"on": EVENTS, "command": [str(program)]}], user="nobody"))
     delivered(poise, 1)
     assert (start.folder / "uids").read_text().split() == [str(pwd.getpwnam("nobody").pw_uid)]
+
+
+def test_what_waits_for_a_hook_without_a_name_goes_where_the_hook_tells_now(start, switches, receiver):
+    """Its URL was wrong: the events that happened meanwhile arrive once it is right."""
+    one, two = switches
+    wrong, right = receiver(script=[503] * 1000), receiver()
+    hook = {"on": ["target_down"], "retries": 50, "backoff": "200ms", "webhook": f"http://127.0.0.1:{wrong.port}/"}
+    poise = start.poise(text(switches, [hook]))
+    told(poise, "to=healthy", 2)
+    settle(poise, one, 500)
+    settle(poise, two, 500)
+    reload(poise, text(switches, [hook | {"webhook": f"http://127.0.0.1:{right.port}/"}]))
+    eventually("both arrive", lambda: [b["target"] for b in right.bodies()] == [one.address, two.address], 20)
+    assert not [line for line in poise.output("err") if "their hook is gone" in line]
+
+
+def test_a_removed_hook_takes_its_queue_with_it_and_no_other_one(start, switches, receiver):
+    """Two hooks without a name tell the same receiver; what is dropped with the first is counted in the log."""
+    one, two = switches
+    busy = receiver(script=[503] * 1000)
+    hooks = [{"on": [event], "retries": 50, "backoff": "200ms", "webhook": f"http://127.0.0.1:{busy.port}/"}
+             for event in ("target_down", "group_down")]
+    poise = start.poise(text(switches, hooks))
+    told(poise, "to=healthy", 2)
+    settle(poise, one, 500)
+    settle(poise, two, 500)
+    eventually("both hooks try", lambda: {b["event"] for b in busy.bodies()} == {"target_down", "group_down"}, 20)
+    reload(poise, text(switches, hooks[1:]))
+    gone, = told(poise, "notifications are dropped: their hook is gone")
+    assert "hook=notify-1" in gone and "notifications=2" in gone
+    with busy.lock:
+        busy.script.clear()
+    delivered(poise, 1)
+    assert [b["event"] for b in busy.bodies(200)] == ["group_down"]
+
+
+@pytest.fixture
+def talker():
+    """A webhook's server that answers with these bytes, the last of them again and again for as long as somebody listens."""
+    listeners = []
+
+    def make(start, again):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def talk(connection):
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(start)
+                while True:
+                    connection.sendall(again * 1000)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    yield make
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize("start_of_answer, again, end", [
+    (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", "the answer is not HTTP: head_too_large"),
+    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", "the answer is not HTTP: "),
+    (b"HTTP/1.1 200 OK\r\n\r\n", b"body", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nbody\r\n", None),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;", b"x", "the answer is not HTTP: "),
+], ids=["interim answers", "fields", "body", "chunks", "a chunk's extensions"])
+def test_an_answer_without_end_is_read_no_further_than_needed(start, switches, talker, start_of_answer, again, end):
+    one, two = switches
+    hook = {"on": ["target_down"], "timeout": "60s", "retries": 0, "webhook": talker(start_of_answer, again)}
+    poise = start.poise(text(switches, [hook]))
+    told(poise, "to=healthy", 2)
+    # Long before the time is over, and the second one after the first: nothing of it is left.
+    for count, switch in enumerate(switches, 1):
+        settle(poise, switch, 500)
+        if end is None:
+            delivered(poise, count)
+        else:
+            assert end in told(poise, "a notification was not delivered", count)[-1]

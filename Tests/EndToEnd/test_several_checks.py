@@ -1,11 +1,12 @@
 """Several checks of one target, checks elsewhere than at the target, groups that track another one, and idle intervals."""
 import json
+import re
 import signal
 import time
 
 import pytest
 
-from admin import verb
+from admin import metrics, value, verb
 from client import get
 from deadline import PATIENCE, eventually
 from settings import configuration, group, listener
@@ -117,7 +118,11 @@ def test_a_group_goes_by_the_health_of_another_one(start):
     becomes(poise, events.address, "healthy", name="events")
     # Nobody probes the tracking group's own port.
     assert not [r for r in events.requests if r.target == "/health"]
-    assert "events: 2 targets, round_robin, as healthy as 'web' says" in verb("check", poise.file).stdout
+    checked = verb("check", poise.file).stdout
+    promise, = re.findall(r"web: 2 targets, .*(a dead target is out within .*)", checked)
+    assert f"events: 2 targets, round_robin, as healthy as 'web' says: {promise}\n" in checked
+    seconds = [value(metrics(poise), "poise_health_check_detection_seconds", target_group=g) for g in ("web", "events")]
+    assert seconds[0] == seconds[1] > 0
 
 
 def test_without_requests_probes_are_rare_and_the_first_request_brings_them_back(start):

@@ -229,6 +229,47 @@ struct ScriptMatcherTests {
         #expect(finding.answer.count <= AnswerExcerpt.bytesMax)
     }
 
+    @Test(
+        "a target that speaks byte by byte costs about as much as one that does not",
+        arguments: [
+            (.steps([.expect("never")]), "", "2"), (.steps([.expectRegex("ne+ver")]), "", "2"),
+            (.redis(password: nil), "", "2"), (.ftp, "", "220-\n"),
+            (.ftp, "", "220-" + String(repeating: "x", count: 999) + "\n"), (.pop3, "", "+OK no end "),
+            (.mysql(user: nil), "\u{FC}\u{3F}\0\0", "x"),
+            // Its messages are gone through again with each one, and there may be 200.
+            (.postgresql(user: "p"), "R\0\0\0\u{8}\0\0\0\0", "S\0\0\0\u{6}a\0"),
+        ] as [(ScriptProbe.Dialogue, String, String)])
+    func effort(probe: ScriptProbe.Dialogue, start: String, words: String) throws {
+        var matcher = ScriptMatcher(try Dialogue(ScriptProbe(probe)))
+        if matcher.begin() == .say { #expect(matcher.said() == .hear) }
+        let (first, rest) = (Self.bytes(start), Self.bytes(words))
+        var (action, count) = (ScriptMatcher.Action.hear, 0)
+        while action == .hear, count < 20_000 {
+            let byte = count < first.count ? first[count] : rest[(count - first.count) % rest.count]
+            action = matcher.heard([byte].span)
+            count += 1
+        }
+        #expect(count > 1000)
+        if case .postgresql = probe { return #expect(matcher.bytesLookedAt < 500 * 1000) }
+        // Once over, twice for what doubles, and the looks at the first pieces.
+        #expect(matcher.bytesLookedAt <= 3 * count + 200, "\(matcher.bytesLookedAt) for \(count)")
+    }
+
+    @Test("what a pattern matches is found when the target pauses, at the latest")
+    func pauses() throws {
+        var matcher = ScriptMatcher(
+            try Dialogue(ScriptProbe(.steps([.expectRegex("> $"), .send("x"), .expectRegex("ok")]))))
+        #expect(matcher.begin() == .hear && !matcher.hasUnseen)
+        for byte in Self.bytes(String(repeating: "-", count: 99) + "> ") {
+            #expect(matcher.heard([byte].span) == .hear)
+        }
+        #expect(matcher.hasUnseen && matcher.lookAgain() == .say)
+        #expect(matcher.said() == .hear && !matcher.hasUnseen)
+        #expect(
+            matcher.heard(Array("o".utf8).span) == .hear && !matcher.hasUnseen, "the first pieces are searched at once")
+        #expect(matcher.heard(Array("k".utf8).span) == .passed)
+    }
+
     @Test("a target that closes, one that is silent, and a pattern that would never end")
     func otherEnds() throws {
         var matcher = ScriptMatcher(try Dialogue(ScriptProbe(.steps([.send("a"), .expect("b")]))))

@@ -14,6 +14,8 @@ public enum Evidence: Sendable, Equatable {
     case failures(UInt32, of: UInt32)
     /// How far from the group's other targets, where 100 is as far as they may be.
     case outlier(percentOfLimit: UInt32)
+    /// What became of a name, in words.
+    case name(String)
     /// Somebody asked for it over the admin API.
     case operatorAction
     /// A configuration came into force.
@@ -47,6 +49,7 @@ public enum Evidence: Sendable, Equatable {
         case .failuresInRow(let count): "\(count) failures in a row"
         case .failures(let failed, let total): "\(failed) of \(total) exchanges failed"
         case .outlier(let percent): "\(percent) % of what the group's settings allow"
+        case .name(let text): text
         case .operatorAction: "asked for over the admin API"
         case .configuration: "configuration applied"
         case .timeIsOver: "its time is over"

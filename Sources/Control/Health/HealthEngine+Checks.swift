@@ -71,6 +71,15 @@ extension HealthEngine {
             evidence: .configuration)
     }
 
+    /// The verdicts of checks that did not run are of another time. Before the target is put back.
+    ///
+    /// - Parameter takesTraffic: until the first result: the target comes back with its whole group.
+    func askAnew(_ target: TargetRecord, takesTraffic: Bool, at now: MonotonicTime) {
+        guard !target.checks.isEmpty else { return }
+        for check in target.checks where !check.isRunning { check.state.resumed(takesTraffic: takesTraffic, at: now) }
+        note(target.health.checked(Self.verdict(of: target.checks, in: target.group), at: now), target, at: now)
+    }
+
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
     func probeEnded(_ check: CheckRecord, _ result: ProbeResult, at now: MonotonicTime) {
         let changed: Bool
@@ -84,6 +93,7 @@ extension HealthEngine {
             return
         }
         check.lastResult = result
+        noteFile(result, of: check)
         let succeeded = result.outcome == .succeeded
         let threshold = check.state.policy.healthyThreshold
         // One check's successes count, or two would count for twice as many probes; and none of a check that one result

@@ -22,6 +22,7 @@ final class HealthEngine {
     let checks: CheckTable
     private var dirty: [GroupRecord] = []
     var traffic = TrafficDesk()
+    var blindFiles = BlindFiles()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
     var hasFollowers = false
@@ -50,7 +51,7 @@ final class HealthEngine {
     /// - Parameter unresolved: names without an address, by group id.
     /// - Returns: for the workers, together with the snapshot: the availability of each group that is new or changed.
     func adopt(
-        _ snapshot: ProxySnapshot, unresolved: [String: [String]] = [:], at now: MonotonicTime
+        _ snapshot: ProxySnapshot, unresolved: [String: [UnresolvedName]] = [:], at now: MonotonicTime
     ) -> [Int: GroupAvailability] {
         flush(at: now)
         unlinkFollowers()
@@ -72,11 +73,12 @@ final class HealthEngine {
                 }
             } else {
                 record = GroupRecord(compiled, at: now)
+                record.isUsed = used.contains(compiled.slot) || tracked.contains(id)
                 record.targets = compiled.targets.map { newTarget($0, in: record, arrival: .withGroup, at: now) }
                 changed.append(record)
             }
-            setUnresolved(names, of: record, at: now)
             setUsed(used.contains(compiled.slot) || tracked.contains(id), record, at: now)
+            setUnresolved(names, of: record, at: now)
             kept[id] = record
             groupsBySlot[compiled.slot] = record
         }
@@ -85,6 +87,7 @@ final class HealthEngine {
         }
         groups = kept
         staleTables = staleTables.filter { kept[$0] != nil }
+        blindFiles.keepUsed()
         if !tracked.isEmpty || hasFollowers { linkFollowers(at: now) }
         var availability: [Int: GroupAvailability] = [:]
         for record in changed {
@@ -139,6 +142,8 @@ final class HealthEngine {
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: isAsked ? .initial(takesTraffic: arrival == .withGroup) : nil, at: now))
+        // Before anything is known of it: nobody misses a target of a group that no rule leads to.
+        if !group.isUsed { note(record.health.groupUnused(at: now), record, at: now, evidence: .configuration) }
         checks.use(own, by: record)
         if let verdict {
             note(record.health.checked(verdict, at: now), record, at: now, evidence: Self.evidence(of: own))
@@ -148,24 +153,14 @@ final class HealthEngine {
         return record
     }
 
-    /// Names without an address are shown as targets, unhealthy for the reason `dns`; nothing is sent there.
-    private func setUnresolved(_ names: [String], of record: GroupRecord, at now: MonotonicTime) {
-        guard names != record.unresolved.map(\.label) else { return }
-        record.unresolved = names.map { name in
-            record.unresolved.first { $0.label == name }
-                ?? TargetRecord(
-                    group: record, label: name, compiled: nil,
-                    health: TargetHealth(verdict: nil, resolves: false, at: now))
-        }
-    }
-
     private func setUsed(_ isUsed: Bool, _ record: GroupRecord, at now: MonotonicTime) {
         guard record.isUsed != isUsed || !isUsed else { return }
         record.isUsed = isUsed
-        for target in record.targets {
+        for target in record.targets + record.names {
             if !isUsed {
                 note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
+                askAnew(target, takesTraffic: true, at: now)
                 note(target.health.undrain(at: now), target, at: now, evidence: .configuration)
             }
             checks.updateProbing(target)
@@ -173,7 +168,7 @@ final class HealthEngine {
     }
 
     /// A target that its group no longer has: flows in progress may end until the deadline.
-    private func remove(_ target: TargetRecord, at now: MonotonicTime) {
+    func remove(_ target: TargetRecord, at now: MonotonicTime) {
         checks.release(target)
         _ = target.drain.flowsChanged(to: target.flows)
         note(target.health.drain(.deregistration, at: now), target, at: now, evidence: .configuration)
@@ -226,9 +221,10 @@ final class HealthEngine {
         checks.updateProbing(target)
     }
 
-    /// Back into service. Its health is what it was; probing goes on at once.
+    /// Back into service. Where nobody probed it meanwhile, it takes flows from its first good probe on, which is due at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.register()
+        askAnew(target, takesTraffic: false, at: now)
         note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)
         if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
         checks.updateProbing(target)
@@ -331,7 +327,8 @@ final class HealthEngine {
         if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: evidence) }
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
-        guard change.from != change.to else { return }
+        if change.to.state == .healthy { welcomeNames(of: target.group, at: now) }
+        guard change.isNews else { return }
         target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1
@@ -386,11 +383,11 @@ final class HealthEngine {
         let before = group.published
         group.published = published(group, availability, at: now)
         if availability != group.availability {
-            observe(.availability(group: group.id, from: group.availability, to: availability))
             let wasServing = group.availability.isServing
             group.availability = availability
             if availability.isServing != wasServing { for group in groupsBehind(group) { markDirty(group) } }
         }
+        noteAvailability(of: group)
         noteMinimum(of: group, usable: ordinary)
         noteTable(of: group)
         let slot = group.compiled.slot

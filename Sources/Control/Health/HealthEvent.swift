@@ -11,6 +11,8 @@ public enum HealthEvent: Sendable {
     /// The group has fewer usable targets than its `min_healthy`, or enough again.
     case minimum(group: String, isMet: Bool)
     case weight(WeightEvent)
+    /// Nobody can tell whether a flag file is there, and why; or somebody can again (`nil`).
+    case flagFile(path: String, problem: String?)
 }
 
 /// A target has much less than its weight, or has it back; or its errors are unlike the others', or like them again.

@@ -10,13 +10,18 @@ public enum FileState: Sendable, Equatable {
     /// The file system has not answered the last probe's question yet.
     case noAnswer
 
-    var text: String {
+    /// Why nobody can tell; `nil` where the look told.
+    var problem: String? {
         switch self {
-        case .exists: "exists"
-        case .missing: "does not exist"
-        case .unknown(let code): "cannot be looked at: \(SystemError(call: "", code: code).reason)"
-        case .noAnswer: "cannot be looked at: the file system does not answer"
+        case .exists, .missing: nil
+        case .unknown(let code): SystemError(call: "", code: code).reason
+        case .noAnswer: "the file system does not answer"
         }
+    }
+
+    var text: String {
+        if let problem { return "cannot be looked at: \(problem)" }
+        return self == .exists ? "exists" : "does not exist"
     }
 }
 

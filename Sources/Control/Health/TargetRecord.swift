@@ -13,6 +13,9 @@ final class TargetRecord {
     let label: String
     /// `nil`: a name without any address.
     var compiled: CompiledTarget?
+    /// What the configuration says of a name without any address.
+    var named: Target?
+    var settings: Target? { compiled?.settings ?? named }
     var health: TargetHealth
     var passive: PassiveHealth
     var drain = DrainMachine()
@@ -49,10 +52,10 @@ final class TargetRecord {
         }
     }
 
-    var isBackup: Bool { compiled?.settings.isBackup ?? false }
+    var isBackup: Bool { settings?.isBackup ?? false }
     /// Configured, or an operator's, as its agent will have it: 0...65,536.
     var fullWeight: Int {
-        let weight = EffectiveWeight.of(operatorWeight ?? compiled?.settings.weight ?? 0)
+        let weight = EffectiveWeight.of(operatorWeight ?? settings?.weight ?? 0)
         return agent?.applied(to: weight) ?? weight
     }
     var isUsable: Bool { fullWeight > 0 && health.isUsable }
@@ -85,7 +88,12 @@ final class GroupRecord {
     var targets: [TargetRecord] = []
     /// Names without an address.
     var unresolved: [TargetRecord] = []
+    /// Names that had none, and have addresses now of which none is healthy yet.
+    var returning: [TargetRecord] = []
+    var names: [TargetRecord] { unresolved + returning }
     var availability = Availability.ordinary
+    /// What was told of it last.
+    var toldAvailability = Availability.ordinary
     /// What the workers were told last.
     var published = GroupAvailability(weights: [])
     /// Fewer targets are usable than `min_healthy` asks for.

@@ -130,6 +130,9 @@ final class NameResolver {
         let old = entry
         (entry.isAsked, entry.hasAnswered) = (false, true)
         switch answer {
+        case .addresses([]):
+            entry.problem = "no address"
+            entry.nextAt = loop.now + min(entry.interval, Self.retryAfter)
         case .addresses(let found):
             entry.addresses = found.sorted { ($0.family.rawValue, $0.bits) < ($1.family.rawValue, $1.bits) }
             entry.problem = nil

@@ -21,24 +21,22 @@ final class NotifyHub {
         (self.tools, self.group) = (tools, group)
     }
 
-    /// The hooks of a configuration that comes into force. One that was there before keeps its queue and its counts: it
-    /// is the same if it is called the same, or without a name if it tells the same address or program.
+    /// The hooks of a configuration that comes into force. One that was there before keeps its queue and its counts, see
+    /// ``HookIdentity``.
     func adopt(_ configuration: Configuration) {
-        var old = hooks
-        hooks = configuration.notify.enumerated().map { index, settings in
+        let old = hooks
+        let places = HookIdentity.places(of: configuration.notify, among: old.map(\.settings))
+        hooks = zip(configuration.notify, places).enumerated().map { index, new in
+            let (settings, place) = new
             let name = settings.displayName(at: index)
-            let same = old.firstIndex {
-                settings.name != nil || $0.settings.name != nil
-                    ? $0.settings.name == settings.name
-                    : $0.settings.command == settings.command && $0.settings.webhook == settings.webhook
-            }
-            guard let same else { return HookDelivery(settings, name: name, tools: tools) }
-            let known = old.remove(at: same)
-            known.adopt(settings, name: name)
-            return known
+            guard let place else { return HookDelivery(settings, name: name, tools: tools) }
+            old[place].adopt(settings, name: name)
+            return old[place]
         }
-        for hook in old { hook.stop() }
-        filter.keep { target in group(target.group)?.targets.contains { $0.label == target.label } ?? false }
+        for index in old.indices where !places.contains(index) { old[index].stop() }
+        filter.keep { target in
+            group(target.group).map { ($0.targets + $0.names).contains { $0.label == target.label } } ?? false
+        }
         filter.keep(groups: Set(configuration.targetGroups.map(\.id)))
     }
 
@@ -55,7 +53,7 @@ final class NotifyHub {
             guard let event = filter.event(to, of: group, isUsed: isUsed) else { return }
             tell(event, group: group, from: from.name, to: to.name, at: tools.loop.now)
         // It serves with less of its weight: neither up nor down.
-        case .weight: return
+        case .weight, .flagFile: return
         case .minimum(let group, let isMet):
             guard let event = filter.event(isBelowMinimum: !isMet, of: group) else { return }
             let words = ["minimum_met", "below_minimum"]
@@ -84,7 +82,8 @@ final class NotifyHub {
             id: "\(run)-\(number)", event: event, group: id, target: target, state: to, previousState: from,
             reason: reason, evidence: evidence,
             since: UTCText.timestamp(WallClock.nanoseconds(of: time)),
-            healthy: record?.targets.count { $0.isUsable } ?? 0, targets: record?.targets.count ?? 0,
+            healthy: record?.targets.count { $0.isUsable } ?? 0,
+            targets: record.map { $0.targets.count + $0.unresolved.count } ?? 0,
             minimum: record?.minimum)
         for hook in interested { hook.add(notification) }
     }

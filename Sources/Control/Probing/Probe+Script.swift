@@ -6,6 +6,8 @@ import PoiseModel
 extension Probe {
     /// Behind a farewell, bytes that are read and dropped at most until the target hangs up.
     private static var droppedMax: Int { 32_768 }
+    /// A target that says nothing for so long has said what it had to say, maybe.
+    private static var pauseMin: Nanoseconds { .milliseconds(20) }
 
     /// Does what the script says next.
     func follow(_ first: ScriptMatcher.Action) {
@@ -28,6 +30,33 @@ extension Probe {
         return (script.hasAnswer ? .unexpectedAnswer : .timeout, .script(script.timedOut()))
     }
 
+    /// The timer fired.
+    ///
+    /// - Returns: whether it stood for a pause of the target, and not for the deadline.
+    func pauseIsOver() -> Bool {
+        guard isPausing, loop.now < deadline else { return false }
+        isPausing = false
+        armTimer(at: deadline)
+        searchAgain()
+        return true
+    }
+
+    /// - Returns: whether that led on to another step, or to the end.
+    @discardableResult
+    func searchAgain() -> Bool {
+        guard script?.hasUnseen == true, let next = script?.lookAgain(), next != .hear else { return false }
+        follow(next)
+        return true
+    }
+
+    /// What came was left for later: until the target pauses. The longer it drips, the longer that takes, or every pause would
+    /// cost a search.
+    private func waitForPause() {
+        guard !isPausing, script?.hasUnseen == true else { return }
+        isPausing = true
+        armTimer(at: min(deadline, loop.now + max(Self.pauseMin, (loop.now - startedAt) / 8)))
+    }
+
     func listen() {
         let buffer = loop.buffers.takeStandard()
         defer { loop.buffers.release(buffer) }
@@ -39,7 +68,9 @@ extension Probe {
                 session?.receive(self, into: buffer, 0, buffer.capacity) ?? receive(into: buffer, 0, buffer.capacity)
             turn.took(result.count)
             if result.isBlocked {
-                guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else { return }
+                guard let session, session.mayHaveMore || peerClosed, !session.hasUnsent else {
+                    return waitForPause()
+                }
                 continue
             }
             if phase == .ending {
@@ -50,6 +81,7 @@ extension Probe {
             if let code = result.failure { return fail(session?.failure, code) }
             hasConnected = true
             if result.isEndOfStream {
+                if searchAgain() { continue }
                 guard let finding = script?.closed() else { return }
                 return report(.failed(.connectionFailed), .script(finding))
             }

@@ -51,7 +51,10 @@ final class Probe: Channel, ProbeRunner {
     private var hasGreeted = false
     /// Bytes at the front of the buffer.
     private var filled = 0
-    private var startedAt = MonotonicTime.zero
+    private(set) var startedAt = MonotonicTime.zero
+    var deadline: MonotonicTime { startedAt + check.spec.check.timeout }
+    /// The timer stands for a pause of the target, in a script.
+    var isPausing = false
     /// The deadline has passed once; what had arrived by then is still looked at.
     private var isLate = false
     /// FIN was announced: behind a short read comes the end.
@@ -130,7 +133,7 @@ final class Probe: Channel, ProbeRunner {
     /// From a new connection on.
     func begin() {
         (introduced, sent, filled, peerClosed, hasGreeted) = (0, 0, 0, false, false)
-        (hasConnected, isSaidAndDone) = (false, false)
+        (hasConnected, isSaidAndDone, isPausing) = (false, false, false)
         let tls = check.spec.tls
         let first = script?.begin()
         phase =
@@ -142,7 +145,7 @@ final class Probe: Channel, ProbeRunner {
         } catch {
             return fail(error.code)
         }
-        armTimer(at: startedAt + check.spec.check.timeout)
+        armTimer(at: deadline)
         if let tls {
             session = TLSSession(client: tls.context, peer: tls.peer, engine: prober.engine)
             shake()
@@ -182,6 +185,7 @@ final class Probe: Channel, ProbeRunner {
         case .waiting: prober.due(self)
         case .queued: break
         case .connecting, .shaking, .asking, .reading:
+            if pauseIsOver() { return }
             // What came in while the loop was busy counts: the events of this moment are dispatched before it fires again.
             if phase != .connecting { ready([.readable, .writable]) }
             guard isOpen, phase != .ending else { return }
@@ -189,9 +193,10 @@ final class Probe: Channel, ProbeRunner {
                 isLate = true
                 return armTimer(at: loop.now)
             }
+            if searchAgain(), !isOpen || phase == .ending { return }
             if let (reason, detail) = lateScript { return report(.failed(reason), detail) }
             report(.failed(.timeout), missing)
-        case .ending: over()
+        case .ending: if !pauseIsOver() { over() }
         }
     }
 
