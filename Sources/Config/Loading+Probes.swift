@@ -27,16 +27,30 @@ extension Loading {
             fix: "write 'password: file:PATH' or 'password: ${NAME}'")
     }
 
-    /// Programs of checks that are not there, or that nobody may run: found out before a target is down for it.
+    /// Programs that are not there, or that nobody may run. Of checks: refused before a target is down for it. Of hooks: warned
+    /// of, as traffic must not wait for whoever is told of it.
     func checkPrograms(of configuration: Configuration, _ reader: any FileReader) {
-        for (path, command) in configuration.checkCommands {
-            let program = "\(path)[0]"
-            guard !isRefused(program), !isRefused(path), let range = places[program] ?? places[path],
-                let problem = reader.programProblem(path: command[0])
-            else { continue }
+        for (program, range, problem) in unusable(configuration.checkCommands, reader) {
             error(
                 .unreadable, at: range, path: program, "the program cannot be run: \(problem)",
                 fix: "install it, or write the path of one that is there and executable")
+        }
+        for (_, range, problem) in unusable(configuration.hookCommands, reader) {
+            warning(
+                .unreadable, at: range, "the hook's program cannot be run, so nobody would be told: \(problem)",
+                fix: "install it, or write the path of one that is there and executable")
+        }
+    }
+
+    private func unusable(
+        _ commands: [(path: String, command: [String])], _ reader: any FileReader
+    ) -> [(path: String, range: SourceRange, problem: String)] {
+        commands.compactMap { path, command in
+            let program = "\(path)[0]"
+            guard !isRefused(program), !isRefused(path), let range = places[program] ?? places[path],
+                let problem = reader.programProblem(path: command[0])
+            else { return nil }
+            return (program, range, problem)
         }
     }
 }

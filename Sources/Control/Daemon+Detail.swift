@@ -10,12 +10,14 @@ extension Daemon {
     ///   - group: by name or id; `nil` for all of them.
     /// - Throws: when no group has it.
     func details(ofTarget target: String, group: String?) throws(ConfigError) -> [TargetDetail] {
-        let groups = (configuration?.targetGroups ?? []).filter {
-            group == nil || $0.displayName == group || $0.id == group
+        let all = configuration?.targetGroups ?? []
+        if group == nil, let (group, target) = parts(of: target, among: all) {
+            return try details(ofTarget: target, group: group)
         }
+        let groups = all.filter { group == nil || $0.displayName == group || $0.id == group }
         let records = groups.compactMap { engine.groups[$0.id] }
         if records.isEmpty, let group {
-            let known = (configuration?.targetGroups ?? []).map(\.displayName)
+            let known = all.map(\.displayName)
             throw ConfigError(
                 code: .unknownName, path: "group", problem: "there is no target group '\(group)'",
                 fix: Suggestion.fix(for: group, among: known, noneKnown: "there is none"))
@@ -29,6 +31,19 @@ extension Daemon {
             code: .unknownName, path: "target",
             problem: "no target is called '\(target)'\(group.map { " in the group '\($0)'" } ?? "")",
             fix: Suggestion.fix(for: target, among: known, noneKnown: "there is none"))
+    }
+
+    /// `GROUP/TARGET` in one. Both may have slashes in them, such as `shop/thumbs` and `unix:/run/app.sock`, so the groups that
+    /// there are tell; where none fits, what stands before the first slash was meant to be one, if it can be.
+    ///
+    /// - Returns: `nil` for a target alone.
+    private func parts(of text: String, among groups: [TargetGroup]) -> (group: String, target: String)? {
+        let named = groups.map(\.displayName).filter { text.hasPrefix($0 + "/") }
+        if let group = named.max(by: { $0.utf8.count < $1.utf8.count }) {
+            return (group, String(text.dropFirst(group.count + 1)))
+        }
+        guard let slash = text.firstIndex(of: "/"), Identity.isName(String(text[..<slash])) else { return nil }
+        return (String(text[..<slash]), String(text[text.index(after: slash)...]))
     }
 
     private func detail(_ target: TargetRecord, _ group: GroupRecord) -> TargetDetail {

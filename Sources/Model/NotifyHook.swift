@@ -113,8 +113,11 @@ public struct NotifyHook: Sendable, Equatable {
 extension Configuration {
     /// Programs that the configuration has Poise run, with the place of each: for whoever decides where they may come
     /// from.
-    public var commands: [(path: String, command: [String])] {
-        notify.enumerated().filter { !$1.command.isEmpty }.map { ("notify[\($0)].command", $1.command) } + checkCommands
+    public var commands: [(path: String, command: [String])] { hookCommands + checkCommands }
+
+    /// Programs that hooks run, with the place of each.
+    public var hookCommands: [(path: String, command: [String])] {
+        notify.enumerated().filter { !$1.command.isEmpty }.map { ("notify[\($0)].command", $1.command) }
     }
 
     /// Events of minimums come from groups that have one.

@@ -18,15 +18,8 @@ enum StatusCommand {
         changes with what was seen.
         """
 
-    /// What is asked for. A group's name has no colon, and `unix:/path` is a target: what stands before the first slash
-    /// tells.
     private static func path(of names: [String]) -> String {
-        guard let first = names.first else { return "/status" }
-        var names = names
-        if names.count == 1, let slash = first.firstIndex(of: "/"), Identity.isName(String(first[..<slash])) {
-            names = [String(first[..<slash]), String(first[first.index(after: slash)...])]
-        }
-        return "/targets/" + names.map { PathSegment.encode($0) }.joined(separator: "/")
+        names.isEmpty ? "/status" : "/targets/" + names.map { PathSegment.encode($0) }.joined(separator: "/")
     }
 
     static func run(_ arguments: [String]) throws(UsageError) -> Int32 {

@@ -139,6 +139,16 @@ def test_a_program_that_cannot_run_is_told_with_its_place(start):
         assert "poise.yaml:5:" in checked.stderr and problem in checked.stderr, checked.stderr
 
 
+def test_a_hooks_program_that_cannot_run_is_warned_of(start):
+    """Traffic does not wait for whoever is told of it."""
+    file = start.folder / "poise.yaml"
+    file.write_text("listeners: [{ address: '127.0.0.1:0', forward: ['127.0.0.1:9'] }]\n"
+                    "notify: [{ on: target_down, command: [/nowhere/page] }, { on: target_up, command: [/bin/true] }]\n")
+    checked = verb("check", file)
+    assert checked.returncode == 0 and checked.stderr.count("warning:") == 1, checked.stderr
+    assert "poise.yaml:2:39: warning: the hook's program cannot be run, so nobody would be told: No such file" in checked.stderr
+
+
 def test_one_that_vanishes_while_poise_runs(start):
     origin, program = start.origin(), script(start, "exit 0")
     poise = start.proxy(origin, group_health_check=CHECK | {"command": [program]})

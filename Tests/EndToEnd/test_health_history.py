@@ -115,10 +115,24 @@ def test_a_target_is_shown_in_all_of_its_groups_and_what_there_is_not_is_refused
         wrong = verb("status", "c", switch.address, poise=poise)
         assert wrong.returncode == 1 and "there is no target group 'c'" in wrong.stderr
         assert verb("status", f"a/{other.address}", poise=poise).returncode == 1
+        wrong = verb("status", f"c/{switch.address}", poise=poise)
+        assert wrong.returncode == 1 and "there is no target group 'c'" in wrong.stderr
         assert admin(poise, "POST", f"/targets/{switch.address}")[0] == 405
         assert admin(poise, "GET", f"/targets/{switch.address}?format=xml")[0] == 400
     finally:
         other.close()
+
+
+def test_groups_in_place_and_unix_targets_have_slashes_of_their_own(start, switch):
+    unix = start.folder / "a.sock"
+    rules = [{"name": "thumbs", "when": {"path": "/thumbs/*"}, "forward": [switch.address, f"unix:{unix}"]}]
+    poise = start.poise(configuration([listener(rules=rules, forward=[switch.address])]))
+    for target in (switch.address, f"unix:{unix}"):
+        for names in [[f"web/thumbs/{target}"], ["web/thumbs", target]]:
+            done = verb("status", *names, poise=poise)
+            assert done.returncode == 0 and done.stdout.startswith(f"{target} of web/thumbs\n"), (names, done)
+    assert len(shown(poise, switch.address)) == 2
+    assert verb("status", f"unix:{unix}", poise=poise).stdout.startswith(f"unix:{unix} of web/thumbs\n")
 
 
 def test_it_is_shown_again_and_again_while_somebody_watches(start, switch):

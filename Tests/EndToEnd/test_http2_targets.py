@@ -814,7 +814,8 @@ def test_what_a_health_check_says(start):
     request = origin.requests[0]
     assert (request.scheme, request.method, request.host, request.get("x-probe")) == ("http", "GET", origin.address, "1")
     assert request.get("connection") is None and request.stream == 1
-    assert seen and seen[0][1] == 0
+    eventually("GOAWAY is read", lambda: seen)
+    assert seen[0][1] == 0
 
 
 BAD_HEALTH = {
