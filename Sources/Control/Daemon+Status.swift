@@ -82,12 +82,16 @@ extension Daemon {
     }
 
     /// - Parameter weight: 0...256, until an apply changes what the file says or the target leaves; `nil` goes back to the file.
+    ///
+    /// An apply that was asked for earlier comes first: what the file says there must not undo this.
     /// - Throws: for another weight, or when there is no such target.
-    public func setWeight(_ weight: Int?, target: String, inGroup group: String) throws(ConfigError) {
+    public func setWeight(_ weight: Int?, target: String, inGroup group: String) async throws(ConfigError) {
         if let weight, !(0...256).contains(weight) {
             throw ConfigError(
                 code: .outOfRange, path: "weight", problem: "\(weight) is outside 0...256", fix: "use 0 to 256")
         }
+        await takeTurn()
+        defer { giveTurn() }
         engine.setWeight(weight, of: try find(target, group), at: loop.now)
     }
 

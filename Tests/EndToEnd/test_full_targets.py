@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from admin import admin, verb
+from admin import admin, metrics, value, verb
 from client import Client, get, request
 from deadline import eventually
 from settings import configuration, group, listener
 from test_retries import Gate
 from test_zones import QUICK
+from tls import Authority, client_context
 
 
 def queued(poise):
@@ -38,6 +39,34 @@ def test_the_reserve_takes_nothing_of_what_full_targets_cannot(start, reserve, a
             gate.open(7)
         assert [client.response().status for client in clients] == [200] * 7
     assert spare.origin.requests == [] and sum(len(g.origin.requests) for g in gates) == 7
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_whoever_closes_while_waiting_waits_no_more(start, secure):
+    """A FIN may only mean that nothing more is to be said, but a queue of those who have left keeps everybody else out."""
+    gate, authority = Gate(start), Authority()
+    settings = {"certificates": [authority.issue("shop.test").files(start.folder)]} if secure else {}
+    poise = start.proxy(gate.origin, group_connections=1, **settings)
+
+    def client():
+        return Client(poise.port, tls=client_context(authority) if secure else None, server_name="shop.test")
+    with client() as busy, client() as patient, client() as leaving, client() as closed:
+        busy.send(request("/busy"))
+        eventually("one is busy", lambda: gate.now == 1)
+        patient.send(request("/patient"))
+        leaving.send(request("/leaving"))
+        eventually("two wait", lambda: queued(poise) == 2)
+        leaving.half_close()
+        eventually("one has left", lambda: queued(poise) == 1)
+        closed.send(request("/closed"))
+        closed.half_close()
+        eventually("both are counted", lambda: value(metrics(poise), "poise_listener_client_aborts_total") == 2)
+        assert queued(poise) == 1
+        if not secure:
+            busy.half_close()  # Who is being served is.
+        gate.open(2)
+        assert (busy.response().status, patient.response().status) == (200, 200)
+    assert [r.target for r in gate.origin.requests] == ["/busy", "/patient"]
 
 
 @pytest.mark.parametrize("reserve", [{"backup": True}, {"tier": 1}], ids=["backup", "tier"])

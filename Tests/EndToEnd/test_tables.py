@@ -4,10 +4,11 @@ import threading
 
 import pytest
 
-from admin import admin, verb
+from admin import AdminConnection, admin, verb
 from agent import Agent
 from client import Client, request
 from deadline import eventually
+from settings import configuration, group, listener
 from test_agents import at, targets
 
 TABLES = ["maglev", "ring"]
@@ -129,3 +130,25 @@ def test_a_flood_of_weights_makes_few_tables_and_costs_no_request(start):
     assert problems == []
     assert 1 <= made <= 120, f"{made} tables for 251 changes"
     assert targets(poise)[origin.address]["effective_weight"] == 7
+
+
+def test_a_weight_waits_for_the_apply_that_was_asked_for_before(start):
+    """Or that apply, which has another weight in the file, would undo it, and nobody be told."""
+    origins = [start.origin() for _ in range(2)]
+    crowd = [f"127.1.{n // 250}.{n % 250 + 1}:9" for n in range(4000)]
+
+    def text(weight):
+        return configuration([listener(forward="pool")], [
+            group("pool", [{"address": origins[0].address, "weight": weight}, origins[1].address]),
+            group("crowd", crowd[weight:], algorithm={"type": "source_hash", "table": "ring"})])
+    poise = start.poise(text(1))
+    reloading = AdminConnection(poise.admin)
+    for weight in range(2, 6):
+        poise.file.write_text(text(weight))
+        reloading.request("POST", "/reload")
+        # Behind it on another connection: what control reads later.
+        assert admin(poise, "GET", f"/targets/pool/{origins[0].address}")[0] == 200
+        status, _, said = admin(poise, "POST", f"/targets/pool/{origins[0].address}/weight?weight=0")
+        assert status == 200 and b'"weight":0' in said, said
+        assert reloading.getresponse().read() and generation(poise) == weight
+        assert targets(poise)[origins[0].address]["weight"] == 0

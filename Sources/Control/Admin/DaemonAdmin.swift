@@ -144,7 +144,7 @@ public final class DaemonAdmin: AdminSource {
 
     public func setWeight(_ weight: Int?, group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
-        do { try daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        do { try await daemon.setWeight(weight, target: target, inGroup: id) } catch { throw AdminRefusal(error) }
         await daemon.waitForTable(of: id)
         await daemon.waitUntilInForce()
         return try await report(group: group, target: target)

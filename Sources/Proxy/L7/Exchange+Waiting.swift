@@ -9,7 +9,13 @@ import PoiseModel
 extension Exchange {
     // MARK: For a slot
 
+    /// The client has closed its side. It may have done so only to say that nothing more comes, and is answered where a target
+    /// has its request; but nobody waits for it: closing is also all that one does who has given up, and a queue of these
+    /// keeps everybody else out. With HTTP/2 a stream that is given up says so.
+    var hasLeft: Bool { client.peerClosed && !client.framesMessages }
+
     func enterQueue() {
+        guard !hasLeft else { return abandon(.clientAborted) }
         let group = self.group!
         guard let queue = group.compiled.queue else { return noTarget() }
         guard

@@ -297,7 +297,9 @@ final class Exchange {
         switch phase {
         case .idle, .reading: break
         case .choosing, .queued:
-            if !readiness.isDisjoint(with: [.failed, .hungUp]) { abandon(.clientAborted) }
+            if !readiness.isDisjoint(with: [.failed, .hungUp]) || (phase == .queued && hasLeft) {
+                abandon(.clientAborted)
+            }
         case .generating:
             if readiness.contains(.failed) { return abandon(.clientAborted) }
             if client.canSend { flushGenerated() }
