@@ -39,8 +39,8 @@ enum SettingsTable {
                     + "was started, or that HUP reads, can allow it."),
             .text(
                 "admin", "socket", at: \.adminSocket, form: "an absolute path", unset: "auto",
-                "Where poise status and its siblings connect; auto is /run/poise/admin.sock for root and "
-                    + "$XDG_RUNTIME_DIR/poise/admin.sock for others.",
+                "Where poise status and its siblings connect; auto is $POISE_ADMIN, else /run/poise/admin.sock for "
+                    + "root, else $XDG_RUNTIME_DIR/poise/admin.sock, else /tmp/poise-UID/admin.sock.",
                 check: TextForm.socketPath),
             .parsed(
                 "admin", "metrics", at: \.metricsAddress, form: "an address such as 127.0.0.1:9100", unset: "off",

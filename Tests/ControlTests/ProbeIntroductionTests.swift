@@ -52,6 +52,7 @@ struct ProbeIntroductionTests {
                 result.introduction = version
                 let hint = version.map { ", behind a PROXY v\($0.rawValue) header: does the target expect one?" } ?? ""
                 #expect(result.evidence == without + (isMisread ? hint : ""))
+                #expect(Evidence(result).text == result.evidence, "the log and the history ask as well")
             }
         }
         var good = ProbeResult(.succeeded, .status(400), startedAt: .zero, duration: .milliseconds(2))

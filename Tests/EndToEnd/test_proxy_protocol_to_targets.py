@@ -384,7 +384,9 @@ def test_a_target_that_expects_no_header_is_unhealthy_for_a_reason_that_helps(st
     origin = start.origin(handler)
     poise = start.proxy(origin, group_proxy_protocol="v1", group_health_check=CHECK)
     evidence = becomes(poise, origin, "unhealthy", "response_mismatch" if handler is bad_request else "connection_failed")
-    assert evidence.endswith(", behind a PROXY v1 header: does the target expect one?"), evidence
+    asks = ", behind a PROXY v1 header: does the target expect one?"
+    assert evidence.endswith(asks), evidence
+    poise.wait_line(lambda line: "to=unhealthy" in line and f'{asks}"' in line, "the question in the log")
     assert seen in evidence or "reset" in evidence, evidence
 
 

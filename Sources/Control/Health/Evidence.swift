@@ -1,13 +1,16 @@
 import PoiseHealth
 import PoiseModel
+import PoisePackets
 
 /// Why a target changed its state, as it is remembered: numbers only, text is made when somebody looks. At 100 entries
 /// for each of 10,000 targets, what an entry weighs is what the history costs.
 public enum Evidence: Sendable, Equatable {
     /// Nobody looked: it follows from the configuration, or from time alone.
     case none
-    /// What a probe saw, and after how long; of which check, where a target has several.
-    case probe(ProbeResult.Detail, milliseconds: UInt32, of: CheckName?)
+    /// What a probe saw, behind which PROXY header where that may be what failed it, and after how long; of which
+    /// check, where a target has several. In this order the header lies in what alignment leaves free.
+    case probe(
+        ProbeResult.Detail, suspect: ProxyProtocolHeader.Version?, milliseconds: UInt32, of: CheckName?)
     /// Failures in a row that a worker saw.
     case failuresInRow(UInt32)
     /// Exchanges within the window of the failure rate.
@@ -35,17 +38,18 @@ public enum Evidence: Sendable, Equatable {
     }
 
     init(_ result: ProbeResult, of check: CheckName? = nil) {
-        self = .probe(result.detail, milliseconds: UInt32(clamping: result.duration.milliseconds), of: check)
+        self = .probe(
+            result.detail, suspect: result.suspect, milliseconds: UInt32(clamping: result.duration.milliseconds),
+            of: check)
     }
 
     /// `status 503 after 2 ms`, `5 failures in a row`; `nil` where nobody looked.
     public var text: String? {
         switch self {
         case .none: nil
-        case .probe(let detail, let milliseconds, let check):
+        case .probe(let detail, let suspect, let milliseconds, let check):
             (check.map { "\($0.text): " } ?? "")
-                + ProbeResult(.abandoned, detail, startedAt: .zero, duration: .milliseconds(Int64(milliseconds)))
-                .evidence
+                + detail.evidence(after: .milliseconds(Int64(milliseconds)), suspect: suspect)
         case .failuresInRow(let count): "\(count) failures in a row"
         case .failures(let failed, let total): "\(failed) of \(total) exchanges failed"
         case .outlier(let percent): "\(percent) % of what the group's settings allow"

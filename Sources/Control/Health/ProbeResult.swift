@@ -73,19 +73,26 @@ public struct ProbeResult: Sendable, Equatable {
     }
 
     /// `status 503 after 2 ms`, `Connection refused after 0 ms`.
-    public var evidence: String {
-        if case .echo(let roundTrip) = detail { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
-        return "\(what) after \(duration.milliseconds) ms\(hint)"
+    public var evidence: String { detail.evidence(after: duration, suspect: suspect) }
+
+    /// Of the PROXY header that may be what failed the probe; `nil` without one, and where it cannot be.
+    var suspect: ProxyProtocolHeader.Version? {
+        guard case .failed = outcome, detail.mayBeMisunderstanding else { return nil }
+        return introduction
+    }
+}
+
+extension ProbeResult.Detail {
+    /// In words; with a question where the target may have taken a header for something else.
+    func evidence(after duration: Nanoseconds, suspect: ProxyProtocolHeader.Version?) -> String {
+        if case .echo(let roundTrip) = self { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
+        let question = suspect.map { ", behind a PROXY v\($0.rawValue) header: does the target expect one?" } ?? ""
+        return "\(what) after \(duration.milliseconds) ms\(question)"
     }
 
     /// A target that does not expect the header takes it for a bad request, or for the end of its patience.
-    private var hint: String {
-        guard let introduction, case .failed = outcome, mayBeMisunderstood else { return "" }
-        return ", behind a PROXY v\(introduction.rawValue) header: does the target expect one?"
-    }
-
-    private var mayBeMisunderstood: Bool {
-        switch detail {
+    fileprivate var mayBeMisunderstanding: Bool {
+        switch self {
         case .status(let status): status == 400
         case .system(let code): code == Errno.connectionReset || code == Errno.brokenPipe
         case .malformed, .closedEarly, .noAnswer, .tls, .noHandshake, .noHTTP2, .http2, .goAway, .onlyHTTP1: true
@@ -97,7 +104,7 @@ public struct ProbeResult: Sendable, Equatable {
     }
 
     private var what: String {
-        switch detail {
+        switch self {
         case .connected: "connected"
         case .status(let status): "status \(status)"
         case .body(let status): "status \(status), body without the expected text"
@@ -122,10 +129,10 @@ public struct ProbeResult: Sendable, Equatable {
         case .answered: "answered"
         case .dns(let finding): finding.text
         case .echo(let roundTrip): "echo reply in \(roundTrip)"
-        case .agent(let report): Self.text(report)
+        case .agent(let report): ProbeResult.text(report)
         case .endlessLine(let limit): "the agent's line is longer than \(limit) bytes"
         case .grpc(let answer): answer.text
-        case .command(let end, let timeout, let line): Self.text(end, timeout, line)
+        case .command(let end, let timeout, let line): ProbeResult.text(end, timeout, line)
         case .file(let path, let state): "\(path) \(state.text)"
         }
     }
