@@ -2,6 +2,7 @@
 from statistics import median, quantiles
 
 PEERS = ("haproxy", "nginx")
+NOT_RUN = {"kind": "not run"}
 
 
 def telling(value, most, digits):
@@ -46,6 +47,8 @@ def judged_difference(values, most):
 def summary(case, result):
     """(target, reached, verdict) for the first table; None where Poise was not measured."""
     kind, target = result["kind"], case.target
+    if kind == "not run":
+        return "", "not run", ""
     if kind == "failed":
         return "", "could not be measured", "**failed**"
     if kind == "traffic":
@@ -189,11 +192,13 @@ def document(results, machine, rounds, seconds, cases=()):
         f"HAProxy {machine['haproxy']}, nginx {machine['nginx']}, wrk {machine['wrk']}, Swift {machine['swift']}.", "",
         "## Targets", "", "| case | what | target | reached | |", "|---|---|---|---|---|",
     ]
-    for case, result in results:
+    run = {case.name for case, _ in results}
+    # As the list has them: some say "the same".
+    order = {case.name: index for index, case in enumerate(cases)}
+    listed = [*results, *((case, NOT_RUN) for case in cases if case.name not in run)]
+    for case, result in sorted(listed, key=lambda entry: order.get(entry[0].name, 0)):
         row = summary(case, result) if result else None
         lines.append(f"| {case.name} | {case.what} | " + (" | ".join(row) if row else "| Poise was not measured | ") + " |")
-    run = {case.name for case, _ in results}
-    lines += [f"| {case.name} | {case.what} | | not run | |" for case in cases if case.name not in run]
     for case, result in results:
         if result:
             lines += ["", f"## {case.name}: {case.what}", "", *details(result)]
