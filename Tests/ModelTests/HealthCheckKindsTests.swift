@@ -9,7 +9,8 @@ struct HealthCheckKindsTests {
             ("{address}:{port} {group}/{target}", "1.2.3.4:80 web/t"), ("", ""), ("plain", "plain"), ("{", "{"),
             ("}{", "}{"),
             ("{nobody}{port}", "{nobody}80"), ("{{port}}", "{80}"), ("a{port", "a{port"),
-            (#"{"port": {port}, "x": {}}"#, #"{"port": 80, "x": {}}"#), ("{ port }", "{ port }"), ("{port{group}", "{portweb"),
+            (#"{"port": {port}, "x": {}}"#, #"{"port": 80, "x": {}}"#), ("{ port }", "{ port }"),
+            ("{port{group}", "{portweb"),
             ("{\u{301}{port}", "{\u{301}80"), ("{port-1}}", "{port-1}}"),
         ])
     func fills(text: String, filled: String) {
