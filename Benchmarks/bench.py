@@ -394,7 +394,7 @@ def main():
         bench.lab.close()
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps({c.name: r for c, r in results}, indent=1))
-    text = report.document(results, conditions(), arguments.rounds, arguments.seconds)
+    text = report.document(results, conditions(), arguments.rounds, arguments.seconds, CASES)
     if arguments.write:
         pathlib.Path(arguments.write).write_text(text)
     else:

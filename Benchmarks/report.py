@@ -2,10 +2,24 @@
 from statistics import median, quantiles
 
 PEERS = ("haproxy", "nginx")
+NOT_RUN = {"kind": "not run"}
 
 
-def spread(values, digits=2, unit=""):
-    """Median and range."""
+def telling(value, most, digits):
+    """How many decimals it takes until a figure beyond its target does not look like the target."""
+    while value > most >= round(value, digits) and digits < 6:
+        digits += 1
+    return digits
+
+
+def figure(value, most, digits=0):
+    return f"{value:,.{telling(value, most, digits)}f}"
+
+
+def spread(values, digits=2, unit="", most=None):
+    """Median and range; with a target, so that a median beyond it looks so."""
+    if most is not None:
+        digits = telling(median(values), most, digits)
     middle = f"{median(values):,.{digits}f}{unit}"
     return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
 
@@ -33,6 +47,8 @@ def judged_difference(values, most):
 def summary(case, result):
     """(target, reached, verdict) for the first table; None where Poise was not measured."""
     kind, target = result["kind"], case.target
+    if kind == "not run":
+        return "", "not run", ""
     if kind == "failed":
         return "", "could not be measured", "**failed**"
     if kind == "traffic":
@@ -40,11 +56,11 @@ def summary(case, result):
         if not found:
             return None
         parts, fine = [f"CPU ≤ {target['ratio']:.2f}"], median(found) <= target["ratio"]
-        reached = spread(found)
+        reached = spread(found, most=target["ratio"])
         if "p99" in target:
             late = ratios(result["rounds"], "p99")
             parts.append(f"p99 ≤ {target['p99']:.2f}")
-            reached += f"; p99 {spread(late)}"
+            reached += f"; p99 {spread(late, most=target['p99'])}"
             fine = fine and median(late) <= target["p99"]
         return ", ".join(parts), reached, "met" if fine else "**missed**"
     if kind == "groups":
@@ -53,11 +69,11 @@ def summary(case, result):
         if not one:
             return None
         fine = median(one) <= target["ratio"] and (not other or median(other) <= 1)
-        return ("CPU ≤ 1.10 × one group, ≤ HAProxy", f"{spread(one)} × one group; {spread(other) if other else '?'} × HAProxy",
+        return ("CPU ≤ 1.10 × one group, ≤ HAProxy", f"{spread(one, most=target['ratio'])} × one group; {spread(other, most=1) if other else '?'} × HAProxy",
                 "met" if fine else "**missed**")
     if kind == "log":
         more = [row["on"]["cpu_us"] - row["off"]["cpu_us"] for row in result["rounds"]]
-        return "≤ 1 µs more", spread(more, 2, " µs"), judged_difference(more, target["more"])
+        return "≤ 1 µs more", spread(more, 2, " µs", target["more"]), judged_difference(more, target["more"])
     if kind == "abuse":
         ours = {name: row["poise"] for name, row in result["rows"].items() if "poise" in row}
         if not ours:
@@ -71,20 +87,20 @@ def summary(case, result):
         return None
     if kind == "memory":
         fine = ours["idle"] <= target["idle"] and ours["held"] <= target["held"]
-        return ("≤ 14 MB / ≤ 16 MB", f"{ours['idle'] / 1e6:.1f} MB / {ours['held'] / 1e6:.1f} MB ({ours['connections']:,} connections)",
-                "met" if fine else "**missed**")
+        return ("≤ 14 MB / ≤ 16 MB", f"{figure(ours['idle'] / 1e6, target['idle'] / 1e6, 1)} MB / {figure(ours['held'] / 1e6, target['held'] / 1e6, 1)} MB "
+                f"({ours['connections']:,} connections)", "met" if fine else "**missed**")
     if kind == "secure memory":
         each = (ours["held"] - ours["idle"]) / ours["connections"]
-        return f"≤ {target['most']:,} bytes", f"{each:,.0f} bytes", judged(each, target["most"])
+        return f"≤ {target['most']:,} bytes", f"{figure(each, target['most'])} bytes", judged(each, target["most"])
     if kind == "start":
-        return "≤ 20 ms", spread(ours, 1, " ms"), judged(median(ours), target["most"])
+        return "≤ 20 ms", spread(ours, 1, " ms", target["most"]), judged(median(ours), target["most"])
     if kind == "reload":
         errors = sum(row["errors"] for row in ours)
         return "0 errors", f"{errors} of {sum(r['requests'] for r in ours):,}", judged(errors, target["errors"])
     if kind == "calls":
-        return "≤ 4.2", f"{sum(ours.values()):.2f}", judged(sum(ours.values()), target["most"])
+        return "≤ 4.2", figure(sum(ours.values()), target["most"], 2), judged(sum(ours.values()), target["most"])
     if kind == "instructions":
-        return "≤ 10,000", f"{ours:,.0f}", judged(ours, target["most"])
+        return "≤ 10,000", figure(ours, target["most"]), judged(ours, target["most"])
     if kind == "apply":
         # Of each round its worst change.
         changed = zip(*(figures for name, figures in ours.items() if name != "no change"))
@@ -97,9 +113,9 @@ def summary(case, result):
                 and not ours["transitions_missed_or_too_many"])
         return ("none missed, ≤ 15 % of one core, ≤ 20 ms of stall",
                 f"{ours['deaths']:,} deaths and returns, {ours['transitions_missed_or_too_many']} missed; "
-                f"{100 * ours['cpu_share']:.1f} %; wake-up ≤ {ours['longest_wakeup_ms']:.1f} ms", "met" if fine else "**missed**")
+                f"{figure(100 * ours['cpu_share'], 100 * target['most'], 1)} %; wake-up ≤ {ours['longest_wakeup_ms']:.1f} ms", "met" if fine else "**missed**")
     if kind == "probing":
-        return "≤ 15 % of one core", f"{100 * ours:.1f} %", judged(ours, target["most"])
+        return "≤ 15 % of one core", f"{figure(100 * ours, 100 * target['most'], 1)} %", judged(ours, target["most"])
     raise ValueError(kind)
 
 
@@ -157,10 +173,11 @@ def details(result):
     return [f"- {n}: {100 * r:.1f} % of one core" for n, r in rows.items()]
 
 
-def document(results, machine, rounds, seconds):
+def document(results, machine, rounds, seconds, cases=()):
+    """`cases`: the whole list, of which some may have been left out."""
     lines = [
         "# Benchmarks", "",
-        "Written by `make bench`; do not edit. Every case of the list is here, the lost ones too.", "",
+        "Written by `make bench`; do not edit. Every case of the list is here, the lost ones too, and those that were not run.", "",
         "## Method", "",
         f"One worker each, on a core of its own; load and target (nginx, static answers) share another. {rounds} rounds of "
         f"{seconds} s after a warm-up of 1 s, in turn. The figure is CPU time per request: run time of all threads of the "
@@ -175,7 +192,11 @@ def document(results, machine, rounds, seconds):
         f"HAProxy {machine['haproxy']}, nginx {machine['nginx']}, wrk {machine['wrk']}, Swift {machine['swift']}.", "",
         "## Targets", "", "| case | what | target | reached | |", "|---|---|---|---|---|",
     ]
-    for case, result in results:
+    run = {case.name for case, _ in results}
+    # As the list has them: some say "the same".
+    order = {case.name: index for index, case in enumerate(cases)}
+    listed = [*results, *((case, NOT_RUN) for case in cases if case.name not in run)]
+    for case, result in sorted(listed, key=lambda entry: order.get(entry[0].name, 0)):
         row = summary(case, result) if result else None
         lines.append(f"| {case.name} | {case.what} | " + (" | ".join(row) if row else "| Poise was not measured | ") + " |")
     for case, result in results:

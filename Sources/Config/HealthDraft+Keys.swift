@@ -31,6 +31,7 @@ extension HealthDraft.Kind {
         case .agent: [("healthy", "an agent's word decides at once; only its silence is counted, by 'unhealthy'")]
         case .file:
             ["healthy", "unhealthy"].map { ($0, "a file is there or not: one look decides") }
+                + [("edge_interval", "a file is there or not: one look decides, and no second one hurries after it")]
                 + ["address", "port"].map { ($0, "a FILE check looks at a file on this machine and asks nobody") }
         case .tcp, .tls, .http, .https, .script, .redis, .smtp, .mysql, .postgresql, .memcached, .ftp, .imap, .pop3,
             .dns, .icmp, .grpc, .exec:

@@ -99,9 +99,13 @@ struct HealthDraft: Sendable {
         // What a kind has no use for is not carried along.
         if !check.kind.countsSuccesses { check.healthyThreshold = HealthCheck().healthyThreshold }
         if !check.kind.countsFailures { check.unhealthyThreshold = HealthCheck().unhealthyThreshold }
-        if case .file = check.kind { (check.address, check.port) = (nil, nil) }
+        var hasEdge = isEdgeSet
+        if case .file = check.kind {
+            (check.address, check.port, check.edgeInterval) = (nil, nil, HealthCheck().edgeInterval)
+            hasEdge = false
+        }
         if !isTimeoutSet { check.timeout = min(check.timeout, check.interval) }
-        if !isEdgeSet { check.edgeInterval = min(check.edgeInterval, check.interval) }
+        if !hasEdge { check.edgeInterval = min(check.edgeInterval, check.interval) }
         return check
     }
 

@@ -47,6 +47,7 @@ extension Loading {
         checkTLSFiles(of: configuration)
         // With errors, what looks unused or unreachable may only be misspelt.
         guard !hasErrors else { return }
+        warnOfIdleIntervals(configuration)
         for warning in configuration.warnings() where warning.code != .noEffect || isWrittenItself(warning.path) {
             add(warning, severity: .warning)
         }

@@ -153,6 +153,7 @@ final class Loading {
             diagnostic.problem = "the value of \(reference) is refused: it is \(Self.describe(error.code))"
             diagnostic.fix = "change the value, or write it out to see the full text of this error"
         }
+        if let part = error.part { diagnostic.range = narrowed(diagnostic.range, to: part) }
         if let related = error.related, let range = exactPlace(of: related), range != diagnostic.range {
             diagnostic.notes = [.init(range: range, text: "the other one is here")]
         }

@@ -83,7 +83,9 @@ extension SettingsTable {
         [
             .text(
                 "agent_send", at: \.send, form: "a text", unset: "none",
-                "AGENT: sent once connected, with its line end: `\"{group}/{target}\\n\"`.", check: TextForm.agentSend)
+                "AGENT: sent once connected, with its line end: `\"{group}/{target}\\n\"`; {address} and {port} stand for the "
+                    + "target's too, and other braces are text.",
+                check: TextForm.agentSend)
         ])
 
     static let grpcProbe = SettingsPlace<GRPCProbe>(
@@ -112,7 +114,8 @@ extension SettingsTable {
         [
             .text(
                 "file", at: \.path, form: "an absolute path",
-                "FILE: the file on this machine; {address}, {port}, {group} and {target} stand for the target's.",
+                "FILE: the file on this machine; {address}, {port}, {group} and {target} stand for the target's; "
+                    + "other braces are text.",
                 check: TextForm.flagFile),
             .choice(
                 "down_when", at: \.downWhen,

@@ -314,6 +314,12 @@ enum StatusRanges {
             }
             ranges.append(low...high)
         }
+        // 101 ends a probe that asks to upgrade; the others come before an answer (RFC 9110 §15.2).
+        guard ranges.contains(where: { $0.upperBound >= 200 || $0 == 101...101 }) else {
+            throw ConfigError(
+                code: .outOfRange, problem: "\(text) matches no final answer: statuses below 200 come before one",
+                fix: "write \"200-299\", or \"101\" for a probe that asks to upgrade")
+        }
         return ranges
     }
 

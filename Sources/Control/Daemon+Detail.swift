@@ -56,6 +56,10 @@ extension Daemon {
             weight: target.operatorWeight ?? target.settings?.weight ?? 0, isUsable: target.isUsable,
             transitions: target.transitions)
         detail.isBackup = target.isBackup
+        detail.agent = AgentFacts(target)
+        if let index = group.targets.firstIndex(where: { $0 === target }) {
+            detail.effectiveWeight = Int(group.published.weights[index])
+        }
         detail.isWeightOverridden = target.operatorWeight != nil
         detail.ejectedFor = target.passive.ejectedUntil.map { max(.zero, $0 - loop.now) }
         detail.drainsFor = target.drain.deadline.map { max(.zero, $0 - loop.now) }

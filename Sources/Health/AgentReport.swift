@@ -17,6 +17,9 @@ public struct AgentReport: Sendable, Hashable {
     public var weightPercent: Int?
     /// 0: as configured.
     public var connectionsMax: Int?
+    /// The words of figures beyond their bounds, as they came, printable, at most ``textBytesMax`` bytes; else `nil`.
+    public var weightWord: String?
+    public var connectionsWord: String?
     /// Behind `#`, printable, at most ``textBytesMax`` bytes; empty without one.
     public var remark = ""
     /// The first word that means nothing, printable, at most ``textBytesMax`` bytes.
@@ -60,11 +63,11 @@ public struct AgentReport: Sendable, Hashable {
         } else if let administration = Self.match(word, Administration.allCases, \.rawValue) {
             self.administration = administration
         } else if word[word.count - 1] == UInt8(ascii: "%"),
-            let percent = Self.number(word.extracting(droppingLast: 1), atMost: Self.weightPercentMax)
+            let figure = Self.number(word.extracting(droppingLast: 1), atMost: Self.weightPercentMax)
         {
-            weightPercent = percent
+            (weightPercent, weightWord) = (figure.value, figure.isCut ? Self.printable(word) : nil)
         } else if let figure = Self.figure(word, behind: "maxconn:") {
-            connectionsMax = figure
+            (connectionsMax, connectionsWord) = (figure.value, figure.isCut ? Self.printable(word) : nil)
         } else if unknownWord == nil {
             unknownWord = Self.printable(word)
         }
@@ -87,20 +90,21 @@ public struct AgentReport: Sendable, Hashable {
         all.first { word.count == text($0).utf8.count && begins(word, with: text($0)) }
     }
 
-    private static func figure(_ word: Span<UInt8>, behind prefix: String) -> Int? {
+    private static func figure(_ word: Span<UInt8>, behind prefix: String) -> (value: Int, isCut: Bool)? {
         guard begins(word, with: prefix) else { return nil }
         return number(word.extracting(droppingFirst: prefix.utf8.count), atMost: connectionsMaxMax)
     }
 
-    /// Digits alone; a larger number is `limit`.
-    private static func number(_ digits: Span<UInt8>, atMost limit: Int) -> Int? {
+    /// Digits alone; a larger number is cut to `limit`.
+    private static func number(_ digits: Span<UInt8>, atMost limit: Int) -> (value: Int, isCut: Bool)? {
         guard !digits.isEmpty else { return nil }
-        var value = 0
+        var (value, isCut) = (0, false)
         for index in digits.indices {
             guard (0x30...0x39).contains(digits[index]) else { return nil }
-            value = min(limit, value * 10 + Int(digits[index] - 0x30))
+            value = value * 10 + Int(digits[index] - 0x30)
+            if value > limit { (value, isCut) = (limit, true) }
         }
-        return value
+        return (value, isCut)
     }
 
     private static func printable(_ text: Span<UInt8>) -> String {
@@ -116,13 +120,18 @@ public struct AgentReport: Sendable, Hashable {
 }
 
 extension AgentReport {
-    /// What was understood, as an agent would say it: `75% up maxconn:30`.
+    /// What was understood, as an agent would say it: `75% up maxconn:30`; of a figure beyond its bound also what it counts as.
     public var text: String {
         var words: [String] = []
-        if let weightPercent { words.append("\(weightPercent)%") }
+        if let weightPercent {
+            words.append(weightWord.map { "\($0) (taken as \(weightPercent)%)" } ?? "\(weightPercent)%")
+        }
         if let health { words.append(health.rawValue) }
         if let administration { words.append(administration.rawValue) }
-        if let connectionsMax { words.append("maxconn:\(connectionsMax)") }
+        if let connectionsMax {
+            words.append(
+                connectionsWord.map { "\($0) (taken as \(connectionsMax))" } ?? "maxconn:\(connectionsMax)")
+        }
         if !remark.isEmpty { words.append("# \(remark)") }
         return words.joined(separator: " ")
     }

@@ -33,6 +33,9 @@ public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The path of the other place, where two settings contradict each other.
     public var related: String?
 
+    /// What of the value is wrong, as the file writes it where the value is a longer text; `nil`: all of it.
+    public var part: String?
+
     public init(code: Code, path: String = "", problem: String, fix: String, related: String? = nil) {
         (self.code, self.path, self.problem, self.fix, self.related) = (code, path, problem, fix, related)
     }

@@ -66,7 +66,7 @@ extension Configuration {
                         fix: "give one of them a weight from 1 to 256"))
             }
         }
-        return warnings + hookWarnings() + proxyFieldWarnings()
+        return warnings + hookWarnings() + idleHookWarnings() + proxyFieldWarnings()
     }
 
     private func duplicates(_ ids: [(id: String, name: String?)], in path: String, noun: String) -> [ConfigError] {

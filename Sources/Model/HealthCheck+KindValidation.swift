@@ -88,11 +88,14 @@ extension HealthCheck {
 
     private static func placeholders(in text: String, at path: String) -> [ConfigError] {
         guard let unknown = ProbePlaceholder.unknown(in: text) else { return [] }
-        let names = ProbePlaceholder.allCases.map { "{\($0.rawValue)}" }.joined(separator: ", ")
-        return [
-            ConfigError(
-                code: .unknownName, path: path, problem: "'{\(unknown)}' stands for nothing", fix: "use \(names)")
-        ]
+        let names = ProbePlaceholder.allCases.map(\.rawValue)
+        let nearest = Suggestion.nearest(to: String(unknown.dropFirst().dropLast()), among: names)
+        var error = ConfigError(
+            code: .unknownName, path: path, problem: "'\(unknown)' stands for nothing",
+            fix: nearest.map { "did you mean '{\($0)}'?" }
+                ?? "use one of: \(names.map { "{\($0)}" }.joined(separator: ", "))")
+        error.part = unknown
+        return [error]
     }
 }
 

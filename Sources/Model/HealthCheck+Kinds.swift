@@ -43,43 +43,6 @@ public struct FileProbe: Sendable, Hashable {
     public init(path: String = "", downWhen: Sign = .exists) { (self.path, self.downWhen) = (path, downWhen) }
 }
 
-/// Words in braces that stand for the target that is checked.
-public enum ProbePlaceholder: String, Sendable, CaseIterable {
-    /// The target's IP address, or the path of its unix socket.
-    case address
-    case port
-    /// The group's name.
-    case group
-    /// Address and port, as status shows them.
-    case target
-
-    /// `text` with every placeholder replaced. Braces around other words stay as they are: ``unknown(in:)`` has them refused.
-    public static func fill(_ text: String, _ value: (ProbePlaceholder) -> String) -> String {
-        var result = ""
-        var rest = Substring(text)
-        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
-            result += rest[..<open]
-            let name = rest[rest.index(after: open)..<close]
-            result += ProbePlaceholder(rawValue: String(name)).map(value) ?? "{\(name)}"
-            rest = rest[rest.index(after: close)...]
-        }
-        return result + rest
-    }
-
-    /// The first word in braces that is none of these; `nil` where all are.
-    public static func unknown(in text: String) -> String? {
-        var rest = Substring(text)
-        while let open = rest.firstIndex(of: "{") {
-            rest = rest[rest.index(after: open)...]
-            guard let close = rest.firstIndex(of: "}") else { return String(rest) }
-            let name = String(rest[..<close])
-            if ProbePlaceholder(rawValue: name) == nil { return name }
-            rest = rest[rest.index(after: close)...]
-        }
-        return nil
-    }
-}
-
 extension HealthCheck.Kind {
     /// Whether results in a row are counted. A file is there or not, and an agent's word is no guess: one decides.
     public var countsSuccesses: Bool {

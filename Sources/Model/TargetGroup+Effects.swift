@@ -118,7 +118,8 @@ extension TargetGroup {
 }
 
 extension TargetAddress {
-    fileprivate var isName: Bool { if case .name = self { true } else { false } }
+    /// Whether it has to be resolved.
+    public var isName: Bool { if case .name = self { true } else { false } }
 }
 
 extension ConfigError.Code {

@@ -1,7 +1,7 @@
 import PoiseModel
 
 /// What the agent of a target has put in force there.
-public struct AgentFacts: Sendable {
+public struct AgentFacts: Sendable, Equatable {
     /// Of the configured weight; `nil`: it said nothing of that.
     public var weightPercent: Int?
     /// In place of the group's `max_connections`; `nil`: it said nothing of that.

@@ -6,6 +6,12 @@ enum EffectiveWeightText {
     /// - Parameter weight: in 256ths, as it is everywhere at run time.
     static func number(_ weight: Int) -> Double { Double(weight) / Double(unit) }
 
+    /// `3`, or `0.5/3` where another one is in force than configured.
+    static func format(_ weight: Int, of configured: Int) -> String {
+        let inForce = format(weight)
+        return inForce == "\(configured)" ? inForce : "\(inForce)/\(configured)"
+    }
+
     /// `3`, `0.25`; `<0.01` for what is not nothing.
     static func format(_ weight: Int) -> String {
         let hundredths = weight * 100 / unit

@@ -140,10 +140,9 @@ public struct StatusTable: Sendable {
 
     // MARK: Cells
 
-    /// `3`, or `0.5/3` where less is in force than configured; `3 (operator)` where the file says something else.
+    /// As ``EffectiveWeightText`` has it; `3 (operator)` where the file says something else.
     private static func weight(_ facts: Overview.TargetFacts) -> String {
-        let inForce = EffectiveWeightText.format(facts.effectiveWeight)
-        let text = inForce == "\(facts.weight)" ? inForce : "\(inForce)/\(facts.weight)"
+        let text = EffectiveWeightText.format(facts.effectiveWeight, of: facts.weight)
         return facts.isWeightOverridden ? text + " (operator)" : text
     }
 

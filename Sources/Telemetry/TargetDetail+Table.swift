@@ -16,11 +16,14 @@ extension TargetDetail {
         text += TextTable.paint(state.name, StatusTable.color(of: state), isColored)
         if reason != .none { text += ": \(reason.name)" }
         text += ", for \(StatusTable.span(age)), since \(UTCText.timestamp(since))\n"
-        text += "  traffic   \(isUsable ? "takes new requests" : "takes none"), weight \(weight)"
+        // Of a target that takes none, the weight is the one that it will have.
+        let share = isUsable ? EffectiveWeightText.format(effectiveWeight, of: weight) : "\(weight)"
+        text += "  traffic   \(isUsable ? "takes new requests" : "takes none"), weight \(share)"
         if isWeightOverridden { text += " (operator)" }
         if let ejectedFor { text += ", ejected for \(StatusTable.span(ejectedFor)) more" }
         if let drainsFor { text += ", cut in \(StatusTable.span(drainsFor))" }
         text += "\n"
+        if let word = agent?.text { text += "            \(word)\n" }
         for check in checks { text += line(check) }
         if checks.isEmpty { text += "  check     none\n" }
         guard transitions > 0 else { return text + "  history   no change since it came\n" }

@@ -59,6 +59,10 @@ public struct TargetDetail: Sendable, Equatable {
     public var age: Nanoseconds
     /// 0...256: as configured, or as an operator set it.
     public var weight: Int
+    /// In force at the workers, in 256ths: 0 when out.
+    public var effectiveWeight = 0
+    /// What its agent says of weight and limit; `nil` without an agent.
+    public var agent: AgentFacts?
     /// An operator's and not the file's.
     public var isWeightOverridden = false
     public var isBackup = false
@@ -108,6 +112,10 @@ extension TargetDetail {
         json.member("age_seconds", seconds: age)
         json.member("weight", weight)
         json.member("weight_overridden", isWeightOverridden)
+        json.key("effective_weight")
+        json.number(EffectiveWeightText.number(effectiveWeight))
+        json.key("agent")
+        if let agent { agent.write(to: &json) } else { json.null() }
         json.member("backup", isBackup)
         json.member("usable", isUsable)
         json.member("health_transitions", transitions)

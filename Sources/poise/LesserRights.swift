@@ -3,7 +3,7 @@ import PoiseModel
 import PoisePlatform
 
 /// What `process.user` takes away: files that root could open at the start, and that USR1, HUP and renewed
-/// certificates ask for later.
+/// certificates ask for later, and programs that root could run.
 struct LesserRights {
     private let user: String
     /// Files of logs, by what they are.
@@ -12,11 +12,17 @@ struct LesserRights {
     private let file: String?
     /// Those of certificates, keys, authorities and ticket keys.
     private let tlsFiles: [String]
+    /// Those of checks and of hooks, by what does not happen without them.
+    private let programs: [(loss: String, paths: [String])]
 
     /// `nil` without `process.user`.
     init?(_ configuration: Configuration, file: String?) {
         guard let user = configuration.process.user else { return nil }
         (self.user, self.file, tlsFiles) = (user, file, configuration.tlsFiles)
+        programs = [
+            ("a check's program cannot be run, so its targets will be unhealthy", configuration.checkCommands),
+            ("a hook's program cannot be run, so nobody would be told", configuration.hookCommands),
+        ].map { loss, commands in (loss, Set(commands.compactMap(\.command.first)).sorted()) }
         logs = [("access log", configuration.logs.access), ("health log", configuration.logs.health)].compactMap {
             if case .file(let path) = $1 { ($0, path) } else { nil }
         }
@@ -43,12 +49,20 @@ struct LesserRights {
                 warning("the configuration cannot be reloaded: process.user may not read it", file))
         }
         let closed = tlsFiles.filter { !Files.allows(.reading, $0) }
-        if let first = closed.first {
-            var event = warning("renewed certificates cannot be read: process.user may not read their files", first)
-            if closed.count > 1 { event.fields.append(("further files", "\(closed.count - 1)")) }
-            warnings.append(event)
+        warnings += warning(of: closed, "renewed certificates cannot be read: process.user may not read their files")
+        for (loss, paths) in programs {
+            warnings += warning(
+                of: paths.filter { !Files.allows(.running, $0) }, "\(loss): process.user may not run it")
         }
         return warnings
+    }
+
+    /// One for all of `files`, which names the first.
+    private func warning(of files: [String], _ text: String) -> [OperationalEvent] {
+        guard let first = files.first else { return [] }
+        var event = warning(text, first)
+        if files.count > 1 { event.fields.append(("further files", "\(files.count - 1)")) }
+        return [event]
     }
 
     private func warning(_ text: String, _ path: String) -> OperationalEvent {

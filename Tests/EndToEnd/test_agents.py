@@ -128,6 +128,10 @@ def test_percent_shifts_the_share_of_real_traffic(start, agent):
             "weight_percent": percent, "max_connections": 30, "silent_probes": 0})
         if percent == 25:
             assert "by its agent: 25% of the weight, max 30" in verb("status", poise=poise).stdout
+            detail = verb("status", f"pool/{first.address}", poise=poise).stdout
+            assert "weight 0.25/1\n            by its agent: 25% of the weight, max 30\n" in detail, detail
+            shown = json.loads(verb("status", f"pool/{first.address}", "--output", "json", poise=poise).stdout)["targets"][0]
+            assert shown["effective_weight"] == 0.25 and shown["agent"]["max_connections"] == 30
         assert targets(poise)[second.address]["agent"]["weight_percent"] == 100
         got = shares(poise, first, second, count=200)
         assert all(abs(have - want) <= 2 for have, want in zip(got, expected)), (percent, got)

@@ -8,6 +8,7 @@ import pytest
 from admin import verb
 from client import get
 from deadline import PATIENCE, eventually
+from settings import configuration, group, listener
 from test_agents import becomes, targets
 from test_health_and_apply import reload
 
@@ -147,6 +148,27 @@ def test_a_hooks_program_that_cannot_run_is_warned_of(start):
     checked = verb("check", file)
     assert checked.returncode == 0 and checked.stderr.count("warning:") == 1, checked.stderr
     assert "poise.yaml:2:39: warning: the hook's program cannot be run, so nobody would be told: No such file" in checked.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_programs_that_a_lesser_user_cannot_run_are_said_at_the_start(start):
+    """Root, who reads the configuration, may run them all."""
+    start.folder.chmod(0o755)
+    (check, page), fine = (script(start, "exit 0", name) for name in ("check", "page")), "/bin/true"
+    for program in check, page:
+        os.chmod(program, 0o700)
+    origin, other = start.origin(), start.origin()
+    proxy = start.poise(configuration(
+        [listener(forward={"groups": {"a": 1, "b": 1}})],
+        [group("a", [origin.address], health_check=CHECK | {"command": [check]}),
+         group("b", [other.address], health_check=CHECK | {"command": [fine]})],
+        user="nobody", notify=[{"on": ["target_down"], "command": [page]}, {"on": ["target_up"], "command": [fine]}]))
+    said = proxy.wait_line(lambda line: "a check's program cannot be run" in line and check in line, "a warning")
+    assert "warning" in said and "process.user may not run it" in said and "nobody" in said and "further" not in said
+    proxy.wait_line(lambda line: "a hook's program cannot be run" in line and page in line, "the hook's")
+    becomes(proxy, origin, "unhealthy", "command_failed")
+    becomes(proxy, other, "healthy")
+    assert not any("cannot be run" in line and fine in line for line in proxy.text().splitlines())
 
 
 def test_one_that_vanishes_while_poise_runs(start):

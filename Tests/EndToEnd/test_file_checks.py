@@ -4,7 +4,7 @@ from client import get
 from deadline import eventually
 from test_agents import becomes, targets
 
-CHECK = {"protocol": "FILE", "interval": "100ms", "edge_interval": "50ms", "timeout": "80ms"}
+CHECK = {"protocol": "FILE", "interval": "100ms", "timeout": "80ms"}
 
 
 def test_a_maintenance_flag_for_one_target(start):

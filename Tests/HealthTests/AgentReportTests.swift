@@ -17,9 +17,17 @@ struct AgentReportTests {
         arguments: [
             ("", report { _ in }), ("   \t,,", report { _ in }),
             ("75%", report { $0.weightPercent = 75 }), ("0%", report { $0.weightPercent = 0 }),
-            ("999999999999999999999999%", report { $0.weightPercent = AgentReport.weightPercentMax }),
+            (
+                "999999999999999999999999%",
+                report { ($0.weightPercent, $0.weightWord) = (25_600, "999999999999999999999999%") }
+            ),
+            ("25600% maxconn:10000000", report { ($0.weightPercent, $0.connectionsMax) = (25_600, 10_000_000) }),
+            ("99999% 5%", report { $0.weightPercent = 5 }),
             ("maxconn:30", report { $0.connectionsMax = 30 }), ("MaxConn:0", report { $0.connectionsMax = 0 }),
-            ("maxconn:99999999999999999999", report { $0.connectionsMax = AgentReport.connectionsMaxMax }),
+            (
+                "maxconn:99999999999999999999",
+                report { ($0.connectionsMax, $0.connectionsWord) = (10_000_000, "maxconn:99999999999999999999") }
+            ),
             ("up", report { $0.health = .up }), ("DOWN", report { $0.health = .down }),
             ("fail", report { $0.health = .fail }), ("Stopped", report { $0.health = .stopped }),
             ("ready", report { $0.administration = .ready }), ("drain", report { $0.administration = .drain }),
@@ -62,6 +70,18 @@ struct AgentReportTests {
         #expect(word == String(repeating: "?", count: AgentReport.textBytesMax))
         #expect(Self.parse(Array("# \(long)".utf8)).remark.utf8.count == AgentReport.textBytesMax)
     }
+
+    @Test(
+        "a figure beyond its bound is quoted as it came, beside what it is taken as",
+        arguments: [
+            ("maxconn:99999999999999999999", "maxconn:99999999999999999999 (taken as 10000000)"),
+            ("30000% up", "30000% (taken as 25600%) up"), ("25600% maxconn:10000000", "25600% maxconn:10000000"),
+            (
+                "maxconn:" + String(repeating: "9", count: 900),
+                "maxconn:\(String(repeating: "9", count: 72)) (taken as 10000000)"
+            ),
+        ])
+    func quotes(line: String, text: String) { #expect(Self.parse(Array(line.utf8)).text == text) }
 
     @Test("what it understood, said again, is understood the same")
     func roundTrip() {

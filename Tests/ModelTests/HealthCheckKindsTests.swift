@@ -8,7 +8,10 @@ struct HealthCheckKindsTests {
         arguments: [
             ("{address}:{port} {group}/{target}", "1.2.3.4:80 web/t"), ("", ""), ("plain", "plain"), ("{", "{"),
             ("}{", "}{"),
-            ("{nobody}{port}", "{nobody}80"), ("{{port}}", "{{port}}"), ("a{port", "a{port"),
+            ("{nobody}{port}", "{nobody}80"), ("{{port}}", "{80}"), ("a{port", "a{port"),
+            (#"{"port": {port}, "x": {}}"#, #"{"port": 80, "x": {}}"#), ("{ port }", "{ port }"),
+            ("{port{group}", "{portweb"),
+            ("{\u{301}{port}", "{\u{301}80"), ("{port-1}}", "{port-1}}"),
         ])
     func fills(text: String, filled: String) {
         let values: [ProbePlaceholder: String] = [.address: "1.2.3.4", .port: "80", .group: "web", .target: "t"]
@@ -18,11 +21,16 @@ struct HealthCheckKindsTests {
     @Test(
         "the first word in braces that stands for nothing is named",
         arguments: [
-            ("{address}{port}{group}{target}", nil), ("x", nil), ("{adress}", "adress"), ("{port}{}", ""),
-            ("{port", "port"),
-            ("{{port}}", "{port"),
+            ("{address}{port}{group}{target}", nil), ("x", nil), ("{adress}", "{adress}"), ("{Port}", "{Port}"),
+            ("{port}{}", nil), ("{port", nil), ("}{", nil), ("{{port}}", nil), ("{{my_port}}", "{my_port}"),
+            (#"{"status": 1}"#, nil), (#"{"a": {b}}"#, "{b}"), ("{a1}", nil), ("{a b}", nil),
         ])
     func unknown(text: String, word: String?) { #expect(ProbePlaceholder.unknown(in: text) == word) }
+
+    @Test(
+        "only a placeholder makes a text one of the target",
+        arguments: [("{target}", true), (#"{"a": 1}"#, false), ("{}", false), ("up", false), ("{x}{port}", true)])
+    func used(text: String, isUsed: Bool) { #expect(ProbePlaceholder.isUsed(in: text) == isUsed) }
 
     private static func check(_ kind: HealthCheck.Kind, _ change: (inout HealthCheck) -> Void = { _ in }) -> HealthCheck
     {

@@ -62,6 +62,34 @@ def test_noise_does_not_pass_for_a_met_target(differences):
     assert report.summary(CASES["log"], {"kind": "log", "rounds": rows})[-1] == "not resolved"
 
 
+@pytest.mark.parametrize("name, result, shown", [
+    ("h1_0", {"kind": "traffic", "rounds": rounds(poise=9.24, haproxy=11, nginx=10)}, "0.924 "),
+    ("h1_0", {"kind": "traffic", "rounds": rounds(poise=9.2004, haproxy=11, nginx=10)}, "0.92004 "),
+    ("calls", {"kind": "calls", "rows": {"poise": {"recvfrom": 4.203}}}, "4.203"),
+    ("instructions", {"kind": "instructions", "rows": {"poise": 10_000.4}}, "10,000.4"),
+    ("probing", {"kind": "probing", "rows": {"poise": 0.15004}}, "15.004 %"),
+    ("start", {"kind": "start", "rows": {"poise": [20.02]}}, "20.02 ms"),
+    ("memory", {"kind": "memory", "rows": {"poise": {"idle": 13e6, "held": 16.02e6, "connections": 9}}}, "16.02 MB"),
+])
+def test_a_missed_figure_does_not_look_like_its_target(name, result, shown):
+    _, reached, verdict = report.summary(CASES[name], result)
+    assert verdict == "**missed**" and shown in reached + " ", reached
+
+
+def test_a_met_figure_is_as_short_as_ever():
+    for cpu, shown in [(9.2, "0.92 ("), (9.196, "0.92 ("), (9.3, "0.93 (")]:
+        assert report.summary(CASES["h1_0"], {"kind": "traffic", "rounds": rounds(poise=cpu, haproxy=11, nginx=10)})[1].startswith(shown)
+
+
+def test_cases_that_were_not_run_are_said():
+    text = report.document([(CASES["start"], RESULTS["start"][0])], MACHINE, 3, 1, bench.CASES)
+    assert text.count("| not run |") == len(bench.CASES) - 1
+    assert f"| failing | {CASES['failing'].what} |  | not run |  |" in text
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in text.split("## Targets")[1].split("\n## ")[0].splitlines() if line.startswith("| ")]
+    assert rows[1:] == [case.name for case in bench.CASES]
+    assert "not run |" not in report.document([(CASES["start"], RESULTS["start"][0])], MACHINE, 3, 1, [CASES["start"]])
+
+
 def test_a_failed_case_stays_in_the_report():
     text = report.document([(CASES["start"], {"kind": "failed", "why": "it broke"})], MACHINE, 3, 1)
     assert "**failed**" in text and "it broke" in text

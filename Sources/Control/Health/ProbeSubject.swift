@@ -20,7 +20,7 @@ struct ProbeSubject: Equatable {
     init?(_ check: HealthCheck, of target: CompiledTarget, in group: CompiledGroup) {
         switch check.kind {
         case .tcp, .tls, .http, .grpc, .script, .dns, .icmp: return nil
-        case .agent(let probe): guard probe.send?.contains("{") == true else { return nil }
+        case .agent(let probe): guard let send = probe.send, ProbePlaceholder.isUsed(in: send) else { return nil }
         case .exec, .file: break
         }
         let name = group.settings.displayName
