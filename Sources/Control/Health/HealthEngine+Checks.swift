@@ -63,6 +63,7 @@ extension HealthEngine {
             return check
         }
         checks.use(new, by: target)
+        heedFlags(of: target, at: now)
         note(
             target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now,
             evidence: .configuration)
@@ -114,6 +115,7 @@ extension HealthEngine {
         }
         guard changed else { return }
         for target in check.users {
+            heedFlags(of: target, at: now)
             let verdict = Self.verdict(of: target.checks, in: target.group)
             let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
             note(target.health.checked(verdict, at: now), target, at: now, evidence: evidence)

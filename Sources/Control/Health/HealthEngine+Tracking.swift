@@ -53,7 +53,9 @@ extension HealthEngine {
     /// What a follower is told, it tells its own.
     func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence) {
         for follower in target.followers {
+            let wasTried = follower.health.takesFailOpen
             let change = follower.health.follows(target.health, at: now)
+            if follower.health.takesFailOpen != wasTried { markDirty(follower.group) }
             note(change, follower, at: now, evidence: evidence)
             if change == nil, !follower.followers.isEmpty { tellFollowers(of: follower, at: now, evidence: evidence) }
         }

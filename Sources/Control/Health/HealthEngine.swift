@@ -145,6 +145,7 @@ final class HealthEngine {
         // Before anything is known of it: nobody misses a target of a group that no rule leads to.
         if !group.isUsed { note(record.health.groupUnused(at: now), record, at: now, evidence: .configuration) }
         checks.use(own, by: record)
+        heedFlags(of: record, at: now)
         if let verdict {
             note(record.health.checked(verdict, at: now), record, at: now, evidence: .configuration)
         }
