@@ -58,6 +58,8 @@ public struct ProbeResult: Sendable, Equatable {
         case endlessLine(Int)
         indirect case grpc(GRPCAnswer)
         indirect case command(CommandResult.End, timeout: Nanoseconds, line: String)
+        /// The program of the probe before is being ended, and has not ended yet.
+        case commandBefore
         indirect case file(path: String, FileState)
     }
 
@@ -75,6 +77,8 @@ public struct ProbeResult: Sendable, Equatable {
     /// `status 503 after 2 ms`, `Connection refused after 0 ms`.
     public var evidence: String {
         if case .echo(let roundTrip) = detail { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
+        // Nothing was tried that could have taken any time.
+        if case .commandBefore = detail { return what }
         return "\(what) after \(duration.milliseconds) ms\(hint)"
     }
 
@@ -126,6 +130,7 @@ public struct ProbeResult: Sendable, Equatable {
         case .endlessLine(let limit): "the agent's line is longer than \(limit) bytes"
         case .grpc(let answer): answer.text
         case .command(let end, let timeout, let line): Self.text(end, timeout, line)
+        case .commandBefore: "the program before has not ended yet"
         case .file(let path, let state): "\(path) \(state.text)"
         }
     }
