@@ -63,6 +63,9 @@ extension Daemon {
         detail.isWeightOverridden = target.operatorWeight != nil
         detail.ejectedFor = target.passive.ejectedUntil.map { max(.zero, $0 - loop.now) }
         detail.drainsFor = target.drain.deadline.map { max(.zero, $0 - loop.now) }
+        detail.follows = target.leader.map {
+            TargetDetail.Leader(group: $0.group.settings.displayName, target: $0.label)
+        }
         for check in target.checks {
             var facts = TargetDetail.Check(check.spec.check)
             facts.lastResult = check.lastResult?.evidence

@@ -52,6 +52,8 @@ public struct TargetHealth: Sendable, Equatable {
     /// Why somebody else than the operators of its own group wants no new flows there: its agent (`agentDrain`,
     /// `agentMaintenance`), or what keeps flows from the target whose health it goes by.
     private var pause: TargetReason?
+    /// A flag file says that its machine is in maintenance: it is tried by nobody, whatever else it is.
+    public private(set) var isFlagged = false
 
     /// - Parameters:
     ///   - verdict: of the target's active check; `nil` when its group has none.
@@ -80,8 +82,8 @@ public struct TargetHealth: Sendable, Equatable {
     }
 
     /// Whether new flows may go here when no target of the group is usable: everything that has an address and
-    /// is not on its way out.
-    public var takesFailOpen: Bool { membership == .serving && resolves && pause == nil }
+    /// is not on its way out, nor flagged.
+    public var takesFailOpen: Bool { membership == .serving && resolves && pause == nil && !isFlagged }
 
     /// Whether probing makes sense now. A draining target is probed no more, as with ELBv2.
     public var wantsProbes: Bool { membership == .serving && resolves }
@@ -110,10 +112,14 @@ public struct TargetHealth: Sendable, Equatable {
         change(at: now) { $0.pause = reason }
     }
 
+    /// A flag file that takes the target out is there, or is gone. Its state is what its checks say; see ``takesFailOpen``.
+    public mutating func flagged(_ isFlagged: Bool) { self.isFlagged = isFlagged }
+
     /// The target whose health this one goes by is as `leader` says, or there is none (any more). An ejected one is dead for
     /// its followers too: it is the same machine. One that is kept from new flows keeps them from its followers.
     public mutating func follows(_ leader: TargetHealth?, at now: MonotonicTime) -> Change? {
-        change(at: now) { ($0.verdict, $0.pause) = (leader?.verdictForFollowers, leader?.hindrance) }
+        isFlagged = leader?.isFlagged ?? false
+        return change(at: now) { ($0.verdict, $0.pause) = (leader?.verdictForFollowers, leader?.hindrance) }
     }
 
     /// What it is by probes and traffic, whatever hides that.

@@ -25,7 +25,11 @@ extension TargetDetail {
         text += "\n"
         if let word = agent?.text { text += "            \(word)\n" }
         for check in checks { text += line(check) }
-        if checks.isEmpty { text += "  check     none\n" }
+        if let follows {
+            text += "  follows   \(StatusTable.harmless(follows.target)) of \(StatusTable.harmless(follows.group))\n"
+        } else if checks.isEmpty {
+            text += "  check     none\n"
+        }
         guard transitions > 0 else { return text + "  history   no change since it came\n" }
         let shown = history.count < transitions ? "the last \(history.count) of \(transitions)" : "\(transitions)"
         text += "  history   \(shown) change\(transitions == 1 ? "" : "s"), the latest first\n"

@@ -29,6 +29,14 @@ public struct TargetDetail: Sendable, Equatable {
         }
     }
 
+    /// Somebody whose health it goes by, in another group.
+    public struct Leader: Sendable, Equatable {
+        public var group: String
+        public var target: String
+
+        public init(group: String, target: String) { (self.group, self.target) = (group, target) }
+    }
+
     /// An entry of the history.
     public struct Change: Sendable, Equatable {
         /// Nanoseconds since 1970.
@@ -73,6 +81,8 @@ public struct TargetDetail: Sendable, Equatable {
     public var ejectedFor: Nanoseconds?
     /// Until flows that are left are cut; `nil` unless draining.
     public var drainsFor: Nanoseconds?
+    /// The target whose health it goes by; `nil` where that is its own.
+    public var follows: Leader?
     public var checks: [Check] = []
     /// Oldest first; the first one of all is how the target came.
     public var history: [Change] = []
@@ -121,6 +131,15 @@ extension TargetDetail {
         json.member("health_transitions", transitions)
         json.member("ejected_for_seconds", seconds: ejectedFor)
         json.member("drains_for_seconds", seconds: drainsFor)
+        json.key("follows")
+        if let follows {
+            json.beginObject()
+            json.member("target_group", follows.group)
+            json.member("target", follows.target)
+            json.endObject()
+        } else {
+            json.null()
+        }
         json.key("checks")
         json.beginArray()
         for check in checks { write(check, to: &json) }

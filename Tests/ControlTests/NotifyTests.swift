@@ -154,6 +154,20 @@ struct EventFilterTests {
         #expect(availabilities.compactMap { filter.event($0, of: "web", isUsed: true) } == events)
     }
 
+    @Test("while a group is down, who was told to answer for it is remembered, whoever does by now")
+    func toldLast() {
+        var filter = EventFilter()
+        #expect(filter.toldAvailability(of: "web") == nil)
+        #expect(filter.event(.none, of: "web", isUsed: true) == .groupDown)
+        #expect(filter.event(.failOpen, of: "web", isUsed: true) == nil)
+        #expect(filter.toldAvailability(of: "web") == Availability.none)
+        #expect(filter.event(.backup, of: "web", isUsed: true) == .groupUp)
+        #expect(filter.toldAvailability(of: "web") == nil)
+        _ = filter.event(.sorry, of: "web", isUsed: true)
+        filter.keep(groups: [])
+        #expect(filter.count == 0)
+    }
+
     @Test("nobody misses a group that no rule leads to; its return is no event either")
     func unused() {
         var filter = EventFilter()

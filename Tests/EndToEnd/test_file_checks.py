@@ -44,6 +44,28 @@ def test_a_sign_of_life(start):
     assert evidence.startswith(f"{sign} does not exist after "), evidence
 
 
+def test_where_all_targets_have_their_flag_none_of_them_gets_a_request(start):
+    """As where all are drained; a sign of life that is missing is a failure, and failures fail open."""
+    flags = start.folder / "maintenance"
+    flags.mkdir()
+    one, two = start.origin(), start.origin()
+    checks = [CHECK | {"file": f"{flags}/{{port}}"}, CHECK | {"protocol": "TCP"}]
+    poise = start.proxy(one, two, group_health_check=None, group_health_checks={"checks": checks})
+    for origin in one, two:
+        becomes(poise, origin, "healthy")
+    for origin in one, two:
+        (flags / str(origin.port)).touch()
+        becomes(poise, origin, "unhealthy", "maintenance_file")
+    assert [get(poise.port).status for _ in range(6)] == [503] * 6
+    assert not one.requests and not two.requests
+    (flags / str(one.port)).unlink()
+    becomes(poise, one, "healthy")
+    assert get(poise.port).status == 200 and not two.requests
+    sign = start.proxy(one, group_health_check=CHECK | {"file": str(start.folder / "alive"), "down_when": "missing"})
+    becomes(sign, one, "unhealthy", "maintenance_file")
+    assert get(sign.port).status == 200
+
+
 def test_a_path_that_leads_nowhere_is_no_flag(start):
     """A loop of links: nobody can tell whether there is a flag."""
     loop = start.folder / "loop"

@@ -11,7 +11,7 @@ from client import get
 from deadline import eventually
 from hooks import Switch, told
 from settings import configuration, group, listener
-from test_health_and_apply import Target
+from test_health_and_apply import Target, reload
 from test_notify import settle
 
 CHECK = {"path": "/", "interval": "300ms", "edge_interval": "20ms", "timeout": "290ms", "healthy": 1, "unhealthy": 1}
@@ -46,6 +46,35 @@ def test_a_target_that_died_during_its_drain_gets_no_request(start, switch):
     assert [get(poise.port).status for _ in range(20)] == [200] * 20
     switch.status = 200
     eventually("it takes traffic", lambda: shown(poise, switch.address)[0]["usable"])
+
+
+def test_a_change_is_told_with_what_was_seen_and_not_only_who_asked_for_it(start, switch):
+    """An operator puts back a target that died meanwhile, an apply asks for all checks, a group follows another one."""
+    tcp = {k: v for k, v in CHECK.items() if k != "path"} | {"protocol": "TCP"}
+
+    def text(need="any", **of_last):
+        return configuration([listener(forward={"groups": {"watched": 1, "put-back": 1, "both": 1, "last": 1}})], [
+            group("watched", [switch.address], health_check=CHECK),
+            group("put-back", [switch.address], health_check=CHECK),
+            group("both", [switch.address], health_check=None) | {"health_checks": {"need": need, "checks": [CHECK, tcp]}},
+            group("last", [switch.address], health_check=None) | of_last])
+
+    def last(name):
+        return steps(shown(poise, name, switch.address)[0])[-1]
+    poise = start.poise(text())
+    told(poise, "to=healthy", 4)
+    assert verb("drain", "put-back", switch.address, "--wait", poise=poise).returncode == 0
+    settle(poise, switch, 503)
+    assert verb("undrain", "put-back", switch.address, poise=poise).returncode == 0
+    assert last("put-back") == ("unused", "unhealthy", "response_mismatch", "status 503")
+    reload(poise, text("all", track_health="watched"))
+    assert last("both") == ("healthy", "unhealthy", "response_mismatch", "GET /: status 503")
+    assert last("last") == ("healthy", "unhealthy", "response_mismatch", "status 503")
+    assert f"follows   {switch.address} of watched" in verb("status", f"last/{switch.address}", poise=poise).stdout
+    assert shown(poise, f"last/{switch.address}")[0]["follows"] == {"target_group": "watched", "target": switch.address}
+    assert shown(poise, f"both/{switch.address}")[0]["follows"] is None
+    switch.status = 200
+    eventually("its follower is up", lambda: last("last") == ("unhealthy", "healthy", "none", "status 200"))
 
 
 def test_each_change_is_kept_with_its_reason_and_what_was_seen(start, switch):

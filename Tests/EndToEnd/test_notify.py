@@ -220,6 +220,37 @@ def test_at_the_end_of_poise_its_programs_end(start, switches):
     assert not os.path.exists(f"/proc/{pid}")
 
 
+def test_what_waits_when_poise_ends_is_told_of_as_that(start, switches, receiver):
+    one, two = switches
+    busy = receiver(script=[503] * 1000)
+    hook = {"on": ["target_down"], "retries": 50, "backoff": "60s", "webhook": f"http://127.0.0.1:{busy.port}/"}
+    poise = start.poise(text(switches, [hook]))
+    told(poise, "to=healthy", 2)
+    settle(poise, one, 500)
+    settle(poise, two, 500)
+    poise.signal(signal.SIGTERM)
+    assert poise.wait_exit() == 0
+    line, = [line for line in poise.output("err") if "notifications are dropped" in line]
+    assert "notifications are dropped: Poise ends hook=notify-1 notifications=2" in line
+
+
+def test_a_group_comes_up_from_where_it_was_told_to_be(start, switches):
+    """All are drained by an operator, then one of them is back and dead: that is fail-open, and no event."""
+    one, two = switches
+    program = Program(start.folder, sys.executable)
+    poise = start.poise(text(switches, [{"on": ["group_down", "group_up"], "command": [str(program.path)]}]))
+    told(poise, "to=healthy", 2)
+    for switch in switches:
+        assert verb("drain", "web", switch.address, "--wait", poise=poise).returncode == 0
+    one.status = 500
+    assert verb("undrain", "web", one.address, poise=poise).returncode == 0
+    told(poise, "fail-open sends to all")
+    settle(poise, one, 200)
+    delivered(poise, 2)
+    assert [(r["POISE_EVENT"], r["POISE_PREVIOUS_STATE"], r["POISE_STATE"]) for r in program.runs()] == [
+        ("group_down", "ordinary", "none"), ("group_up", "none", "ordinary")]
+
+
 def test_a_webhook_is_told_everything_and_tried_again_until_it_takes_it(start, switches, receiver):
     one, two = switches
     to = receiver([500, 503, 200, 429, 408, 200, 400])

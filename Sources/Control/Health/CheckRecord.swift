@@ -79,6 +79,10 @@ final class CheckRecord {
     var state: ActiveCheck
     var users: [TargetRecord] = []
     var lastResult: ProbeResult?
+    /// What its verdict rests on; `nil` where no probe has said so.
+    var basis: Basis?
+    /// The line in which its agent asked for no new flows, of the last time that this changed.
+    var pausedBy: ProbeResult?
     /// Of a check that asks an agent.
     var agent = AgentWord()
     /// Shared by what histories remember of this check.

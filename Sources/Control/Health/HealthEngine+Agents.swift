@@ -9,6 +9,7 @@ extension HealthEngine {
     func heeding(_ result: ProbeResult, of check: CheckRecord, at now: MonotonicTime) -> ProbeResult {
         guard case .agent = check.spec.check.kind, result.outcome != .abandoned else { return result }
         var result = result
+        let pause = check.agent.pause
         if case .agent(let report) = result.detail, !report.isEmpty {
             check.agent.heard(report)
             // What it said of its health before holds where it says nothing of it now.
@@ -17,6 +18,7 @@ extension HealthEngine {
             check.agent.wasSilent(limit: check.spec.check.unhealthyThreshold)
             result.outcome = .learntNothing
         }
+        if check.agent.pause != pause { check.pausedBy = result }
         return result
     }
 

@@ -16,13 +16,6 @@ extension HealthEngine {
         }
     }
 
-    /// What the first of them that fails, else the first one, saw last.
-    static func evidence(of checks: [CheckRecord]) -> Evidence {
-        let telling = checks.first { if case .unhealthy = $0.state.verdict { true } else { false } } ?? checks.first
-        guard let telling, let result = telling.lastResult else { return .none }
-        return Evidence(result, of: checks.count > 1 ? telling.name : nil)
-    }
-
     /// - Returns: `nil` without checks.
     static func verdict(of checks: [CheckRecord], in group: GroupRecord) -> ActiveCheck.Verdict? {
         // Most groups have one, and then nothing is to be combined.
@@ -52,7 +45,8 @@ extension HealthEngine {
             let (spec, part) = new
             if let kept = old.first(where: { $0.spec == spec }) { return kept }
             let policy = ProbePolicy(part.check)
-            return checks.check(spec) {
+            var inherited: CheckRecord.Basis?
+            let check = checks.check(spec) {
                 guard old.indices.contains(index), !specs.contains(old[index].spec) else {
                     return isTrusted || old.isEmpty
                         ? ActiveCheck(healthyWith: policy, at: now)
@@ -62,10 +56,14 @@ extension HealthEngine {
                 var state = old[index].state
                 if state.nextProbe == nil { state.probeAbandoned(at: now) }
                 state.policyChanged(to: policy, at: now)
+                inherited = old[index].basis
                 return state
             }
+            if let inherited { check.basis = inherited }
+            return check
         }
         checks.use(new, by: target)
+        heedFlags(of: target, at: now)
         note(
             target.health.checked(Self.verdict(of: new, in: target.group), at: now), target, at: now,
             evidence: .configuration)
@@ -74,10 +72,12 @@ extension HealthEngine {
     /// The verdicts of checks that did not run are of another time. Before the target is put back.
     ///
     /// - Parameter takesTraffic: until the first result: the target comes back with its whole group.
-    func askAnew(_ target: TargetRecord, takesTraffic: Bool, at now: MonotonicTime) {
+    func askAnew(_ target: TargetRecord, takesTraffic: Bool, at now: MonotonicTime, evidence: Evidence) {
         guard !target.checks.isEmpty else { return }
         for check in target.checks where !check.isRunning { check.state.resumed(takesTraffic: takesTraffic, at: now) }
-        note(target.health.checked(Self.verdict(of: target.checks, in: target.group), at: now), target, at: now)
+        note(
+            target.health.checked(Self.verdict(of: target.checks, in: target.group), at: now), target, at: now,
+            evidence: evidence)
     }
 
     /// A probe has a result. The next one is due at `check.state.nextProbe` then.
@@ -93,6 +93,7 @@ extension HealthEngine {
             return
         }
         check.lastResult = result
+        check.noteBasis(result, changed: changed)
         noteFile(result, of: check)
         let succeeded = result.outcome == .succeeded
         let threshold = check.state.policy.healthyThreshold
@@ -103,7 +104,8 @@ extension HealthEngine {
             && (!succeeded || target.checks.first { $0.spec.check.kind.endsEjections } === check)
             && target.passive.probed(succeeded: succeeded, threshold: threshold, at: now)
         {
-            note(target.health.returned(at: now), target, at: now, evidence: Evidence(result))
+            let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
+            note(target.health.returned(at: now), target, at: now, evidence: evidence)
         }
         if !check.spec.check.kind.votes {
             for target in check.users {
@@ -113,6 +115,7 @@ extension HealthEngine {
         }
         guard changed else { return }
         for target in check.users {
+            heedFlags(of: target, at: now)
             let verdict = Self.verdict(of: target.checks, in: target.group)
             let evidence = Evidence(result, of: target.checks.count > 1 ? check.name : nil)
             note(target.health.checked(verdict, at: now), target, at: now, evidence: evidence)

@@ -8,7 +8,7 @@ extension HealthEngine {
     /// Before targets come and go: what happens to a target that leaves is nothing to those that followed it.
     func unlinkFollowers() {
         guard hasFollowers else { return }
-        for group in groups.values { for target in group.targets { target.followers = [] } }
+        for group in groups.values { for target in group.targets { (target.followers, target.leader) = ([], nil) } }
     }
 
     /// Anew for every snapshot, once its groups are in ``groups``, and followers are told how things are.
@@ -29,6 +29,7 @@ extension HealthEngine {
             for target in group.targets {
                 if let address = target.compiled?.address, let leader = leaders[id]?.leader(of: address) {
                     leader.followers.append(target)
+                    target.leader = leader
                 } else {
                     alone.append(target)
                 }
@@ -36,19 +37,25 @@ extension HealthEngine {
         }
         guard hasFollowers || hadFollowers else { return }
         // Of a group that followed another one until now, what that one wanted is over.
-        for target in first { note(target.health.paused(target.agentWord?.pause, at: now), target, at: now) }
-        for target in first where !target.followers.isEmpty { tellFollowers(of: target, at: now) }
+        for target in first {
+            note(target.health.paused(target.agentWord?.pause, at: now), target, at: now, evidence: .configuration)
+        }
+        for target in first where !target.followers.isEmpty {
+            tellFollowers(of: target, at: now, evidence: .configuration)
+        }
         for target in alone {
             let change = target.health.follows(nil, at: now)
             note(change, target, at: now, evidence: .configuration)
-            if change == nil { tellFollowers(of: target, at: now) }
+            if change == nil { tellFollowers(of: target, at: now, evidence: .configuration) }
         }
     }
 
     /// What a follower is told, it tells its own.
-    func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none) {
+    func tellFollowers(of target: TargetRecord, at now: MonotonicTime, evidence: Evidence) {
         for follower in target.followers {
+            let wasTried = follower.health.takesFailOpen
             let change = follower.health.follows(target.health, at: now)
+            if follower.health.takesFailOpen != wasTried { markDirty(follower.group) }
             note(change, follower, at: now, evidence: evidence)
             if change == nil, !follower.followers.isEmpty { tellFollowers(of: follower, at: now, evidence: evidence) }
         }

@@ -100,9 +100,10 @@ extension HealthEngine {
                 else { break }
                 (usable, ejected) = (usable - 1, ejected + 1)
                 _ = target.passive.eject(for: outlier.reason, at: now)
-                note(
-                    target.health.ejected(outlier.reason, at: now), target, at: now,
-                    evidence: .outlier(percentOfLimit: UInt32(clamping: Int64(min(outlier.excess, 1e6) * 100))))
+                let evidence = Evidence.outlier(
+                    percentOfLimit: UInt32(clamping: Int64(min(outlier.excess, 1e6) * 100)))
+                target.ejectedBy = evidence
+                note(target.health.ejected(outlier.reason, at: now), target, at: now, evidence: evidence)
             }
         }
     }

@@ -145,8 +145,9 @@ final class HealthEngine {
         // Before anything is known of it: nobody misses a target of a group that no rule leads to.
         if !group.isUsed { note(record.health.groupUnused(at: now), record, at: now, evidence: .configuration) }
         checks.use(own, by: record)
+        heedFlags(of: record, at: now)
         if let verdict {
-            note(record.health.checked(verdict, at: now), record, at: now, evidence: Self.evidence(of: own))
+            note(record.health.checked(verdict, at: now), record, at: now, evidence: .configuration)
         }
         heedAgents(of: record, at: now)
         if arrival == .joining, record.health.isUsable { startRamp(of: record, at: now) }
@@ -160,7 +161,7 @@ final class HealthEngine {
             if !isUsed {
                 note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration)
             } else if target.health.status.reason == .noTraffic {
-                askAnew(target, takesTraffic: true, at: now)
+                askAnew(target, takesTraffic: true, at: now, evidence: .configuration)
                 note(target.health.undrain(at: now), target, at: now, evidence: .configuration)
             }
             checks.updateProbing(target)
@@ -204,6 +205,7 @@ final class HealthEngine {
                 percentMax: target.group.settings.passive.ejectedPercentMax)
         else { return }
         _ = target.passive.eject(for: reason, at: now)
+        target.ejectedBy = evidence
         note(target.health.ejected(reason, at: now), target, at: now, evidence: evidence)
     }
 
@@ -224,9 +226,9 @@ final class HealthEngine {
     /// Back into service. Where nobody probed it meanwhile, it takes flows from its first good probe on, which is due at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
         _ = target.drain.register()
-        askAnew(target, takesTraffic: false, at: now)
+        askAnew(target, takesTraffic: false, at: now, evidence: .operatorAction)
         note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)
-        if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now) }
+        if !target.group.isUsed { note(target.health.groupUnused(at: now), target, at: now, evidence: .configuration) }
         checks.updateProbing(target)
     }
 
@@ -319,16 +321,18 @@ final class HealthEngine {
 
     // MARK: What follows
 
+    /// - Parameter cause: what brought the change about.
     func note(
-        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence: Evidence = .none
+        _ change: TargetHealth.Change?, _ target: TargetRecord, at now: MonotonicTime, evidence cause: Evidence
     ) {
         guard let change else { return }
         markDirty(target.group)
-        if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: evidence) }
+        if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: cause) }
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
         if change.to.state == .healthy { welcomeNames(of: target.group, at: now) }
         guard change.isNews else { return }
+        let evidence = target.evidence(for: change.to, cause: cause)
         target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1

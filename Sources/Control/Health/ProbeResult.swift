@@ -58,6 +58,8 @@ public struct ProbeResult: Sendable, Equatable {
         case endlessLine(Int)
         indirect case grpc(GRPCAnswer)
         indirect case command(CommandResult.End, timeout: Nanoseconds, line: String)
+        /// The program of the probe before is being ended, and has not ended yet.
+        case commandBefore
         indirect case file(path: String, FileState)
     }
 
@@ -86,6 +88,8 @@ extension ProbeResult.Detail {
     /// In words; with a question where the target may have taken a header for something else.
     func evidence(after duration: Nanoseconds, suspect: ProxyProtocolHeader.Version?) -> String {
         if case .echo(let roundTrip) = self { return "echo reply after \(roundTrip.roundedToMicroseconds)" }
+        // Nothing was tried that could have taken any time.
+        if case .commandBefore = self { return what }
         let question = suspect.map { ", behind a PROXY v\($0.rawValue) header: does the target expect one?" } ?? ""
         return "\(what) after \(duration.milliseconds) ms\(question)"
     }
@@ -133,6 +137,7 @@ extension ProbeResult.Detail {
         case .endlessLine(let limit): "the agent's line is longer than \(limit) bytes"
         case .grpc(let answer): answer.text
         case .command(let end, let timeout, let line): ProbeResult.text(end, timeout, line)
+        case .commandBefore: "the program before has not ended yet"
         case .file(let path, let state): "\(path) \(state.text)"
         }
     }

@@ -25,6 +25,10 @@ final class TargetRecord {
     var agentWord: AgentWord?
     /// Targets of groups that go by the health of this one's group.
     var followers: [TargetRecord] = []
+    /// Whose health it goes by.
+    weak var leader: TargetRecord?
+    /// Of the last ejection.
+    var ejectedBy: Evidence?
     var history = HistoryRing<HistoryEntry>()
     /// State changes since it is in its group.
     var transitions = 0

@@ -16,7 +16,8 @@ struct EventFilter: Sendable {
     }
 
     private var down: Set<Target> = []
-    private var downGroups: Set<String> = []
+    /// Who answered for them instead when that was told.
+    private var downGroups: [String: Availability] = [:]
     private var belowMinimum: Set<String> = []
 
     /// How much is remembered: only what is bad.
@@ -38,11 +39,20 @@ struct EventFilter: Sendable {
     /// - Parameter isUsed: whether some rule leads to the group. Nobody misses one that no rule leads to.
     mutating func event(_ availability: Availability, of group: String, isUsed: Bool) -> NotifyEvent? {
         switch availability {
-        case .ordinary, .backup: downGroups.remove(group) == nil ? nil : .groupUp
+        case .ordinary, .backup: downGroups.removeValue(forKey: group) == nil ? nil : .groupUp
         // Its own targets are down, whoever answers instead.
-        case .backupGroup, .sorry, .failOpen, .none: isUsed && downGroups.insert(group).inserted ? .groupDown : nil
+        case .backupGroup, .sorry, .failOpen, .none: isUsed ? noteDown(group, availability) : nil
         }
     }
+
+    private mutating func noteDown(_ group: String, _ availability: Availability) -> NotifyEvent? {
+        guard downGroups[group] == nil else { return nil }
+        downGroups[group] = availability
+        return .groupDown
+    }
+
+    /// Who was told to answer for a group that is down; `nil` of one that is up. What has changed since then was no event.
+    func toldAvailability(of group: String) -> Availability? { downGroups[group] }
 
     mutating func event(isBelowMinimum: Bool, of group: String) -> NotifyEvent? {
         if isBelowMinimum { return belowMinimum.insert(group).inserted ? .groupBelowMinimum : nil }
@@ -54,7 +64,7 @@ struct EventFilter: Sendable {
 
     /// Forgets groups that are gone.
     mutating func keep(groups: Set<String>) {
-        downGroups.formIntersection(groups)
+        downGroups = downGroups.filter { groups.contains($0.key) }
         belowMinimum.formIntersection(groups)
     }
 }

@@ -55,13 +55,19 @@ final class HookDelivery {
         step()
     }
 
+    /// Why a hook tells nothing any more.
+    enum Stop: String {
+        case hookGone = "notifications are dropped: their hook is gone"
+        case poiseEnds = "notifications are dropped: Poise ends"
+    }
+
     /// Ends what is under way; nothing is delivered any more.
-    func stop() {
+    func stop(_ stop: Stop) {
         isStopped = true
         if queue.count > 0 {
             tools.log(
                 OperationalEvent(
-                    .warning, "notifications are dropped: their hook is gone",
+                    .warning, stop.rawValue,
                     [("hook", name), ("notifications", "\(queue.count)")]))
         }
         timer.end()

@@ -33,7 +33,7 @@ final class NotifyHub {
             old[place].adopt(settings, name: name)
             return old[place]
         }
-        for index in old.indices where !places.contains(index) { old[index].stop() }
+        for index in old.indices where !places.contains(index) { old[index].stop(.hookGone) }
         filter.keep { target in
             group(target.group).map { ($0.targets + $0.names).contains { $0.label == target.label } } ?? false
         }
@@ -50,6 +50,7 @@ final class NotifyHub {
                 reason: change.to.reason.name, evidence: change.evidence ?? "", at: change.to.since)
         case .availability(let group, let from, let to):
             let isUsed = self.group(group)?.isUsed ?? false
+            let from = filter.toldAvailability(of: group) ?? from
             guard let event = filter.event(to, of: group, isUsed: isUsed) else { return }
             tell(event, group: group, from: from.name, to: to.name, at: tools.loop.now)
         // It serves with less of its weight: neither up nor down.
@@ -66,7 +67,7 @@ final class NotifyHub {
 
     /// Nothing is told any more.
     func stop() {
-        for hook in hooks { hook.stop() }
+        for hook in hooks { hook.stop(.poiseEnds) }
         hooks = []
     }
 

@@ -28,7 +28,7 @@ final class ExecRunner: WaitingProbe {
         cancelTimer()
         // One at a time: while the last one is being ended, it is still the one that does not end.
         if let late, !late.isGone {
-            return finish(.failed(.timeout), .command(.timedOut, timeout: command.timeout, line: ""))
+            return finish(.failed(.timeout), .commandBefore)
         }
         late = nil
         run = prober.commands.run(command, isPatient: true) { [weak self] in self?.ended($0) }
