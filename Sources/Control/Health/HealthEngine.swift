@@ -79,6 +79,7 @@ final class HealthEngine {
             }
             setUsed(used.contains(compiled.slot) || tracked.contains(id), record, at: now)
             setUnresolved(names, of: record, at: now)
+            trustUnjudged(of: record, at: now)
             kept[id] = record
             groupsBySlot[compiled.slot] = record
         }
