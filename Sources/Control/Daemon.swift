@@ -266,6 +266,7 @@ public final class Daemon {
                 log(OperationalEvent(.info, "ordinary targets serve again", [("group", group), ("after", "\(from)")]))
             }
         case .weight(let event): log(event.report)
+        case .forgotten(let target): log(target.report)
         case .flagFile(let path, let problem):
             let word = "nobody can tell whether a flag file is there"
             log(

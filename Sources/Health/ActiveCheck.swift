@@ -12,6 +12,7 @@ import PoiseModel
 /// The first result of a target that came with its group decides at once, as HAProxy's does: nobody knows more
 /// about it, and until then it takes traffic. One that joins a running group takes none until a success, and one
 /// success is enough, as with ALB; a server that is still booting is `initial`, not `unhealthy`, for its first failures.
+/// Where those that it replaces are gone, there is no other answer than its own: it is as one that came with its group.
 ///
 /// Times: a probe is due `interval` after the last one was *due*, `edgeInterval` after it where the result differs from
 /// the verdict, never before the last one has ended. One that started late is followed by a shorter interval: the mean
@@ -131,6 +132,12 @@ public struct ActiveCheck: Sendable, Equatable {
         }
         streak = .none
         (nextProbe, lastDue, needsPhase) = (now, now, true)
+    }
+
+    /// Nobody else can serve: until its first result the target takes traffic, and that decides at once, as where it came with its
+    /// group. Means nothing once there was one.
+    public mutating func trustUntilFirstResult() {
+        if verdict == .initial(takesTraffic: false), streak == .none { verdict = .initial(takesTraffic: true) }
     }
 
     /// Verdict and streak stay; new thresholds count from the next result on. The next probe comes within the new

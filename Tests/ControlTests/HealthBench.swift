@@ -19,6 +19,7 @@ final class HealthBench: Probing {
     private(set) var availability: [Availability] = []
     private(set) var minimum: [Bool] = []
     private(set) var files: [String] = []
+    private(set) var forgotten: [ForgottenTarget] = []
     private(set) var weightEvents: [WeightEvent] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
@@ -45,6 +46,7 @@ final class HealthBench: Probing {
                 case .availability(_, _, let to): availability.append(to)
                 case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
+                case .forgotten(let target): forgotten.append(target)
                 case .flagFile(let path, let problem): files.append("\(path): \(problem ?? "seen")")
                 }
             })

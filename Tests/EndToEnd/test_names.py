@@ -1,14 +1,17 @@
 """Names as targets: resolved again while Poise runs, with a file of names of the test's own."""
+import json
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import yaml
 
 from admin import metrics, value, verb
 from client import Client, request
-from deadline import PATIENCE, eventually
+from deadline import PATIENCE, Deadline, eventually
 from hooks import Program
 from poise import BINARY
 from settings import configuration, group, listener
@@ -117,3 +120,97 @@ def test_a_name_that_is_asked_seldom_is_not_asked_often(start, names):
             file.write_text(f"{address} {NAME} often.poise.test\n")
             eventually("the name that is asked often", lambda: at("/often") == where)
             assert at("/seldom") == "first"
+
+
+QUICK = {"path": "/health", "interval": "300ms", "timeout": "290ms", "edge_interval": "50ms", "healthy": 1, "unhealthy": 1}
+
+
+def slow_to_tell(conn):
+    """A healthy machine whose health check takes its time."""
+    while True:
+        request = conn.request(Deadline(600))
+        if request.target == "/health":
+            time.sleep(0.7)
+        conn.respond(body=b"")
+
+
+def test_a_name_that_moves_to_another_machine_loses_no_request(start, names):
+    """By DNS, and by an apply: nobody else can serve, and nobody knows yet whether the new machine is ill."""
+    file, program = names
+    first = start.origin(slow_to_tell)
+    second = start.origin(slow_to_tell, host="127.0.0.2", port=first.port)
+    hook = Program(start.folder, sys.executable)
+
+    def text(target):
+        check = {"path": "/health", "interval": "5s", "timeout": "2s"}
+        tree = yaml.safe_load(configuration([listener(forward="pool")], [group(
+            "pool", [f"{target}:{first.port}"], resolve_interval="1s", fail_open="never", health_check=check)]))
+        tree["target_groups"][0]["min_healthy"] = 1
+        tree["notify"] = [{"on": ["group_down", "group_up", "group_below_minimum"], "command": [str(hook.path)]}]
+        return yaml.safe_dump(tree)
+    poise = start.poise(text(NAME), binary=program)
+    eventually("it is healthy", lambda: value(
+        metrics(poise), "poise_target_group_targets", target_group="pool", state="healthy") == 1)
+
+    with Client(poise.port) as client:
+        def moved_to(origin):
+            assert client.ask(request("/traffic")).status == 200
+            return any(r.target == "/traffic" for r in origin.requests[before:])
+        before = len(second.requests)
+        file.write_text(f"127.0.0.2 {NAME}\n")
+        eventually("the second machine serves", lambda: moved_to(second))
+        before, after = len(first.requests), start.folder / "after.yaml"
+        after.write_text(text("127.0.0.1"))
+        assert verb("apply", after, poise=poise).returncode == 0
+        # Whoever applied finds what was applied: the first probe is still under way.
+        assert moved_to(first)
+        poise.wait_line(lambda line: "target=127.0.0.1:" in line and "from=initial to=healthy" in line, "its first result")
+    assert hook.events() == []
+
+
+def test_a_drain_holds_while_dns_takes_the_address_away_and_brings_it_back(start, names):
+    """So does a weight; and what hooks were told of as down is up once, when it is back and well."""
+    file, program = names
+    ill = threading.Event()
+
+    def answers(conn):
+        while True:
+            here = conn.request(Deadline(600))
+            conn.respond(503 if ill.is_set() and here.target == "/health" else 200, body=b"")
+    first = start.origin()
+    second = start.origin(answers, host="127.0.0.2", port=first.port)
+    third = start.origin(host="127.0.0.3", port=first.port)
+    hook = Program(start.folder, sys.executable)
+    file.write_text("".join(f"127.0.0.{last} {NAME}\n" for last in (1, 2, 3)))
+    tree = yaml.safe_load(configuration([listener(forward="pool")], [group(
+        "pool", [f"{NAME}:{first.port}"], resolve_interval="1s", health_check=QUICK)]))
+    tree["notify"] = [{"on": ["target_down", "target_up"], "command": [str(hook.path)]}]
+    poise = start.poise(yaml.safe_dump(tree), binary=program)
+    one, two = first.address, second.address
+
+    def states():
+        return {t["address"]: t["state"] for t in json.loads(
+            verb("status", "--output", "json", poise=poise).stdout)["target_groups"][0]["targets"]}
+    eventually("all are healthy", lambda: list(states().values()) == ["healthy"] * 3)
+    assert verb("drain", "pool", one, poise=poise).returncode == 0
+    assert verb("weight", "pool", two, 7, poise=poise).returncode == 0
+    ill.set()
+    eventually("the second is down", lambda: states()[two] == "unhealthy")
+    for _ in range(2):
+        file.write_text(f"127.0.0.3 {NAME}\n")
+        eventually("two are away", lambda: list(states()) == [third.address])
+        file.write_text("".join(f"127.0.0.{last} {NAME}\n" for last in (1, 2, 3)))
+        eventually("they are back", lambda: states().get(two) == "unhealthy")
+        assert states()[one] == "unused"
+    ill.clear()
+    eventually("the second is well", lambda: states()[two] == "healthy")
+    before = len(first.requests)
+    with Client(poise.port) as client:
+        for _ in range(16):
+            assert client.ask(request("/traffic")).status == 200
+    assert sum(r.target == "/traffic" for r in second.requests) == 14, "its weight is 7 beside 1"
+    assert len(first.requests) == before, "neither traffic nor probes"
+    eventually("the hook hears of its return", lambda: len(hook.events()) == 2)
+    assert hook.events() == [("target_down", two), ("target_up", two)]
+    # What it was is in its history, from before on.
+    assert verb("status", two, poise=poise).stdout.count("its name has the address again") == 2

@@ -38,6 +38,7 @@ final class SimulatedControl: Probing {
                     world.trace("\(group) has \(isMet ? "enough" : "too few") usable targets")
                 case .weight(let event):
                     world.trace("\(event.group) \(event.target) has \(event.percent) % of its weight")
+                case .forgotten(let target): world.trace("\(target.group) \(target.target) is forgotten")
                 case .flagFile(let path, let problem): world.trace("\(path): \(problem ?? "can be looked at")")
                 }
             })

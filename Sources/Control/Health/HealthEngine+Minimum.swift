@@ -17,6 +17,8 @@ extension HealthEngine {
         let minimum = group.isUsed ? group.minimum : nil
         let isBelow = minimum.map { usable < $0 } ?? false
         guard isBelow != group.isBelowMinimum, !(isBelow && group.awaitsNames) else { return }
+        // Whom nobody has judged yet may be well: results will show it.
+        if isBelow, let minimum, usable + group.unjudged >= minimum { return }
         group.isBelowMinimum = isBelow
         observe(.minimum(group: group.id, isMet: !isBelow))
     }
@@ -31,5 +33,5 @@ extension GroupRecord {
 }
 
 extension TargetRecord {
-    fileprivate var isCounted: Bool { !isBackup && fullWeight > 0 }
+    var isCounted: Bool { !isBackup && fullWeight > 0 }
 }

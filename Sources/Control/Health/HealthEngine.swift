@@ -79,10 +79,12 @@ final class HealthEngine {
             }
             setUsed(used.contains(compiled.slot) || tracked.contains(id), record, at: now)
             setUnresolved(names, of: record, at: now)
+            trustUnjudged(of: record, at: now)
             kept[id] = record
             groupsBySlot[compiled.slot] = record
         }
         for (id, record) in groups where kept[id] == nil {
+            forgetWords(of: record)
             for target in record.targets { remove(target, at: now) }
         }
         groups = kept
@@ -115,6 +117,7 @@ final class HealthEngine {
         let settings = compiled.settings
         let policyChanged = settings.passive != record.settings.passive
         (record.compiled, record.settings) = (compiled, settings)
+        reviewAbsent(of: record)
         record.targets = compiled.targets.map { target in
             guard let known = old.removeValue(forKey: target.address) else {
                 return newTarget(target, in: record, arrival: arrival, at: now)
@@ -127,9 +130,7 @@ final class HealthEngine {
             heedAgents(of: known, at: now)
             return known
         }
-        for target in before where target.compiled.map({ old[$0.address] === target }) == true {
-            remove(target, at: now)
-        }
+        leave(before.filter { target in target.compiled.map { old[$0.address] === target } ?? false }, at: now)
     }
 
     private func newTarget(
@@ -142,6 +143,7 @@ final class HealthEngine {
         let record = TargetRecord(
             group: group, label: compiled.label, compiled: compiled,
             health: TargetHealth(verdict: isAsked ? .initial(takesTraffic: arrival == .withGroup) : nil, at: now))
+        resume(record, at: now)
         // Before anything is known of it: nobody misses a target of a group that no rule leads to.
         if !group.isUsed { note(record.health.groupUnused(at: now), record, at: now, evidence: .configuration) }
         checks.use(own, by: record)
@@ -331,16 +333,21 @@ final class HealthEngine {
         if change.becameUsable { startRamp(of: target, at: now) }
         if !change.isUsable { target.rampsSince = nil }
         if change.to.state == .healthy { welcomeNames(of: target.group, at: now) }
-        guard change.isNews else { return }
-        let evidence = target.evidence(for: change.to, cause: cause)
-        target.history.append(HistoryEntry(change.to, after: change.from, evidence: evidence))
+        if change.isNews { tell(target, change.from, change.to, target.evidence(for: change.to, cause: cause)) }
+    }
+
+    /// Remembers a change and has everybody told.
+    func tell(
+        _ target: TargetRecord, _ from: TargetHealth.Status, _ to: TargetHealth.Status, _ evidence: Evidence
+    ) {
+        target.history.append(HistoryEntry(to, after: from, evidence: evidence))
         target.transitions += 1
         target.group.transitions += 1
         observe(
             .transition(
                 HealthTransition(
-                    group: target.group.id, target: target.label, from: change.from, to: change.to,
-                    evidence: evidence.text)))
+                    group: target.group.id, target: target.label, from: from, to: to, evidence: evidence.text,
+                    mayReturn: target.mayReturn)))
     }
 
     private func startRamp(of target: TargetRecord, at now: MonotonicTime) {

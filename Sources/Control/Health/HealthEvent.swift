@@ -13,6 +13,7 @@ public enum HealthEvent: Sendable {
     case weight(WeightEvent)
     /// Nobody can tell whether a flag file is there, and why; or somebody can again (`nil`).
     case flagFile(path: String, problem: String?)
+    case forgotten(ForgottenTarget)
 }
 
 /// A target has much less than its weight, or has it back; or its errors are unlike the others', or like them again.
@@ -40,6 +41,8 @@ public struct HealthTransition: Sendable {
     public var to: TargetHealth.Status
     /// What was seen: `status 503 after 2 ms`; `nil` when nobody probed.
     public var evidence: String?
+    /// It has left a name that may have its address again: what was told of it holds.
+    public var mayReturn = false
 }
 
 /// What the engine has the workers do. Posted in order with the snapshots, so an index means what it meant here.

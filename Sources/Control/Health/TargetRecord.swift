@@ -34,6 +34,10 @@ final class TargetRecord {
     var transitions = 0
     /// Set by an operator; lasts until it is cleared, an apply changes the configured weight, or the target goes.
     var operatorWeight: Int?
+    /// Its name may have the address again, see ``AbsentTargets``.
+    var mayReturn = false
+    /// While it is away: an operator wants no new flows there.
+    var isDrainedOnReturn = false
     /// What its agent said last.
     var agent: AgentWeight?
     /// How it answers, and what that leaves of its weight.
@@ -95,6 +99,8 @@ final class GroupRecord {
     /// Names that had none, and have addresses now of which none is healthy yet.
     var returning: [TargetRecord] = []
     var names: [TargetRecord] { unresolved + returning }
+    /// Addresses that names had, and may have again.
+    var absent = AbsentTargets()
     var availability = Availability.ordinary
     /// What was told of it last.
     var toldAvailability = Availability.ordinary

@@ -8,7 +8,7 @@ import PoiseModel
 ///    for the same state is no event, nor is the first success after the start.
 /// 2. A group's events alternate in the same way, beginning with the bad one.
 /// 3. What an operator does to a target (drain, removal) is no event; a target that was down before it was drained is
-///    up when it comes back healthy.
+///    up when it comes back healthy. So is one that was down when its name lost the address, once it is back and healthy.
 struct EventFilter: Sendable {
     struct Target: Hashable, Sendable {
         var group: String
@@ -30,8 +30,8 @@ struct EventFilter: Sendable {
         case .healthy: return down.remove(target) == nil ? nil : .targetUp
         case .initial: return nil
         case .draining, .unused:
-            // It has left its group, and will not come back as the same one.
-            if change.to.reason == .deregistration { down.remove(target) }
+            // It has left its group, and will not come back as the same one unless its name has the address again.
+            if change.to.reason == .deregistration, !change.mayReturn { down.remove(target) }
             return nil
         }
     }
@@ -58,6 +58,9 @@ struct EventFilter: Sendable {
         if isBelowMinimum { return belowMinimum.insert(group).inserted ? .groupBelowMinimum : nil }
         return belowMinimum.remove(group) == nil ? nil : .groupMinimumMet
     }
+
+    /// Forgets a target that will not come back.
+    mutating func forget(_ target: Target) { down.remove(target) }
 
     /// Forgets targets that are gone.
     mutating func keep(where isKnown: (Target) -> Bool) { down = down.filter(isKnown) }

@@ -34,9 +34,7 @@ final class NotifyHub {
             return old[place]
         }
         for index in old.indices where !places.contains(index) { old[index].stop(.hookGone) }
-        filter.keep { target in
-            group(target.group).map { ($0.targets + $0.names).contains { $0.label == target.label } } ?? false
-        }
+        filter.keep { target in group(target.group)?.knows(target.label) ?? false }
         filter.keep(groups: Set(configuration.targetGroups.map(\.id)))
     }
 
@@ -53,6 +51,7 @@ final class NotifyHub {
             let from = filter.toldAvailability(of: group) ?? from
             guard let event = filter.event(to, of: group, isUsed: isUsed) else { return }
             tell(event, group: group, from: from.name, to: to.name, at: tools.loop.now)
+        case .forgotten(let target): filter.forget(.init(group: target.group, label: target.target))
         // It serves with less of its weight: neither up nor down.
         case .weight, .flagFile: return
         case .minimum(let group, let isMet):
