@@ -20,6 +20,7 @@ final class HealthBench: Probing {
     private(set) var minimum: [Bool] = []
     private(set) var files: [String] = []
     private(set) var weightEvents: [WeightEvent] = []
+    private(set) var overrideEnds: [OverrideEnds] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
     private var generation = 0
@@ -45,6 +46,7 @@ final class HealthBench: Probing {
                 case .availability(_, _, let to): availability.append(to)
                 case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
+                case .overridesEnded(let ends): overrideEnds.append(ends)
                 case .flagFile(let path, let problem): files.append("\(path): \(problem ?? "seen")")
                 }
             })
