@@ -153,10 +153,11 @@ public struct TieredScheduler: Sendable {
     /// As ``Scheduler/weightChanged(at:to:)``.
     ///
     /// - Parameter standing: what the weight would be if the subset left nobody out; `nil`: the same. Tiers and zones share
-    ///   the flows by this one, as the whole group is, and the subset's members only take them.
+    ///   the flows by this one, as the whole group is, and the subset's members only take them; see ``ZoneShares`` for zones
+    ///   without a member.
     public mutating func weightChanged(at index: Int, to weight: Int, standing told: Int? = nil) {
-        stand(index, at: told ?? weight)
         let old = Int(weights[index])
+        stand(index, at: told ?? weight, gaining: weight - old)
         guard weight != old else { return }
         let change = (weight > 0 ? 1 : 0) - (old > 0 ? 1 : 0)
         weights[index] = Int32(weight)
@@ -169,11 +170,16 @@ public struct TieredScheduler: Sendable {
         parts[part].scheduler.weightChanged(at: Int(places[index]), to: weight)
     }
 
-    private mutating func stand(_ index: Int, at weight: Int) {
-        guard !standing.isEmpty, weight != Int(standing[index]) else { return }
+    /// - Parameter memberWeight: what the target gains as a member of the subset.
+    private mutating func stand(_ index: Int, at weight: Int, gaining memberWeight: Int) {
+        guard !standing.isEmpty else { return }
         let part = Int(partOf[index])
         let tier = part / zoneCount
-        if zoneCount > 1 { zones[tier].change(part % zoneCount, by: weight - Int(standing[index])) }
+        let change = weight - Int(standing[index])
+        if zoneCount > 1, change != 0 || memberWeight != 0 {
+            zones[tier].change(part % zoneCount, by: change, members: memberWeight)
+        }
+        guard change != 0 else { return }
         standing[index] = Int32(weight)
         guard tier < ordinaryCount, !health.isEmpty else { return }
         let before = health[index]

@@ -7,6 +7,11 @@
 /// than flows of their own, each for c - p. So with an overload of 100 % every target has the mean load, wherever it stands
 /// and however few share its zone, and no flow crosses that need not. Source: Envoy's zone aware routing, whose rule this is
 /// at 100 %; the allowance is that of Kubernetes' topology aware routing.
+///
+/// The weight of a zone is that of all its targets, those too that a subset leaves out: members stand for the whole. They
+/// cannot where a zone has targets and no member, in a subset of fewer targets than there are zones. There the members are
+/// all that counts, and what leaves the own zone goes to the others' by weight: or what is due to an absent zone would have to
+/// go to some other one, and members elsewhere would idle.
 @usableFromInline struct ZoneShares: Sendable {
     /// What the shares add up to.
     @usableFromInline static var whole: Int { 1 << 16 }
@@ -15,8 +20,10 @@
     private let arriving: [Int]
     private let overloadPercent: Int
     @usableFromInline let seeds: [UInt64]
-    /// Weights in force, by zone.
+    /// Weights in force, by zone, if the subset left nobody out.
     private var usable: [Int]
+    /// Those of the subset's members.
+    private var members: [Int]
     @usableFromInline var schedule: CreditSchedule
 
     init(_ preference: ZonePreference, usable: [Int]) {
@@ -27,13 +34,17 @@
             ? Self.whole : preference.trafficPercent.map { Self.whole * $0 / 100 } ?? Self.whole / (others + 1)
         arriving = (0...others).map { $0 == 0 ? own : (Self.whole - own) / others }
         (overloadPercent, seeds) = (preference.overloadPercent, preference.seeds)
-        self.usable = usable
+        (self.usable, members) = (usable, usable)
         schedule = CreditSchedule(shares: Array(repeating: 0, count: usable.count))
         divide()
     }
 
-    mutating func change(_ zone: Int, by weight: Int) {
+    /// - Parameters:
+    ///   - weight: what the zone's targets gain, in the subset or not.
+    ///   - memberWeight: what those in the subset gain.
+    mutating func change(_ zone: Int, by weight: Int, members memberWeight: Int) {
         usable[zone] += weight
+        members[zone] += memberWeight
         divide()
     }
 
@@ -41,6 +52,12 @@
     var shares: [Int] { schedule.shares }
 
     private mutating func divide() {
+        let isPartial = usable.indices.contains { usable[$0] > 0 && members[$0] == 0 }
+        divide(by: isPartial ? members : usable, sparing: !isPartial)
+    }
+
+    /// - Parameter isSparing: other zones' own flows count; else what leaves goes to them by weight.
+    private mutating func divide(by usable: [Int], sparing isSparing: Bool) {
         let total = usable.reduce(0, +)
         guard total > 0 else {
             for zone in usable.indices { schedule.setShare(0, at: zone) }
@@ -48,7 +65,7 @@
         }
         let own = min(Self.whole, Self.whole * usable[0] / total * Self.whole / arriving[0] * overloadPercent / 100)
         func spare(_ zone: Int) -> Int { max(0, Self.whole * usable[zone] / total - arriving[zone]) }
-        let spares = (1..<usable.count).reduce(0) { $0 + spare($1) }
+        let spares = isSparing ? (1..<usable.count).reduce(0) { $0 + spare($1) } : 0
         let far = total - usable[0]
         // The rounding of shares may leave nothing to spare: then by weight.
         func share(_ zone: Int) -> Int {

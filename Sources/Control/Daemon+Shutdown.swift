@@ -58,6 +58,7 @@ extension Daemon {
         let left = limits.connectionCount
         if left > 0 { log(OperationalEvent(.warning, "connections were cut", [("count", "\(left)")])) }
         ticker.end()
+        stepper.end()
         renewalTimer.end()
         for waiter in waitingForTables { waiter.resume() }
         waitingForTables = []

@@ -36,6 +36,9 @@ public final class Daemon {
     let watcher: LoopTimer
     let certificateInterval: Nanoseconds
     let ticker: LoopTimer
+    /// For targets in slow start.
+    let stepper: LoopTimer
+    private var stepperDue: MonotonicTime?
     /// Tables that follow weights.
     var renewal = TableRenewal()
     let renewalTimer: LoopTimer
@@ -99,7 +102,7 @@ public final class Daemon {
         webhooks = WebhookSender(
             loop: loop, version: version, addresses: { names.entries[$0]?.addresses ?? [] },
             authorities: { shelf.authorities(of: $0) })
-        (ticker, renewalTimer) = (LoopTimer(loop: loop), LoopTimer(loop: loop))
+        (ticker, stepper, renewalTimer) = (LoopTimer(loop: loop), LoopTimer(loop: loop), LoopTimer(loop: loop))
         (watcher, self.certificateInterval) = (LoopTimer(loop: loop), certificateInterval)
         // For the phases of checks, which are no secret.
         var generator = RandomSequence(seed: SystemRandom.word)
@@ -121,6 +124,7 @@ public final class Daemon {
             engine.flush(at: loop.now)
             relay.tell()
             self?.lookAtTables()
+            self?.awaitSteps()
         }
         renewalTimer.fired = { [unowned self] in act(renewal.rested()) }
         names.changed = { [unowned self] in namesChanged() }
@@ -134,6 +138,8 @@ public final class Daemon {
                 } ?? OperationalEvent(.info, "a name resolves again", [("name", name)]))
         }
         ticker.fired = { [unowned self] in tick() }
+        // The steps are taken at the end of the wake-up, as all that follows from changes.
+        stepper.fired = { [unowned self] in stepperDue = nil }
     }
 
     /// Each exchange needs two descriptors; some are for files, listeners, and the admin socket.
@@ -205,7 +211,7 @@ public final class Daemon {
         commandAuthority = CommandAuthority(proposal.configuration)
         // Not before: a command must not have the rights of the start.
         commands.open()
-        ticker.set(loop.now + engine.tickInterval)
+        ticker.set(loop.now + HealthEngine.tickInterval)
         watchCertificates()
         return String(summary.warnings.dropFirst(proposal.warnings.count).dropLast())
     }
@@ -226,7 +232,13 @@ public final class Daemon {
     private func tick() {
         engine.tick(at: loop.now)
         names.tick(at: loop.now)
-        ticker.set(loop.now + engine.tickInterval)
+        ticker.set(loop.now + HealthEngine.tickInterval)
+    }
+
+    private func awaitSteps() {
+        guard let next = engine.climb.nextStep, next != stepperDue else { return }
+        stepperDue = next
+        stepper.set(next)
     }
 
     private func observed(_ event: HealthEvent) {
@@ -267,6 +279,7 @@ public final class Daemon {
             }
         case .weight(let event): log(event.report)
         case .forgotten(let target): log(target.report)
+        case .overridesEnded(let ends): for line in ends.report { log(line) }
         case .flagFile(let path, let problem):
             let word = "nobody can tell whether a flag file is there"
             log(

@@ -23,9 +23,9 @@ struct KeyedChoiceTests {
         "is the same everywhere: fixed keys, fixed targets, fixed answers",
         arguments: [
             (.maglev, 10, [7, 5, 5, 6, 7, 0, 4, 0, 1, 2, 8, 2]),
-            (.ring, 10, [9, 9, 1, 3, 7, 1, 7, 4, 7, 1, 7, 5]),
+            (.ring, 10, [1, 9, 1, 3, 7, 1, 3, 9, 7, 8, 6, 5]),
             (.rendezvous, 10, [3, 7, 7, 9, 3, 6, 3, 5, 1, 0, 9, 5]),
-            (.ring, 1_000, [189, 957, 337, 335, 541, 591, 233, 882, 843, 526, 53, 493]),
+            (.ring, 1_000, [639, 957, 337, 335, 204, 591, 233, 882, 843, 526, 53, 493]),
             (.rendezvous, 1_000, [242, 37, 293, 47, 3, 951, 573, 801, 737, 300, 726, 983]),
         ] as [(HashTable, Int, [Int])])
     func golden(table: HashTable, count: Int, expected: [Int]) {
@@ -102,7 +102,9 @@ struct KeyedChoiceTests {
 
     @Test("shares of a ring are right to 20 %, measured on the circle itself", arguments: [2, 10, 100, 1_000, 10_000])
     func ringSpread(count: Int) {
-        let ring = choice(.ring, Array(repeating: 256, count: count)).ring
+        // The fewest points that a target of mean weight has.
+        let ring = choice(.ring, Array(repeating: 227, count: count)).ring
+        #expect(ring.owners.count == 454 * count)
         var arcs = Array(repeating: 0, count: count)
         let circle = ring.circle
         var before = Int(circle.last!) - 1 << 32
@@ -118,13 +120,51 @@ struct KeyedChoiceTests {
     }
 
     @Test(
-        "a ring has 257 to 512 points per target of mean weight, by weight, whatever the scale",
+        "a ring has 453 to 905 points per target of mean weight, by weight, whatever the scale",
         arguments: [
             ([1, 1], [512, 512]), ([256, 256], [512, 512]), ([65_536, 65_536], [512, 512]),
-            ([3, 3, 3], [384, 384, 384]),
-            ([256, 512], [256, 512]), ([0], [0]), ([], []), ([65_536, 1], [512, 1]),
+            ([3, 3, 3], [768, 768, 768]), ([226, 226], [904, 904]), ([227, 227], [454, 454]),
+            ([256, 512], [512, 1_024]), ([256, 768], [256, 768]), ([0], [0]), ([], []), ([65_536, 1], [1_024, 1]),
         ])
     func ringPoints(weights: [Int], points: [Int]) { #expect(HashRing.pointCounts(weights) == points) }
+
+    /// Weights that are common to whole groups.
+    static let commonWeights = [1, 2, 3, 5, 10, 50, 100, 128, 200, 256]
+
+    @Test(
+        "in a ring of targets of a common weight one may get another, come or go: it moves its own keys and no other",
+        arguments: commonWeights, [8, 50, 300])
+    func commonWeight(weight: Int, count: Int) {
+        let identities = identities(count + 1)
+        let keys = keys(2_000)
+        func owners(_ weights: [Int]) -> [Int] {
+            let weights = weights.map(EffectiveWeight.of)
+            let choice = KeyedChoice(.ring, identities: Array(identities.prefix(weights.count)), weights: weights)
+            return keys.map { choice.pick(from: Targets(weights: weights), key: $0)! }
+        }
+        let plain = Array(repeating: weight, count: count)
+        let before = owners(plain)
+        let half = weight > 1 ? weight / 2 : 1
+        for other in [weight + 1, 2 * weight, half, 0] {
+            var changed = plain
+            changed[0] = other
+            let moved = zip(before, owners(changed)).filter { $0 != $1 }
+            #expect(moved.allSatisfy { $0 == 0 || $1 == 0 }, "\(weight) to \(other) moved \(moved.count)")
+        }
+        for newcomer in [weight, 2 * weight] {
+            let moved = zip(before, owners(plain + [newcomer])).filter { $0 != $1 }
+            #expect(moved.allSatisfy { $1 == count }, "\(newcomer) beside \(weight) moved \(moved.count)")
+        }
+    }
+
+    @Test("the mean of a ring is 13 % or more from a cliff where a common weight is the mean", arguments: commonWeights)
+    func cliffs(weight: Int) {
+        let common = EffectiveWeight.of(weight)
+        func pointsPerUnit(_ mean: Int) -> Double { Double(HashRing.pointCounts([mean])[0]) / Double(mean) }
+        for mean in [common * 887 / 1_000, common * 1_129 / 1_000] {
+            #expect(abs(pointsPerUnit(mean) / pointsPerUnit(common) - 1) < 0.01)
+        }
+    }
 
     @Test("a very large ring has at most 2^23 points")
     func ringBound() {

@@ -188,6 +188,35 @@ struct ZoneTests {
         #expect(abs(near() - 0.6) < 0.01)
     }
 
+    @Test(
+        "members of a subset that leaves whole zones out all take flows, and status tells what they take",
+        arguments: [
+            // Members of zone 0 (the own one), 1 and 2, of four targets each: what zones take, of a hundred.
+            ([4, 8], [0, 50, 50]), ([5, 6, 9], [0, 67, 33]), ([8], [0, 0, 100]), ([0, 4], [100, 0, 0]),
+            ([0, 4, 5, 6, 7], [60, 40, 0]), ([0, 4, 8], [100, 0, 0]),
+        ] as [([Int], [Int])])
+    func subsetWithoutZones(members: [Int], expected: [Int]) {
+        var view = Targets(weights: Array(repeating: 256, count: 12))
+        var scheduler = group(.roundRobin)
+        for target in 0..<12 where !members.contains(target) {
+            view.weights[target] = 0
+            scheduler.weightChanged(at: target, to: 0, standing: 256)
+        }
+        var taken = Array(repeating: 0, count: 12)
+        for _ in 0..<3_000 { taken[scheduler.pick(from: view, key: 0, random: 0)!] += 1 }
+        let zones = (0..<3).map { zone in taken[zone * 4..<zone * 4 + 4].reduce(0, +) / 30 }
+        let shown = scheduler.tierShares[0].zones
+        for zone in 0..<3 {
+            #expect(abs(zones[zone] - expected[zone]) <= 1, "\(zones)")
+            #expect(abs(Int(shown[zone] * 100) - expected[zone]) <= 1, "\(shown)")
+        }
+        // Everybody back in use: as if nothing had been.
+        for target in 0..<12 where !members.contains(target) {
+            scheduler.weightChanged(at: target, to: 256, standing: 256)
+        }
+        #expect(scheduler.tierShares[0].zones == [1, 0, 0])
+    }
+
     @Test("the bound of the load is that of the zone: nobody is passed over because others are idle")
     func bound() {
         var options = AlgorithmOptions()

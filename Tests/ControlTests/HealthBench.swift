@@ -21,6 +21,7 @@ final class HealthBench: Probing {
     private(set) var files: [String] = []
     private(set) var forgotten: [ForgottenTarget] = []
     private(set) var weightEvents: [WeightEvent] = []
+    private(set) var overrideEnds: [OverrideEnds] = []
     private var live = LiveObjects(workers: 1)
     private(set) var snapshot: ProxySnapshot?
     private var generation = 0
@@ -47,6 +48,7 @@ final class HealthBench: Probing {
                 case .minimum(_, let isMet): minimum.append(isMet)
                 case .weight(let event): weightEvents.append(event)
                 case .forgotten(let target): forgotten.append(target)
+                case .overridesEnded(let ends): overrideEnds.append(ends)
                 case .flagFile(let path, let problem): files.append("\(path): \(problem ?? "seen")")
                 }
             })

@@ -320,7 +320,6 @@ struct HealthEngineTests {
         #expect(bench.weights(of: "a") == [1, 256])
         bench.engine.tick(at: at(26))
         #expect(bench.weights(of: "a") == [64, 256])
-        #expect(bench.engine.tickInterval == .seconds(1))
         bench.engine.tick(at: at(42))
         #expect(bench.weights(of: "a") == [128, 256])
         bench.engine.tick(at: at(80))

@@ -1,4 +1,5 @@
 """Health under load, changes of a running configuration, and the end of the process."""
+import json
 import re
 import signal
 import socket
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from admin import metrics, value, verb
+from admin import admin, metrics, value, verb
 from client import Client, Ended, get, request
 from deadline import PATIENCE, SLOW, Deadline, eventually
 from poise import BINARY
@@ -373,6 +374,57 @@ def test_the_share_of_a_target_that_starts_slowly_grows(start):
         eventually("its full share", lambda: seen.append(share(60)) or seen[-1] == 0.5, PATIENCE * 3)
         assert time.monotonic() - begun > 2, "before its time"
         assert all(later >= earlier - 0.1 for earlier, later in zip(seen, seen[1:])), seen
+
+
+def test_slow_start_follows_its_curve_from_the_first_moment(start):
+    well = threading.Event()
+
+    def late(conn):
+        while True:
+            asked = conn.request(Deadline(600))
+            conn.respond(200 if well.is_set() or asked.target != "/health" else 503)
+    steady, other = start.origin(), start.origin(late)
+    poise = start.proxy(steady, other, group_health_check=CHECK | {"interval": "200ms", "timeout": "150ms"},
+                        group_slow_start={"duration": "20s", "curve": 2})
+    poise.wait_line(lambda line: f"target={other.address}" in line and "to=unhealthy" in line, "the late one is out")
+    well.set()
+
+    def target():
+        targets = json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["targets"]
+        return next(t for t in targets if t["address"] == other.address)
+    eventually("it is in", lambda: target()["state"] == "healthy")
+    begun, weights = time.monotonic(), []
+    while (after := time.monotonic() - begun) < 1.2:
+        weights.append((after, target()["effective_weight"]))
+        time.sleep(0.02)
+    # The longest step is 313 ms, and being seen to be in takes a moment.
+    for after, weight in weights:
+        due = (max(0, after - 0.4) / 20) ** 0.5
+        assert weight >= due - 0.01, f"{weight} after {after:.2f} s: {weights}"
+    assert len({weight for _, weight in weights}) >= 5, weights
+
+
+def test_an_apply_that_ends_an_operators_weight_says_so(start):
+    origins = [start.origin() for _ in range(11)]
+
+    def text(weight, count=11):
+        return configuration([listener(forward="pool")], [group(
+            "pool", [{"address": o.address, "weight": weight} for o in origins[:count]])])
+    poise = start.poise(text(1))
+    for origin in origins:
+        assert verb("weight", "pool", origin.address, 0, poise=poise).returncode == 0
+    verb("weight", "pool", origins[0].address, "--reset", poise=poise)
+
+    def told():
+        return [line for line in poise.output("err") if "weight has ended" in line or "weights have ended" in line]
+    reload(poise, text(1, count=10))
+    eventually("the one that left is told", lambda: len(told()) == 1)
+    assert told()[0] == (f"poise: an operator's weight has ended group=pool target={origins[10].address} weight=0 "
+                         'configured="the target is gone"')
+    reload(poise, text(2, count=10))
+    eventually("nine more", lambda: len(told()) == 10)
+    assert [line.split("configured=")[-1] for line in told()[1:9]] == ["2"] * 8
+    assert told()[9] == "poise: more operators' weights have ended count=1"
 
 
 def test_a_removed_target_may_finish_until_its_delay_is_over(start):

@@ -79,6 +79,25 @@ def test_each_zone_has_its_part(start):
     assert sum(new[:6]) == 20 and sum(count > 0 for count in new[:6]) == 2
 
 
+def test_members_of_a_subset_smaller_than_the_zones_share_what_their_zone_has_no_member_for(start):
+    origins = [start.origin() for _ in range(6)]
+    zoned = [{"address": o.address, "zone": zone} for o, zone in zip(origins, "aabbcc")]
+    far = 0
+    for node in range(12):
+        poise = start.proxy(*zoned, group_subset=2, group_zone_preference="own_zone", process_zone="a",
+                            process_node=f"lb-{node}", process_workers=1)
+        used = in_use(poise, origins)
+        if min(used) < 2:
+            continue  # The own zone has a member.
+        far += 1
+        new = shares(poise, origins, 20)
+        assert [new[n] for n in used] == [10, 10], f"{used}: {new}"
+        shown = json.loads(admin(poise, "GET", "/status")[2])["target_groups"][0]["tiers"][0]["zones"]
+        told = {zone["zone"]: zone["percent"] for zone in shown}
+        assert told == {z: 50 * sum("aabbcc"[n] == z for n in used) for z in "abc"}, f"{used}: {shown}"
+    assert far >= 2, "nobody's zone is without a member"
+
+
 def test_who_is_left_out_makes_no_tier_ill(start):
     origins = [start.origin() for _ in range(10)]
     tiered = [{"address": o.address, "tier": int(n >= 6)} for n, o in enumerate(origins)]

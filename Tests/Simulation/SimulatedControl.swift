@@ -20,6 +20,8 @@ final class SimulatedControl: Probing {
     /// Of one event, in the end sorted: the engine walks dictionaries.
     private var orders: [HealthOrder] = []
     private var isStopped = false
+    /// When a target in slow start takes its next step.
+    private var stepDue: MonotonicTime?
     /// Targets of groups that are in use, by group and address, and since when.
     private var knownSince: [String: MonotonicTime] = [:]
 
@@ -39,6 +41,7 @@ final class SimulatedControl: Probing {
                 case .weight(let event):
                     world.trace("\(event.group) \(event.target) has \(event.percent) % of its weight")
                 case .forgotten(let target): world.trace("\(target.group) \(target.target) is forgotten")
+                case .overridesEnded(let ends): world.trace("\(ends.count) weights of operators ended")
                 case .flagFile(let path, let problem): world.trace("\(path): \(problem ?? "can be looked at")")
                 }
             })
@@ -129,12 +132,18 @@ final class SimulatedControl: Probing {
         engine.tick(at: network.now)
         flush()
         checkTheDead()
-        network.after(engine.tickInterval) { [weak self] in self?.tick() }
+        network.after(HealthEngine.tickInterval) { [weak self] in self?.tick() }
     }
 
     private func flush() {
         engine.flush(at: network.now)
         post()
+        guard let next = engine.climb.nextStep, next != stepDue, !isStopped else { return }
+        stepDue = next
+        network.after(next - network.now) { [weak self] in
+            guard let self, stepDue == next else { return }
+            flush()
+        }
     }
 
     private func post() {

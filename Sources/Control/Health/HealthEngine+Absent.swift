@@ -9,8 +9,10 @@ extension HealthEngine {
         let weights = Dictionary(
             group.settings.targets.map { ($0.address, $0.weight) }, uniquingKeysWith: { first, _ in first })
         for target in group.absent.keepOnly(Set(weights.keys)) { forgetWords(of: target) }
-        for target in group.absent.all where target.settings.map({ weights[$0.address] != $0.weight }) ?? false {
-            target.operatorWeight = nil
+        for target in group.absent.all {
+            guard let settings = target.settings, let weight = weights[settings.address], weight != settings.weight
+            else { continue }
+            endOverride(of: target, configured: weight)
         }
     }
 

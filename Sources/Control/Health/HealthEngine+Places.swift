@@ -5,8 +5,8 @@ import PoiseProxy
 /// Subsets and backup groups: which targets, and which groups, answer for a group.
 extension HealthEngine {
     /// What workers are told: of a subset's group, weights of those that are in it.
-    func published(_ group: GroupRecord, _ availability: Availability, at now: MonotonicTime) -> GroupAvailability {
-        var weights = group.targets.map { Int32($0.weightInForce(availability, at: now)) }
+    func published(_ group: GroupRecord, _ availability: Availability) -> GroupAvailability {
+        var weights = group.targets.map { Int32($0.weightInForce(availability)) }
         guard let subset = group.compiled.subset else {
             group.inUse = []
             return GroupAvailability(weights: weights, isFailOpen: availability == .failOpen)

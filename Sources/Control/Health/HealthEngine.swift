@@ -22,6 +22,8 @@ final class HealthEngine {
     let checks: CheckTable
     private var dirty: [GroupRecord] = []
     var traffic = TrafficDesk()
+    var climb = Climb()
+    var overrideEnds = OverrideEnds()
     var blindFiles = BlindFiles()
     private var groupsBySlot: [Int: GroupRecord] = [:]
     /// Some group goes by the health of another one.
@@ -93,10 +95,11 @@ final class HealthEngine {
         if !tracked.isEmpty || hasFollowers { linkFollowers(at: now) }
         var availability: [Int: GroupAvailability] = [:]
         for record in changed {
-            _ = evaluate(record, at: now)
+            _ = evaluate(record)
             availability[record.compiled.slot] = record.published
         }
         flush(at: now)
+        tellOverrideEnds()
         return availability
     }
 
@@ -122,10 +125,12 @@ final class HealthEngine {
             guard let known = old.removeValue(forKey: target.address) else {
                 return newTarget(target, in: record, arrival: arrival, at: now)
             }
-            if known.compiled?.settings.weight != target.settings.weight { known.operatorWeight = nil }
+            if known.compiled?.settings.weight != target.settings.weight {
+                endOverride(of: known, configured: target.settings.weight)
+            }
             known.compiled = target
             if policyChanged { known.passive.policyChanged(to: settings.passive) }
-            if settings.slowStart.count <= 0 { known.rampsSince = nil }
+            if settings.slowStart.count <= 0 { known.ramp = nil }
             recheck(known, at: now)
             heedAgents(of: known, at: now)
             return known
@@ -255,12 +260,11 @@ final class HealthEngine {
 
     // MARK: Time
 
-    /// How long until ``tick(at:)`` wants to be called again: a second, less while somebody starts slowly.
-    private(set) var tickInterval = Nanoseconds.seconds(1)
+    /// How often ``tick(at:)`` wants to be called.
+    static let tickInterval = Nanoseconds.seconds(1)
 
-    /// Looks at what changes by time alone: failure rates, ends of ejections, drains, slow start.
+    /// Looks at what changes by time alone: failure rates, ends of ejections, drains.
     func tick(at now: MonotonicTime) {
-        tickInterval = .seconds(1)
         traffic.begin(at: now)
         for group in groups.values where group.watchesForIdleness || group.settings.trackedGroup != nil {
             countRequests(of: group, at: now)
@@ -268,23 +272,16 @@ final class HealthEngine {
         for group in groups.values {
             let passive = group.settings.passive
             let samples = passive.consecutiveFailures > 0 || passive.failurePercent != nil
-            var ramps = false
             for target in group.targets {
                 if samples { sample(target, at: now) }
                 if target.passive.returnIfDue(at: now) {
                     note(target.health.returned(at: now), target, at: now, evidence: .timeIsOver)
                 }
                 if target.isDraining { watchDrain(target, at: now) }
-                if target.rampsSince != nil { ramps = true }
                 if let agent = target.agent, agent.hasExpired(at: now) { endReports(of: target) }
             }
             if group.watchesForIdleness { watchForIdleness(group, at: now) }
             watchTraffic(of: group, at: now)
-            if ramps {
-                markDirty(group)
-                let step = max(group.settings.slowStart / 64, .milliseconds(50))
-                tickInterval = min(tickInterval, step)
-            }
         }
         for target in leaving { watchDrain(target, at: now) }
         leaving.removeAll { target in
@@ -331,7 +328,7 @@ final class HealthEngine {
         markDirty(target.group)
         if !target.followers.isEmpty { tellFollowers(of: target, at: now, evidence: cause) }
         if change.becameUsable { startRamp(of: target, at: now) }
-        if !change.isUsable { target.rampsSince = nil }
+        if !change.isUsable { target.ramp = nil }
         if change.to.state == .healthy { welcomeNames(of: target.group, at: now) }
         if change.isNews { tell(target, change.from, change.to, target.evidence(for: change.to, cause: cause)) }
     }
@@ -350,20 +347,16 @@ final class HealthEngine {
                     mayReturn: target.mayReturn)))
     }
 
-    private func startRamp(of target: TargetRecord, at now: MonotonicTime) {
-        guard target.group.settings.slowStart.count > 0 else { return }
-        target.rampsSince = now
-        tickInterval = min(tickInterval, max(target.group.settings.slowStart / 64, .milliseconds(50)))
-    }
-
     func markDirty(_ group: GroupRecord) {
         guard !group.isDirty else { return }
         group.isDirty = true
         dirty.append(group)
     }
 
-    /// Orders what follows from all changes since the last call.
+    /// Orders what follows from all changes since the last call, and from steps of slow start that are due: to be called at
+    /// ``Climb/nextStep``, too.
     func flush(at now: MonotonicTime) {
+        stepRamps(at: now)
         guard !dirty.isEmpty else { return }
         var orders: [HealthOrder] = []
         // Who is a backup for others makes these dirty in turn.
@@ -371,7 +364,7 @@ final class HealthEngine {
             let groups = dirty
             dirty.removeAll(keepingCapacity: true)
             for group in groups where self.groups[group.id] === group {
-                if let change = evaluate(group, at: now) { orders.append(change) }
+                if let change = evaluate(group) { orders.append(change) }
             }
         }
         if !orders.isEmpty { order(orders) }
@@ -380,7 +373,7 @@ final class HealthEngine {
     /// Works out the weights in force and remembers them as published.
     ///
     /// - Returns: the difference; `nil` when there is none.
-    private func evaluate(_ group: GroupRecord, at now: MonotonicTime) -> HealthOrder? {
+    private func evaluate(_ group: GroupRecord) -> HealthOrder? {
         group.isDirty = false
         var (ordinary, backup, candidates) = (0, 0, 0)
         for target in group.targets where target.fullWeight > 0 {
@@ -392,7 +385,7 @@ final class HealthEngine {
             failOpenCandidates: candidates, failOpen: group.settings.failOpen,
             hasSorryResponse: group.settings.sorryResponse != nil)
         let before = group.published
-        group.published = published(group, availability, at: now)
+        group.published = published(group, availability)
         if availability != group.availability {
             let wasServing = group.availability.isServing
             group.availability = availability

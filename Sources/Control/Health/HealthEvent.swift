@@ -11,6 +11,8 @@ public enum HealthEvent: Sendable {
     /// The group has fewer usable targets than its `min_healthy`, or enough again.
     case minimum(group: String, isMet: Bool)
     case weight(WeightEvent)
+    /// What operators said of weights holds no longer.
+    case overridesEnded(OverrideEnds)
     /// Nobody can tell whether a flag file is there, and why; or somebody can again (`nil`).
     case flagFile(path: String, problem: String?)
     case forgotten(ForgottenTarget)

@@ -19,7 +19,7 @@ public final class HealthLog {
         json.beginObject()
         switch event {
         // Traffic takes some of a weight; the target is as healthy as before.
-        case .weight, .flagFile, .forgotten: return
+        case .weight, .overridesEnded, .flagFile, .forgotten: return
         case .transition(let change):
             head("target", change.group, at: change.to.since, &json)
             json.member("target", change.target)

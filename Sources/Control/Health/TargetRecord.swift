@@ -44,8 +44,10 @@ final class TargetRecord {
     var traffic = TargetTraffic()
     /// The log knows that it has much less than its weight.
     var isLowered = false
-    /// Slow start counts from here; `nil` when there is none (any more).
-    var rampsSince: MonotonicTime?
+    /// `nil`: not in slow start, or not any more.
+    var ramp: Ramp?
+    /// It is in the engine's list of those in slow start.
+    var isClimbing = false
     /// What the counters said when they were last looked at.
     var seenSuccesses = 0
     var seenFailures = 0
@@ -70,16 +72,14 @@ final class TargetRecord {
     var flows: Int { max(0, compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) }
     var isDraining: Bool { drain.deadline != nil }
 
-    /// 0...65,536: what workers are told. Ends slow start where its time is over.
-    func weightInForce(_ availability: Availability, at now: MonotonicTime) -> Int {
+    /// 0...65,536: what workers are told.
+    func weightInForce(_ availability: Availability) -> Int {
         switch availability {
         case .ordinary, .backup:
             guard isUsable else { return 0 }
-            guard let start = rampsSince else { return sharedWeight }
-            let duration = group.settings.slowStart
-            if now - start >= duration { rampsSince = nil }
+            guard let ramp else { return sharedWeight }
             return SlowStart.effectiveWeight(
-                sharedWeight, healthyFor: now - start, duration: duration,
+                sharedWeight, healthyFor: ramp.elapsed, duration: group.settings.slowStart,
                 aggressionPercent: group.settings.slowStartAggressionPercent)
         case .failOpen: return health.takesFailOpen ? fullWeight : 0
         case .backupGroup, .sorry, .none: return 0

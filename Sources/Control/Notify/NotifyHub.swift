@@ -53,7 +53,7 @@ final class NotifyHub {
             tell(event, group: group, from: from.name, to: to.name, at: tools.loop.now)
         case .forgotten(let target): filter.forget(.init(group: target.group, label: target.target))
         // It serves with less of its weight: neither up nor down.
-        case .weight, .flagFile: return
+        case .weight, .overridesEnded, .flagFile: return
         case .minimum(let group, let isMet):
             guard let event = filter.event(isBelowMinimum: !isMet, of: group) else { return }
             let words = ["minimum_met", "below_minimum"]
