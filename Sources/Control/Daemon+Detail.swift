@@ -23,7 +23,9 @@ extension Daemon {
                 fix: Suggestion.fix(for: group, among: known, noneKnown: "there is none"))
         }
         let found = records.flatMap { record in
-            (record.targets + record.unresolved).filter { $0.label == target }.map { detail($0, record) }
+            // Of a name, all of its addresses.
+            (engine.targets(called: target, in: record) + record.unresolved.filter { $0.label == target })
+                .map { detail($0, record) }
         }
         guard found.isEmpty else { return found }
         let known = Set(records.flatMap { ($0.targets + $0.unresolved).map(\.label) }).sorted()

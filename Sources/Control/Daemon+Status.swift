@@ -37,14 +37,11 @@ extension Daemon {
         }
     }
 
-    /// - Parameter target: a name without an address too.
+    /// - Parameter target: an address, be it away, or a name for all addresses that it has.
+    /// - Returns: one or more.
     /// - Throws: when there is no such target.
-    public func status(ofTarget target: String, inGroup group: String) throws(ConfigError) -> TargetStatus {
-        let record = try find(group)
-        guard let found = GroupStatus(record).targets.first(where: { $0.label == target }) else {
-            throw unknown(target, in: record)
-        }
-        return found
+    func status(ofTargets target: String, inGroup group: String) throws(ConfigError) -> [TargetStatus] {
+        try find(target, group).map { TargetStatus($0, weight: 0) }
     }
 
     /// The last states of a target, oldest first; `nil` for one that is not there.
@@ -74,11 +71,13 @@ extension Daemon {
     ///
     /// - Throws: when there is no such target.
     public func drain(target: String, inGroup group: String) throws(ConfigError) {
-        engine.drain(try find(target, group), at: loop.now)
+        for record in try find(target, group) { engine.drain(record, at: loop.now) }
+        engine.drainName(target, of: try find(group), true)
     }
 
     public func undrain(target: String, inGroup group: String) throws(ConfigError) {
-        engine.undrain(try find(target, group), at: loop.now)
+        for record in try find(target, group) { engine.undrain(record, at: loop.now) }
+        engine.drainName(target, of: try find(group), false)
     }
 
     /// - Parameter weight: 0...256, until an apply changes what the file says or the target leaves; `nil` goes back to the file.
@@ -92,7 +91,7 @@ extension Daemon {
         }
         await takeTurn()
         defer { giveTurn() }
-        engine.setWeight(weight, of: try find(target, group), at: loop.now)
+        for record in try find(target, group) { engine.setWeight(weight, of: record, at: loop.now) }
     }
 
     /// Returns when each worker chooses by what was ordered before: whoever was told that a target is drained must not
@@ -102,9 +101,10 @@ extension Daemon {
         await workers.waitUntilAdopted()
     }
 
-    private func find(_ target: String, _ group: String) throws(ConfigError) -> TargetRecord {
+    private func find(_ target: String, _ group: String) throws(ConfigError) -> [TargetRecord] {
         let record = try find(group)
-        guard let found = engine.target(target, in: group) else { throw unknown(target, in: record) }
+        let found = engine.targets(called: target, in: record)
+        if found.isEmpty { throw record.refusal(of: target) }
         return found
     }
 
@@ -115,12 +115,6 @@ extension Daemon {
                 fix: Suggestion.fix(for: group, among: engine.groups.keys.sorted(), noneKnown: "there is none"))
         }
         return record
-    }
-
-    private func unknown(_ target: String, in group: GroupRecord) -> ConfigError {
-        ConfigError(
-            code: .unknownName, path: "target", problem: "the group '\(group.id)' has no target '\(target)'",
-            fix: Suggestion.fix(for: target, among: group.targets.map(\.label), noneKnown: "it has none"))
     }
 }
 

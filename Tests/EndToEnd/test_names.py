@@ -214,3 +214,35 @@ def test_a_drain_holds_while_dns_takes_the_address_away_and_brings_it_back(start
     assert hook.events() == [("target_down", two), ("target_up", two)]
     # What it was is in its history, from before on.
     assert verb("status", two, poise=poise).stdout.count("its name has the address again") == 2
+
+
+def test_operators_may_speak_of_a_name(start, names):
+    """`poise drain`, `undrain`, `weight` and `status` of a name are of all its addresses, and a drain of later ones too."""
+    file, program = names
+    first, second = twins(start)
+    file.write_text("127.0.0.1 localhost\n")
+    name = f"{NAME}:{first.port}"
+    poise = start.poise(configuration([listener(forward="pool")], [group(
+        "pool", [name], resolve_interval="1s", health_check=QUICK)]), binary=program)
+
+    def said(*arguments):
+        done = verb(*arguments, poise=poise)
+        return done.returncode, done.stdout + done.stderr
+
+    def states():
+        return [t["state"] for t in json.loads(
+            verb("status", "--output", "json", poise=poise).stdout)["target_groups"][0]["targets"]]
+    for words in (("drain",), ("undrain",), ("weight",)):
+        code, text = said(words[0], "pool", name, *(["5"] if words[0] == "weight" else []))
+        assert code == 1 and f"the name '{name}' of the group 'pool' has no address now" in text
+    file.write_text(f"127.0.0.1 {NAME}\n")
+    eventually("it resolves", lambda: states() == ["healthy"], PATIENCE * 2)
+    assert said("drain", "pool", name) == (0, f"{name} of pool: unused (drained_by_operator), weight 1, 0 in flight\n")
+    file.write_text(f"127.0.0.1 {NAME}\n127.0.0.2 {NAME}\n")
+    eventually("it has another address", lambda: states() == ["unused", "unused"])
+    code, text = said("status", f"pool/{name}")
+    assert code == 0 and f"{first.address} of pool" in text and f"{second.address} of pool" in text
+    assert said("undrain", "pool", name)[0] == 0
+    eventually("both are back", lambda: states() == ["healthy", "healthy"])
+    assert said("weight", "pool", name, 5)[0] == 0
+    assert verb("status", poise=poise).stdout.count("5 (operator)") == 2

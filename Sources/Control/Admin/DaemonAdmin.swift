@@ -152,12 +152,14 @@ public final class DaemonAdmin: AdminSource {
 
     public func report(group: String, target: String) async throws(AdminRefusal) -> TargetReport {
         let id = id(of: group)
-        let status: TargetStatus
-        do { status = try daemon.status(ofTarget: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        let all: [TargetStatus]
+        do { all = try daemon.status(ofTargets: target, inGroup: id) } catch { throw AdminRefusal(error) }
+        // Of a name with several addresses: it drains until the last one has.
+        let status = all.first { $0.status.state == .draining } ?? all[0]
         return TargetReport(
             group: group, target: target, state: status.status.state, reason: status.status.reason,
             weight: status.weight, isWeightOverridden: status.isWeightOverridden,
-            inFlight: max(0, status.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0))
+            inFlight: all.reduce(0) { $0 + max(0, $1.compiled?.counters.gauge(TargetCounter.inFlight) ?? 0) })
     }
 
     public func details(target: String, group: String?) async throws(AdminRefusal) -> [TargetDetail] {

@@ -5,6 +5,7 @@ import PoiseModel
 extension HealthEngine {
     /// Of what is away, another configuration keeps what it still has a name for, and the operators' weights where the file's are the same.
     func reviewAbsent(of group: GroupRecord) {
+        group.drainedNames.formIntersection(group.settings.targets.map { "\($0.address)" })
         guard !group.absent.isEmpty else { return }
         let weights = Dictionary(
             group.settings.targets.map { ($0.address, $0.weight) }, uniquingKeysWith: { first, _ in first })
@@ -35,17 +36,26 @@ extension HealthEngine {
 
     /// Before anything is known of how it is now: it goes on where it was when it left.
     func resume(_ target: TargetRecord, at now: MonotonicTime) {
-        guard let address = target.compiled?.address, let old = target.group.absent.take(address) else { return }
+        guard let address = target.compiled?.address else { return }
+        guard let old = target.group.absent.take(address) else {
+            if let name = target.configuredName, target.group.drainedNames.contains(name) {
+                drainAgain(target, at: now)
+            }
+            return
+        }
         (target.history, target.transitions) = (old.history, old.transitions)
         target.operatorWeight = old.operatorWeight
-        if old.isDrainedOnReturn {
-            _ = target.health.drain(.drainedByOperator, at: now)
-            _ = target.drain.deregister(at: now, delay: .zero)
-            _ = target.health.drained(at: now)
-        }
+        if old.isDrainedOnReturn { drainAgain(target, at: now) }
         let (before, after) = (old.health.status, target.health.status)
         guard (before.state, before.reason) != (after.state, after.reason) else { return }
         tell(target, before, after, .name("its name has the address again"))
+    }
+
+    /// Nothing was ever sent there: there is nothing to wait for, and nothing to tell.
+    private func drainAgain(_ target: TargetRecord, at now: MonotonicTime) {
+        _ = target.health.drain(.drainedByOperator, at: now)
+        _ = target.drain.deregister(at: now, delay: .zero)
+        _ = target.health.drained(at: now)
     }
 
     /// With its group.

@@ -220,6 +220,7 @@ final class HealthEngine {
 
     /// New flows stop, those in progress may end within the group's `deregistration_delay`. Idempotent.
     func drain(_ target: TargetRecord, at now: MonotonicTime) {
+        guard !target.mayReturn else { return target.isDrainedOnReturn = true }
         _ = target.drain.flowsChanged(to: target.flows)
         note(target.health.drain(.drainedByOperator, at: now), target, at: now, evidence: .operatorAction)
         if case .reportUnused(let flows) = target.drain.deregister(
@@ -232,6 +233,7 @@ final class HealthEngine {
 
     /// Back into service. Where nobody probed it meanwhile, it takes flows from its first good probe on, which is due at once.
     func undrain(_ target: TargetRecord, at now: MonotonicTime) {
+        guard !target.mayReturn else { return target.isDrainedOnReturn = false }
         _ = target.drain.register()
         askAnew(target, takesTraffic: false, at: now, evidence: .operatorAction)
         note(target.health.undrain(at: now), target, at: now, evidence: .operatorAction)

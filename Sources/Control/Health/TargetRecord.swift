@@ -101,6 +101,8 @@ final class GroupRecord {
     var names: [TargetRecord] { unresolved + returning }
     /// Addresses that names had, and may have again.
     var absent = AbsentTargets()
+    /// Names whose later addresses an operator wants drained.
+    var drainedNames: Set<String> = []
     var availability = Availability.ordinary
     /// What was told of it last.
     var toldAvailability = Availability.ordinary
