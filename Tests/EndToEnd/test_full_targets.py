@@ -61,6 +61,8 @@ def test_whoever_closes_while_waiting_waits_no_more(start, secure):
         closed.send(request("/closed"))
         closed.half_close()
         eventually("both are counted", lambda: value(metrics(poise), "poise_listener_client_aborts_total") == 2)
+        if not secure:  # Who only had nothing more to say learns of it.
+            assert leaving.response().status == closed.response().status == 503
         assert queued(poise) == 1
         if not secure:
             busy.half_close()  # Who is being served is.

@@ -127,7 +127,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
     /// The status of the answer that Poise makes; 0 where it makes none.
     var status: Int {
         switch self {
-        case .answered, .fixedResponse, .redirect, .sorry, .clientAborted, .clientTooSlow, .tunnelEnded, .tunnelIdle:
+        case .answered, .fixedResponse, .redirect, .sorry, .clientTooSlow, .tunnelEnded, .tunnelIdle:
             0
         case .refusedRequest, .refusedPath: 400
         case .methodNotAllowed: 405
@@ -135,7 +135,7 @@ public enum EndReason: UInt8, Sendable, CaseIterable {
         case .bodyTooLarge: 413
         case .noRule: 404
         case .redirectLoop: 500
-        case .noWeight, .noTarget, .queueFull, .queueTimeout, .shutdown, .outOfDescriptors: 503
+        case .noWeight, .noTarget, .queueFull, .queueTimeout, .shutdown, .outOfDescriptors, .clientAborted: 503
         case .misdirected: 421
         case .connectRefused, .connectFailed, .targetClosed, .targetFailed, .refusedAnswer, .targetUnverified,
             .targetHandshake:

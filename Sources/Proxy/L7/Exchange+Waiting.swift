@@ -14,8 +14,15 @@ extension Exchange {
     /// keeps everybody else out. With HTTP/2 a stream that is given up says so.
     var hasLeft: Bool { client.peerClosed && !client.framesMessages }
 
+    /// With an answer, for a client that did mean to go on listening. As HAProxy with `option abortonclose`.
+    func giveUpWaiting() {
+        leaveQueue()
+        listener.counters.add(ListenerCounter.clientAborts)
+        fail(.clientAborted)
+    }
+
     func enterQueue() {
-        guard !hasLeft else { return abandon(.clientAborted) }
+        guard !hasLeft else { return giveUpWaiting() }
         let group = self.group!
         guard let queue = group.compiled.queue else { return noTarget() }
         guard

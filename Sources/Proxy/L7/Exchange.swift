@@ -297,9 +297,8 @@ final class Exchange {
         switch phase {
         case .idle, .reading: break
         case .choosing, .queued:
-            if !readiness.isDisjoint(with: [.failed, .hungUp]) || (phase == .queued && hasLeft) {
-                abandon(.clientAborted)
-            }
+            if !readiness.isDisjoint(with: [.failed, .hungUp]) { return abandon(.clientAborted) }
+            if phase == .queued, hasLeft { giveUpWaiting() }
         case .generating:
             if readiness.contains(.failed) { return abandon(.clientAborted) }
             if client.canSend { flushGenerated() }
