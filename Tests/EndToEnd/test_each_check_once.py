@@ -78,7 +78,7 @@ def test_a_command(start, sign):
 
 def test_a_file(start, sign):
     goes_and_comes_back(start, sign, "exists", "does not exist", "maintenance_file", protocol="FILE", file=str(sign.file),
-                        down_when="missing", healthy=None, unhealthy=None)
+                        down_when="missing", healthy=None, unhealthy=None, edge_interval=None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network of its own")
