@@ -13,18 +13,26 @@ extension HealthEngine {
 
 /// Which checks cannot look at their file, by its path.
 struct BlindFiles {
-    private var checks: [String: [CheckRecord]] = [:]
+    private var checks: [String: [ObjectIdentifier: CheckRecord]] = [:]
 
     /// - Returns: whether it is the first check of its path that cannot, or the last one that could not and now can.
+    /// - Cost: constant, as ten thousand targets may share a path.
     mutating func saw(_ path: String, _ check: CheckRecord, canTell: Bool) -> Bool {
-        let before = (checks[path] ?? []).filter(\.isUsed)
-        let after = before.filter { $0 !== check } + (canTell ? [] : [check])
-        checks[path] = after.isEmpty ? nil : after
-        return before.isEmpty != after.isEmpty
+        let before = checks[path]?.count ?? 0
+        if before == 0, canTell { return false }
+        checks[path, default: [:]][ObjectIdentifier(check)] = canTell ? nil : check
+        let after = checks[path]?.count ?? 0
+        if after == 0 { checks[path] = nil }
+        return (before == 0) != (after == 0)
     }
 
     /// Forgets checks that are gone.
-    mutating func keepUsed() { checks = checks.compactMapValues { $0.contains(where: \.isUsed) ? $0 : nil } }
+    mutating func keepUsed() {
+        checks = checks.compactMapValues { checks in
+            let used = checks.filter(\.value.isUsed)
+            return used.isEmpty ? nil : used
+        }
+    }
 }
 
 extension CheckRecord {
