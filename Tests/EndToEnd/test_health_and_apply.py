@@ -342,14 +342,19 @@ def test_no_more_than_the_set_share_is_ejected(start, percent, ejected):
     assert all((more[address] == 0) == (address in out) for address in more), (out, more)
 
 
-def test_the_share_of_a_target_that_starts_slowly_grows(start):
+def late(start):
+    """A target that is not well until the event is set; and the event."""
     well = threading.Event()
 
-    def late(conn):
+    def handler(conn):
         while True:
             asked = conn.request(Deadline(600))
             conn.respond(200 if well.is_set() or asked.target != "/health" else 503)
-    steady, other = start.origin(), start.origin(late)
+    return start.origin(handler), well
+
+
+def test_the_share_of_a_target_that_starts_slowly_grows(start):
+    steady, other, well = start.origin(), *late(start)
     poise = start.proxy(steady, other, group_health_check=CHECK | {"interval": "200ms", "timeout": "150ms"}, group_slow_start="3s")
     poise.wait_line(lambda line: f"target={other.address}" in line and "to=unhealthy" in line, "the late one is out")
     poise.wait_line(lambda line: f"target={steady.address}" in line and "to=healthy" in line, "the other is in")
@@ -377,13 +382,7 @@ def test_the_share_of_a_target_that_starts_slowly_grows(start):
 
 
 def test_slow_start_follows_its_curve_from_the_first_moment(start):
-    well = threading.Event()
-
-    def late(conn):
-        while True:
-            asked = conn.request(Deadline(600))
-            conn.respond(200 if well.is_set() or asked.target != "/health" else 503)
-    steady, other = start.origin(), start.origin(late)
+    steady, other, well = start.origin(), *late(start)
     poise = start.proxy(steady, other, group_health_check=CHECK | {"interval": "200ms", "timeout": "150ms"},
                         group_slow_start={"duration": "20s", "curve": 2})
     poise.wait_line(lambda line: f"target={other.address}" in line and "to=unhealthy" in line, "the late one is out")
