@@ -134,6 +134,29 @@ def waiting(poise):
     return value(metrics(poise), "poise_target_group_queue_length")
 
 
+def test_whoever_closes_while_waiting_for_a_place_waits_no_more(start):
+    gate = threading.Event()
+    origin = start.h2_origin(held(gate))
+    poise = behind(start, origin, group_streams=1, group_h2_connections=1)
+    busy, leaving, patient, closed = clients = [http1.Client(poise.port) for _ in range(4)]
+    busy.send(request("/busy"))
+    origin.wait_requests(1)
+    leaving.send(request("/leaving"))
+    patient.send(request("/patient"))
+    eventually("two wait", lambda: waiting(poise) == 2)
+    leaving.half_close()
+    eventually("one has left", lambda: waiting(poise) == 1)
+    closed.send(request("/closed"))
+    closed.half_close()
+    assert leaving.response().status == closed.response().status == 503
+    assert waiting(poise) == 1 and value(metrics(poise), "poise_listener_client_aborts_total") == 2
+    gate.set()
+    assert busy.response().status == patient.response().status == 200
+    assert len(origin.requests) == 2
+    for client in clients:
+        client.close()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_queue_is_one_for_all_targets_and_workers(start, workers):
     gate = threading.Event()

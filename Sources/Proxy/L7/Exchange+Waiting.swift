@@ -16,7 +16,7 @@ extension Exchange {
 
     /// With an answer, for a client that did mean to go on listening. As HAProxy with `option abortonclose`.
     func giveUpWaiting() {
-        leaveQueue()
+        if phase == .queued { leaveQueue() }
         listener.counters.add(ListenerCounter.clientAborts)
         fail(.clientAborted)
     }
@@ -68,6 +68,10 @@ extension Exchange {
     /// - Returns: false where that is full, and the exchange over.
     func waitForPlace(of stream: HTTP2TargetStream, _ pool: TargetPool) -> Bool {
         guard let group, let queue = group.compiled.queue else { return true }
+        guard !hasLeft else {
+            giveUpWaiting()
+            return false
+        }
         // Who waited before is let in, and who has a slot and only lacks the connection: as with HTTP/1.
         let isBound = queuedUntil == .zero && !pool.shared.awaitsConnection
         guard queue.enterAside(limit: isBound ? group.compiled.settings.limits.queueMax : .max) else {

@@ -304,6 +304,7 @@ final class Exchange {
             if client.canSend { flushGenerated() }
         case .dropping: dropRest()
         case .forwarding, .answering:
+            if placeQueue != nil, hasLeft { return giveUpWaiting() }
             if !readiness.isDisjoint(with: [.failed, .hungUp]), requestBody.sourceIsDone || readiness.contains(.failed)
             {
                 return abandon(.clientAborted)
